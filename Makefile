@@ -31,7 +31,7 @@ format: env ## Fix what the linter can fix
 
 lock: env ## Lock the newest versions that the ranges in pyproject.toml allow
 	$(DEV)/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --no-annotate \
-	  pyproject.toml --extra server --extra postgres --extra traces --group dev --output-file requirements/dev.txt
+	  pyproject.toml --extra server --extra postgres --extra traces --extra backup --group dev --output-file requirements/dev.txt
 	$(DEV)/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --no-annotate \
 	  --group train --output-file requirements/train.txt
 	$(DEV)/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --no-annotate \

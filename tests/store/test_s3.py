@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 from botocore.response import StreamingBody
 
-from mltrail_server.artifacts import s3
+from mltrail_server.artifacts import s3, s3_reading
 from mltrail_server.artifacts.s3 import S3Files
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.domain.ids import ProjectId
@@ -110,7 +110,7 @@ def test_a_download_goes_on_where_the_connection_broke(store: S3Files, monkeypat
 
 
 def test_large_files_are_asked_for_in_ranges(store: S3Files, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(s3, "RANGE", 1000)
+    monkeypatch.setattr(s3_reading, "RANGE", 1000)
     content = hashlib.shake_256(b"content").digest(4500)
     stored = store.put(ONE, io.BytesIO(content))
     assert b"".join(store.get(ONE, stored.blob_id, start=10, length=4400)) == content[10:4410]

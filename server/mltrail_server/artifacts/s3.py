@@ -4,35 +4,26 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Sto
 """
 
 import hashlib
-import logging
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 
 from mltrail_server.domain.errors import Code, MltrailError, not_found, unavailable
 from mltrail_server.domain.ids import ProjectId, new_blob_id
 
+from . import s3_reading
 from .base import AbandonedUpload, ListedBlob, MultipartUpload, StoredBlob, UploadPart, check_size
 from .s3_client import LazyClient, translating_errors
 
 if TYPE_CHECKING:
-    from botocore.response import StreamingBody
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef
 
-CHUNK = 1 << 20
 PART = 8 << 20
 """How much of an upload is kept in memory. Files of more than 80 GB have larger parts, since S3 accepts 10,000."""
-
-RANGE = 64 << 20
-"""How much is requested from S3 at once, so that a slow reader does not keep one response open for hours."""
 
 MOST_PARTS = 10_000
 DOWNLOAD_SECONDS = 300
 PART_SECONDS = 3600
-
-_TRIES = 3
-_log = logging.getLogger(__name__)
 
 
 class S3Files:
@@ -104,39 +95,7 @@ class S3Files:
 
     def get(self, project_id: ProjectId, blob_id: str, *, start: int = 0, length: int) -> Generator[bytes, None, None]:
         stop = start + length
-        if start == stop:
-            return _nothing()
-        # The first response is awaited here, so that missing bytes are an error before any byte is sent.
-        return self._chunks(project_id, blob_id, self._range(project_id, blob_id, start, stop), start, stop)
-
-    def _chunks(
-        self, project_id: ProjectId, blob_id: str, body: "StreamingBody", start: int, stop: int
-    ) -> Generator[bytes, None, None]:
-        from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - see s3_client
-
-        failures = 0
-        while True:
-            try:
-                with body:
-                    for chunk in iter(partial(body.read, CHUNK), b""):
-                        start += len(chunk)
-                        failures = 0
-                        yield chunk
-            except BotoCoreError as error:
-                failures += 1
-                if failures == _TRIES:
-                    raise
-                _log.warning("reading %s continues after: %s", blob_id, error)
-            if start >= stop:
-                return
-            body = self._range(project_id, blob_id, start, stop)
-
-    def _range(self, project_id: ProjectId, blob_id: str, start: int, stop: int) -> "StreamingBody":
-        last = min(start + RANGE, stop) - 1
-        with translating_errors("read files"):
-            return self._client.api.get_object(
-                Bucket=self._bucket, Key=self._key(project_id, blob_id), Range=f"bytes={start}-{last}"
-            )["Body"]
+        return s3_reading.read(self._client, self._bucket, self._key(project_id, blob_id), start, stop)
 
     def local_path(self, _project_id: ProjectId, _blob_id: str) -> str | None:
         return None
@@ -263,7 +222,7 @@ def part_size(size: int) -> int:
 def _read(stream: BinaryIO, size: int) -> bytearray:
     """Read this many bytes, or what is left, into one buffer: a connection returns little at a time."""
     room = bytearray()
-    while len(room) < size and (some := stream.read(min(CHUNK, size - len(room)))):
+    while len(room) < size and (some := stream.read(min(s3_reading.CHUNK, size - len(room)))):
         room += some
     return room
 
@@ -275,7 +234,3 @@ def _even_when_gone() -> Iterator[None]:
     except MltrailError as error:
         if error.code is not Code.NOT_FOUND:
             raise
-
-
-def _nothing() -> Generator[bytes, None, None]:
-    yield from ()
