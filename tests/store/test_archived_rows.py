@@ -116,3 +116,13 @@ class TestSpelling:
         table = sa.Table("new", sa.MetaData(), sa.Column("made", sa.DateTime))
         with pytest.raises(TypeError, match="can't spell"):
             spelling.reader(table)
+
+
+def test_a_snapshot_stays_the_same_while_others_write(deps: Deps) -> None:
+    with deps.db.snapshot() as reading:
+        assert rows.count(reading, schema.counter, only=ONE) == 0
+        with deps.db.write() as writing:
+            rows.write(writing, schema.counter, [(ONE, "candidate", 1)])
+        assert rows.count(reading, schema.counter, only=ONE) == 0
+    with deps.db.read() as reading:
+        assert rows.count(reading, schema.counter, only=ONE) == 1

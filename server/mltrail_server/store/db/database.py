@@ -44,6 +44,12 @@ class Database:
         with self._observed("read"), self._answering(), self._transactions.read() as connection:
             yield connection
 
+    @contextmanager
+    def snapshot(self) -> Iterator[sa.Connection]:
+        """Like `read()`, but all statements see the same state, on PostgreSQL too, however long they take."""
+        with self._observed("read"), self._answering(), self._transactions.snapshot() as connection:
+            yield connection
+
     def limit(self, search_seconds: float) -> None:
         """Limit how long calls from the web may take: this long for a search, three times that for any other statement.
         Operators' commands and the worker have no limit. Must be called before a connection is opened.

@@ -71,6 +71,9 @@ class PostgresTransactions:
     def read(self) -> AbstractContextManager[sa.Connection]:
         return self._reader.begin()
 
+    def snapshot(self) -> AbstractContextManager[sa.Connection]:
+        return self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True).begin()
+
     def write(self) -> AbstractContextManager[sa.Connection]:
         return self._engine.begin()
 

@@ -116,6 +116,8 @@ class SqliteTransactions:
     def read(self) -> AbstractContextManager[sa.Connection]:
         return self._between("BEGIN")
 
+    snapshot = read  # which it is anyway
+
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
         with self._turn or nullcontext(), self._between("BEGIN IMMEDIATE") as connection:
