@@ -1,0 +1,169 @@
+"""Opening an MLflow database, for reading only, and its errors as sentences without passwords."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+from urllib.parse import quote
+
+import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+
+from mltrail_server.domain.errors import MltrailError, invalid, not_found, unavailable
+from mltrail_server.sources.credentials import Credentials
+
+_DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg", "mysql": "mysql+pymysql"}
+_DRIVERS["mariadb"] = "mariadb+pymysql"
+_PACKAGES = {"postgresql": "mltrail[postgres]", "mysql": "mltrail[mysql]", "mariadb": "mltrail[mysql]"}
+_HEADER = b"SQLite format 3\0"
+_WAL = 2
+_WAITS_SECONDS = 60
+_HOW = "Say sqlite:///path/mlflow.db, postgresql://user@host/database or mysql://user@host/database."
+
+Row: TypeAlias = Any
+"""Values by the names of their columns."""
+
+Rows = Sequence[Row]
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """What is opened. `shown` has neither user name nor password; `workspace` is the URL's, if it names one."""
+
+    url: sa.URL
+    shown: str
+    workspace: str
+
+    @property
+    def file(self) -> Path | None:
+        """The file of SQLite."""
+        return Path(self.url.database or "").resolve() if self.url.drivername == "sqlite" else None
+
+
+def read_address(text: str, credentials: Credentials) -> Address:
+    """Read a URL, or the path of an SQLite file. Credentials fill what the URL leaves out."""
+    try:
+        url = sa.make_url(text if "://" in text else f"sqlite:///{text}")
+    except (ArgumentError, ValueError) as error:
+        raise invalid(f"This is not the URL of a database. {_HOW}") from error
+    backend = url.drivername.partition("+")[0]
+    query = dict(url.query)
+    workspace = str(query.pop("workspace", ""))
+    if backend == "sqlite":
+        if not url.database or url.database == ":memory:":
+            raise invalid(f"The URL names no file. {_HOW}")
+        url = sa.URL.create("sqlite", database=url.database)
+        return Address(url, str(Path(url.database or "").resolve()), workspace)
+    if backend not in _DRIVERS:
+        raise invalid(f"Databases of {backend} can't be read: import from the MLflow server by --from-mlflow. {_HOW}")
+    shown = sa.URL.create(backend, host=url.host, port=url.port, database=url.database).render_as_string()
+    url = url.set(drivername=_DRIVERS[backend], query=query)
+    if not url.username:
+        url = url.set(username=credentials.username or None)
+    if not url.password:
+        url = url.set(password=credentials.password or credentials.token or None)
+    return Address(url, shown, workspace)
+
+
+class Reading:
+    """One connection that only reads.
+
+    On PostgreSQL and MySQL all statements see the same state. On SQLite each sees its own, and none keeps a lock while
+    its rows are worked on: MLflow could not write for as long.
+    """
+
+    def __init__(self, address: Address) -> None:
+        """Raises `MltrailError` if there is no such database."""
+        self.address = address
+        self._lock = threading.RLock()
+        with self._translating():
+            self._engine = _engine(address)
+            self.connection = self._engine.connect()
+        self.dialect = self._engine.dialect.name
+        self.is_sqlite = self.dialect == "sqlite"
+
+    def rows(self, statement: sa.Executable, values: dict[str, Any] | None = None) -> Rows:
+        with self._lock, self._translating():
+            return self.connection.execute(statement, values or {}).fetchall()
+
+    def value(self, statement: sa.Executable, values: dict[str, Any] | None = None) -> Any:  # noqa: ANN401
+        with self._lock, self._translating():
+            return self.connection.execute(statement, values or {}).scalar()
+
+    def streamed(self, statement: sa.Executable, values: dict[str, Any], size: int) -> Iterator[Rows]:
+        """Return rows in parts, without all of them being in memory. Not for SQLite, where it would keep a lock."""
+        with self._translating(), self._for_streams() as connection:
+            options = {"stream_results": True, "max_row_buffer": size}
+            result = connection.execute(statement, values, execution_options=options)
+            yield from result.partitions(size)
+
+    @contextmanager
+    def _for_streams(self) -> Iterator[sa.Connection]:
+        if self.dialect == "postgresql":
+            yield self.connection
+        else:  # MySQL can do nothing else on a connection while rows come
+            with self._engine.connect() as connection:
+                yield connection
+
+    def close(self) -> None:
+        self.connection.close()
+        self._engine.dispose()
+
+    @contextmanager
+    def _translating(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            raise self._in_words(error.orig or error) from None  # the cause's text may contain the password
+        except sqlite3.Error as error:
+            raise self._in_words(error) from None
+
+    def _in_words(self, error: BaseException) -> MltrailError:
+        shown = self.address.shown
+        text = " ".join(str(error).split())
+        for secret in (self.address.url.password, self.address.url.username):
+            text = text.replace(str(secret), "…") if secret else text
+        return unavailable(f"The database {shown} can't be read: {text[:300]}. Nothing there was changed.")
+
+
+def _engine(address: Address) -> sa.Engine:
+    if address.file:
+        uri = _sqlite_uri(address.file)
+
+        def connect() -> sqlite3.Connection:
+            return sqlite3.connect(uri, uri=True, timeout=_WAITS_SECONDS, check_same_thread=False)
+
+        return sa.create_engine("sqlite://", creator=connect, poolclass=sa.StaticPool)
+    backend = address.url.drivername.partition("+")[0]
+    mysql = {"connect_args": {"charset": "utf8mb4"}} if backend != "postgresql" else {}
+    try:
+        engine = sa.create_engine(address.url, isolation_level="REPEATABLE READ", **mysql)
+    except (ModuleNotFoundError, NoSuchModuleError):
+        raise invalid(f"Databases of {backend} need one more package: pip install '{_PACKAGES[backend]}'.") from None
+    if backend == "postgresql":
+        return engine.execution_options(postgresql_readonly=True)
+    sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("SET SESSION TRANSACTION READ ONLY"))
+    return engine
+
+
+def _sqlite_uri(path: Path) -> str:
+    """Return how to open the file so that nothing is written, not even beside it. Raises if it is no database."""
+    try:
+        with path.open("rb") as file:
+            header = file.read(20)
+    except FileNotFoundError as error:
+        raise not_found(
+            f"There is no file {path}. Is the path that of the old server's --backend-store-uri?"
+        ) from error
+    except OSError as error:
+        raise unavailable(f"The file {path} can't be read ({error.strerror}).") from error
+    if not header.startswith(_HEADER):
+        raise invalid(f"The file {path} is not an SQLite database. {_HOW}")
+    mode = "mode=ro"
+    if header[18] == _WAL and not path.with_name(f"{path.name}-wal").exists():
+        # A database in this mode needs files beside it, even to be read. Nobody has it open, so it stays as it is.
+        mode = "mode=ro&immutable=1"
+    return f"file:{quote(str(path))}?{mode}"
