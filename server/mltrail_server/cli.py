@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from importlib import metadata
 
-from .commands import check, collect, import_
+from .commands import check, collect, export, import_
 from .commands.arguments import Parser
 from .domain.errors import MltrailError, invalid
 from .settings import Settings
@@ -157,6 +157,7 @@ def _parser() -> argparse.ArgumentParser:
     collect.add(commands, shared)
     check.add(commands, shared)
     import_.add(commands, shared)
+    export.add(commands, shared)
 
     selftest = commands.add_parser(
         "selftest", parents=[shared], help="test tokens, roles, claims and comments against your GitLab, and report"

@@ -61,25 +61,28 @@ class Traces:
                 text = f"assessment {name} has no value, or no time"
                 self._findings.add(Loss.MISSING, Entity.ASSESSMENT, owner, text)
                 continue
-            content = said[kind]
-            source = said["source"] if isinstance(said.get("source"), dict) else {}
-            value = content.get("value", content.get("serialized_value"))
+            content, source = said[kind], _object(said, "source")
             yield AssessmentRecord(
                 id=text_of(said, "assessment_id") or name.removesuffix(".yaml"),
                 name=text_of(said, "assessment_name", "name") or "",
                 kind=kind,
-                value=value,
+                value=content.get("value", content.get("serialized_value")),
                 source_type=text_of(source, "source_type") or "SOURCE_TYPE_UNSPECIFIED",
                 source_id=text_of(source, "source_id") or "",
                 created_ms=created,
                 updated_ms=_moment(said, "last_update_time", "last_update_time_ms") or created,
-                error=content["error"] if isinstance(content.get("error"), dict) else None,
+                error=_object(content, "error") or None,
                 rationale=text_of(said, "rationale"),
-                metadata={str(key): str(text) for key, text in (said.get("metadata") or {}).items()},
+                metadata={str(key): str(text) for key, text in _object(said, "metadata").items()},
                 span_id=text_of(said, "span_id"),
                 overrides=text_of(said, "overrides"),
                 valid=said.get("valid") is not False,
             )
+
+
+def _object(said: dict[str, Any], key: str) -> dict[str, Any]:
+    value = said.get(key)
+    return value if isinstance(value, dict) else {}
 
 
 def _moment(said: dict[str, Any], *keys: str) -> int | None:
