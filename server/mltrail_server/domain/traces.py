@@ -51,6 +51,7 @@ class Trace:
 
     `job_id` is the job whose token began it, None for a person's, and `protected` whether that job ran for a protected
     branch or tag. `inputs_digest` is the same for the same inputs. `announced` is false while only spans have come.
+    `origin_id` is where it was imported from, None if it was made here.
     """
 
     id: str
@@ -69,6 +70,7 @@ class Trace:
     protected: bool = False
     user_name: str = ""
     announced: bool = True
+    origin_id: int | None = None
     tags: dict[str, str] = field(default_factory=dict)
     metadata: dict[str, str] = field(default_factory=dict)
 

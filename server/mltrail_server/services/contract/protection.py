@@ -25,6 +25,7 @@ from mltrail_server.store.registry import aliases
 from mltrail_server.store.registry import versions as version_store
 from mltrail_server.store.registry.versions import Version
 from mltrail_server.store.review import contracts as contract_store
+from mltrail_server.store.tracking import candidates
 from mltrail_server.store.tracking.candidates import Candidate
 
 from . import contracts, directions
@@ -196,9 +197,13 @@ def check_alias(  # noqa: PLR0917 - which alias moves where, and who may move it
     if target.elsewhere:
         return f"pinned by the contract file as {_pinned(tx, target, alias)}"
     raise conflict(
-        f"{target.model_name} {target.semver} was registered by hand and never promoted, so it can't become "
+        f"{target.model_name} {target.semver} was {_made(target)} and never promoted, so it can't become "
         f"'{alias}'. Promote the run that it came from: its job, gate and files are checked then."
     )
+
+
+def _made(version: Version) -> str:
+    return "registered by hand" if version.origin_id is None else "imported"
 
 
 def _pinned(tx: Transaction, target: Version, alias: str) -> str:
@@ -244,7 +249,7 @@ def check_stage(tx: Transaction, scope: Scope, version: Version, stage: VersionS
             _pinned(tx, version, stage)
             return
         raise conflict(
-            f"{version.model_name} {version.semver} was registered by hand and never promoted, and in this project "
+            f"{version.model_name} {version.semver} was {_made(version)} and never promoted, and in this project "
             "only promoted versions can be in Production. Promote the run that it came from."
         )
 
@@ -264,29 +269,54 @@ def check_frozen(scope: Scope, candidate: Candidate) -> None:
 
 
 def check_deletable(scope: Scope, candidate: Candidate, stage: Stage) -> None:
-    if stage is Stage.DELETED:
-        check_frozen(scope, candidate)
+    """Refuse to delete the run behind a promoted version; let only callers with Maintainer rights delete an imported
+    one, which a contract may have made a baseline. Raises CONFLICT or FORBIDDEN.
+    """
+    if stage is not Stage.DELETED:
+        return
+    check_frozen(scope, candidate)
+    if candidate.origin_id is not None and not scope.actor.has_maintainer_rights:
+        raise forbidden(
+            f"Deleting the run {candidate.eid}, which was imported, takes the Maintainer role, since merge requests "
+            "may be compared with it. Ask a Maintainer."
+        )
 
 
 def check_may_hide(tx: Transaction, scope: Scope, experiment_iid: int) -> None:
-    """Refuse to delete an experiment with runs of protected refs, since merge requests are compared with them.
+    """Refuse to delete an experiment with runs of protected refs, or imported ones: merge requests are compared
+    with them.
 
     Raises FORBIDDEN without Maintainer rights. (Runs that a Maintainer deletes remain evidence, too.)
     """
-    if not scope.actor.has_maintainer_rights and jobs.any_protected_in(tx, experiment_iid):
+    if scope.actor.has_maintainer_rights:
+        return
+    if jobs.any_protected_in(tx, experiment_iid):
         raise forbidden(
             "Deleting an experiment that holds runs of a protected branch or tag takes the Maintainer role, or a job "
             "on a protected branch or tag, since merge requests are compared with them. Delete runs of your own "
             "instead."
         )
+    if candidates.any_imported_in(tx, experiment_iid):
+        raise forbidden(
+            "Deleting an experiment that holds imported runs takes the Maintainer role, since merge requests may be "
+            "compared with them. Delete runs of your own instead."
+        )
 
 
 def check_name_is_free_to_change(tx: Transaction, scope: Scope, experiment_iid: int) -> None:
-    """Refuse to rename an experiment with runs of CI jobs: for reports, gates and promotions its name is the model's.
+    """Refuse to rename an experiment with runs of CI jobs or imported ones: reports take its name for the
+    model's.
 
     Raises FORBIDDEN without Maintainer rights.
     """
-    if not scope.actor.has_maintainer_rights and jobs.any_verified_in(tx, experiment_iid):
+    if scope.actor.has_maintainer_rights:
+        return
+    if candidates.any_imported_in(tx, experiment_iid):
+        raise forbidden(
+            "Renaming an experiment that holds imported runs takes the Maintainer role, since its name says which "
+            "model they are of. Log to an experiment of another name instead."
+        )
+    if jobs.any_verified_in(tx, experiment_iid):
         raise forbidden(
             "Renaming an experiment that holds runs of CI jobs takes the Maintainer role, or a job on a protected "
             "branch or tag, since its name says which model they are of. Log to an experiment of another name instead."

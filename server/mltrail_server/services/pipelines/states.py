@@ -243,7 +243,8 @@ def _all_ended(tied: Sequence[TiedJob]) -> bool:
 
 
 def _end_candidates(tx: Transaction, tied: Sequence[TiedJob]) -> bool:
-    """End candidates that are still running although all their jobs have ended: a client may die silently.
+    """End candidates that are still running although all their jobs have ended: a client may die silently. An imported
+    one runs elsewhere, whatever job it claims.
 
     A detached one has a deadline of its own. Returns whether one of them is still running detached.
     """
@@ -253,7 +254,7 @@ def _end_candidates(tx: Transaction, tied: Sequence[TiedJob]) -> bool:
     detached = False
     ended = [iid for iid, its_jobs in of_candidate.items() if _all_ended(its_jobs)]
     for candidate in candidates.of_iids(tx, ended):
-        if candidate.status.ended:
+        if candidate.status.ended or candidate.origin_id is not None:
             continue
         if candidate.detached_until_ms is not None and tx.now < candidate.detached_until_ms:
             detached = True

@@ -133,7 +133,7 @@ def run_outcome(candidate: Candidate, tied: Sequence[TiedJob], attempts: _Attemp
     In its own pipeline GitLab decides: the newest attempt of a job, and all jobs of the run. As a baseline the run
     remains what it was once proved to be, until something newer is proved.
     """
-    if not any(job.verified for job in tied):
+    if candidate.origin_id is not None or not any(job.verified for job in tied):
         return RunOutcome(RunState.UNVERIFIED)
     if candidate.discarded:
         return RunOutcome(RunState.DELETED)

@@ -2,12 +2,13 @@
 
 A trace that a job began is that job's: nobody else changes its state, metadata, tags and spans. Others can
 assess it (which is recorded as theirs), link it to a run of their own, and delete it for privacy. A trace
-of a person, and any trace in local mode, can be changed by everybody who can write.
+of a person, and any trace in local mode, can be changed by everybody who can write; one that was imported by people
+only, since nothing that a job does makes it evidence.
 """
 
 from collections.abc import Sequence
 
-from mltrail_server.domain.errors import forbidden
+from mltrail_server.domain.errors import MltrailError, forbidden
 from mltrail_server.domain.identity import TokenKind
 from mltrail_server.domain.traces import Trace
 from mltrail_server.services.context.deps import Scope
@@ -21,6 +22,8 @@ from mltrail_server.store.tracking.candidates import Candidate
 
 def may_change(scope: Scope, trace: Trace) -> bool:
     """Return whether the caller may change a trace and send spans for it."""
+    if trace.origin_id is not None:
+        return scope.actor.job is None
     return trace.job_id is None or trace.job_id == job_of(scope)
 
 
@@ -34,6 +37,8 @@ def check_may_change(tx: Transaction, scope: Scope, trace: Trace) -> None:
             "ended, or the trace belongs to another run."
         )
     if not may_change(scope, trace):
+        if trace.origin_id is not None:
+            raise _is_imported(trace)
         raise forbidden(
             f"The trace {trace.id} was made by the CI job {trace.job_id}, and only that job can change it. To "
             "comment on it, log an assessment (`mlflow.log_feedback`), or log a trace of your own."
@@ -47,6 +52,8 @@ def check_may_delete(scope: Scope, traces: Sequence[Trace]) -> None:
     for trace in traces:
         if may_change(scope, trace):
             continue
+        if trace.origin_id is not None:
+            raise _is_imported(trace)
         if scope.actor.job is not None:
             raise forbidden(
                 f"The trace {trace.id} was made by the CI job {trace.job_id}, and a job can delete only its own "
@@ -57,6 +64,12 @@ def check_may_delete(scope: Scope, traces: Sequence[Trace]) -> None:
                 f"The trace {trace.id} was made by a CI job on a protected branch or tag, and merge requests may be "
                 "compared with it, so deleting it takes the Maintainer role."
             )
+
+
+def _is_imported(trace: Trace) -> MltrailError:
+    return forbidden(
+        f"The trace {trace.id} was imported, and CI jobs can't change or delete it. Log a trace of your own."
+    )
 
 
 def detached_may_add(tx: Transaction, scope: Scope, trace_id: str) -> bool:

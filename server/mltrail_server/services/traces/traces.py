@@ -99,7 +99,7 @@ def begin(tx: Transaction, scope: Scope, sent: Trace) -> Trace:
     store.change(tx, sent.id, **changes)
     store.put_tags(tx, sent.id, made.tags)
     store.put_metadata(tx, sent.id, sent.metadata)
-    _link_to_its_run(tx, scope, sent)
+    _link_to_its_run(tx, scope, replace(sent, origin_id=existing.origin_id))
     known = replace(existing, **changes)
     return replace(
         known,
@@ -194,7 +194,8 @@ def delete_tag(scope: Scope, trace_id: str, key: str) -> None:
 def link_to_run(scope: Scope, trace_ids: Sequence[str], eid: str) -> None:
     """Link traces to a run that the caller may write to. They may arrive later: clients send them in the background.
 
-    Raises what `candidates.writable` raises. Traces that others than the run's own jobs have linked are no evidence.
+    Raises what `candidates.writable` raises. Traces that others than the run's own jobs have linked are no
+    evidence, nor are imported ones.
     """
     if not trace_ids:
         return
@@ -206,7 +207,10 @@ def link_to_run(scope: Scope, trace_ids: Sequence[str], eid: str) -> None:
         check_id(trace_id)
     with scope.project.write() as tx:
         candidate, number = candidates.writable(tx, scope, eid, {WriteKind.TRACES})
-        links.to_run(tx, candidate.iid, trace_ids, own=number == candidate.iid, job_id=rights.job_of(scope))
+        own, job_id = number == candidate.iid, rights.job_of(scope)
+        imported = store.imported_among(tx, trace_ids) if own and job_id is not None else set()
+        links.to_run(tx, candidate.iid, imported, own=False, job_id=job_id)
+        links.to_run(tx, candidate.iid, set(trace_ids) - imported, own=own, job_id=job_id)
 
 
 def link_prompts(scope: Scope, trace_id: str, versions: Iterable[tuple[str, str]]) -> None:
@@ -356,6 +360,7 @@ def _link_to_its_run(tx: Transaction, scope: Scope, trace: Trace) -> None:
     found = rights.counts_for(tx, scope, eid) if eid else None
     if found is not None:
         candidate, own = found
+        own = own and trace.origin_id is None
         links.to_run(tx, candidate.iid, [trace.id], own=own, job_id=rights.job_of(scope))
 
 
@@ -363,4 +368,4 @@ def _check_tag(scope: Scope, key: str, doing: str) -> None:
     if key in SERVERS_TAGS:
         raise invalid(f"Tag '{key}' is immutable and cannot be {doing} on a trace.")
     if key in stamp.reserved(scope):
-        raise invalid(f"The tag '{key}' is written by mltrail itself, from the job's token. Use another key.")
+        raise invalid(f"The tag '{key}' is written by mltrail itself. Use another key.")

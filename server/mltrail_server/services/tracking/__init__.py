@@ -6,6 +6,7 @@ __all__ = [
     "evidence",
     "experiments",
     "histories",
+    "imported",
     "logged_models",
     "logging",
     "quotas",

@@ -56,14 +56,14 @@ def add(
 ) -> int:
     """Note that somebody else writes to a candidate, and return the number under which the amendment is kept.
 
-    Raises FORBIDDEN for a candidate of a protected ref.
+    Raises FORBIDDEN for a candidate of a protected ref. What was imported is of none.
     """
     kinds = frozenset(kinds)
     # Where the operator allows writes to promoted runs, they are kept as amendments too.
     allowed_by_operator = (
         candidate.promoted and not scope.deps.settings.freezes_promoted_runs and scope.actor.has_maintainer_rights
     )
-    if not allowed_by_operator and is_protected(tx, candidate):
+    if candidate.origin_id is None and not allowed_by_operator and is_protected(tx, candidate):
         _check_maintainer(scope, candidate, kinds, tags)
     number = candidate.amendment_iid
     if number is None:

@@ -13,9 +13,12 @@ from collections.abc import Iterable, Mapping
 from mltrail_server.domain import gitlab_ci
 from mltrail_server.domain.errors import Code, MltrailError, forbidden, invalid
 from mltrail_server.domain.identity import TokenKind, VerifiedClaims
+from mltrail_server.domain.ids import ProjectId
+from mltrail_server.domain.origins import IMPORTED_TAG
 from mltrail_server.services.context import links
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.contract import protection
+from mltrail_server.settings import Settings
 from mltrail_server.store.ci import child_pipelines, due, jobs, pipelines
 from mltrail_server.store.ci.jobs import JobPart, JobTie, Lateness
 from mltrail_server.store.db.transaction import Transaction
@@ -38,12 +41,14 @@ KEYS = frozenset(
         "gitlab.CI_COMMIT_REF_NAME",
         "gitlab.verified",
         gitlab_ci.MERGE_REQUEST_TAG,
+        IMPORTED_TAG,
     }
 )
 _FIRST_LOOK_MS = 5 * 60_000
 """How long after a candidate began its pipeline is looked at, in case the job dies without a word."""
 _CHILD_LOOK_MS = 10_000
 """A child pipeline is looked at sooner, so that its root is known when another job below that root writes."""
+_MADE_BY_JOBS = "was made by CI jobs, and stays as they logged it"
 _END_LOOK_MS = 15_000
 """How long after a candidate ended it is looked at: its job has some tidying up to do, and the next trial may end."""
 
@@ -100,6 +105,7 @@ def on_write(
     """Note who writes to a candidate that exists, and return the number under which to store what is written.
 
     The candidate's own jobs write to the candidate itself, and so does everybody if no job's token vouches for it.
+    Nobody writes to one that was imported, which stays as it was elsewhere: what is written here is an amendment.
     Another job of its pipeline becomes a contributor. What anybody else writes is an amendment, kept apart from the
     evidence (see `evidence`), and so is what a detached candidate's token writes once the candidate has ended. `tags`
     are the keys of the tags that are written. Raises FORBIDDEN for a token that is for another candidate and, if the
@@ -115,6 +121,8 @@ def on_write(
         _flag(tx, scope, candidate, job)
         return candidate.iid
     ties = _verified(tx, scope, candidate.iid)
+    if _is_imported(scope, candidate):
+        return evidence.add(tx, scope, candidate, kinds, tags)
     if not ties:
         return candidate.iid
     if job is None or not _is_of(tx, job, ties):
@@ -134,10 +142,8 @@ def on_model_write(tx: Transaction, scope: Scope, model: LoggedModel, source: Ca
     """
     number = on_write(tx, scope, source, {WriteKind.TAGS if note else WriteKind.MODELS})
     if number != source.iid and not (note or model.beside):
-        raise forbidden(
-            f"The logged model {model.model_id} was made by CI jobs, and stays as they logged it. Log a model to "
-            "a run of your own instead."
-        )
+        made = "was imported, and stays as it was" if _is_imported(scope, source) else _MADE_BY_JOBS
+        raise forbidden(f"The logged model {model.model_id} {made}. Log a model to a run of your own instead.")
 
 
 def on_tags(
@@ -157,10 +163,13 @@ def on_tags(
     for key in reserved(scope).intersection(tags):
         if tags[key] != stamped.get(key):
             raise invalid(
-                f"The tag '{key}' is written by mltrail itself, from the job's token. "
-                "Use another key for data of your own."
+                f"The tag '{key}' is written by mltrail itself{_by(key)}. Use another key for data of your own."
             )
     return {**tags, **stamped} if claim is not None else dict(tags)
+
+
+def _by(key: str) -> str:
+    return "" if key == IMPORTED_TAG else ", from the job's token"
 
 
 def on_delete_tag(scope: Scope, key: str) -> None:
@@ -210,15 +219,21 @@ def is_of_pipeline(tx: Transaction, scope: Scope, candidate: Candidate) -> bool:
 
 def may_measure(tx: Transaction, scope: Scope, source: Candidate) -> bool:
     """Return whether the caller's metrics count for a logged model of a candidate: those of a job of its pipelines do,
-    and everybody's if no job's token vouches for it. Nobody changes what a promoted version rests on.
+    and everybody's if no job's token vouches for it. Nobody changes what a promoted version rests on, or what was
+    imported.
     """
-    if source.promoted and protection.freezes(scope):
+    if _is_imported(scope, source) or (source.promoted and protection.freezes(scope)):
         return False
     ties = _verified(tx, scope, source.iid)
     if not ties:
         return True
     job = scope.actor.job
     return job is not None and scope.actor.candidate_iid is None and _is_of(tx, job, ties)
+
+
+def _is_imported(scope: Scope, candidate: Candidate) -> bool:
+    """Whether a candidate may become a baseline or a champion as it was imported. In local mode there are none."""
+    return candidate.origin_id is not None and scope.deps.team is not None
 
 
 def _is_of(tx: Transaction, job: VerifiedClaims, ties: Iterable[JobTie]) -> bool:
@@ -264,10 +279,15 @@ def _tie(
     )
 
 
-def _tie_claimed(tx: Transaction, scope: Scope, candidate_iid: int, claim: gitlab_ci.Job) -> dict[str, str]:
+def tie_claimed(tx: Transaction, candidate_iid: int, claim: gitlab_ci.Job) -> None:
+    """Tie a candidate to a job that is claimed, and was looked up in this project: it is never verified."""
     jobs.ensure(tx, claim.id, pipeline_id=claim.pipeline_id)
     jobs.tie(tx, candidate_iid, job_id=claim.id, pipeline_id=claim.pipeline_id, part=JobPart.CREATOR, verified=False)
-    return _tags_of_claim(scope, claim)
+
+
+def _tie_claimed(tx: Transaction, scope: Scope, candidate_iid: int, claim: gitlab_ci.Job) -> dict[str, str]:
+    tie_claimed(tx, candidate_iid, claim)
+    return tags_of_claim(scope.deps.settings, scope.project_id, scope.actor.project_path, claim)
 
 
 def _flag(tx: Transaction, scope: Scope, candidate: Candidate, job: VerifiedClaims) -> None:
@@ -299,16 +319,15 @@ def _tags_of_job(scope: Scope, job: VerifiedClaims) -> dict[str, str]:
     }
 
 
-def _tags_of_claim(scope: Scope, job: gitlab_ci.Job) -> dict[str, str]:
+def tags_of_claim(settings: Settings, project_id: ProjectId, path: str, job: gitlab_ci.Job) -> dict[str, str]:
     """Return the tags that show a claimed job: `gitlab.verified` is none of them."""
-    settings, path = scope.deps.settings, scope.actor.project_path
     return {
         gitlab_ci.JOB_TAG: str(job.id),
         "gitlab.CI_JOB_URL": links.job(settings, path, job.id),
         "gitlab.CI_PIPELINE_ID": str(job.pipeline_id),
         "gitlab.CI_PIPELINE_URL": links.pipeline(settings, path, job.pipeline_id),
-        "gitlab.CI_PROJECT_ID": str(scope.actor.project_id),
-        "gitlab.CI_PROJECT_PATH": scope.actor.project_path,
+        "gitlab.CI_PROJECT_ID": str(project_id),
+        "gitlab.CI_PROJECT_PATH": path,
         "gitlab.CI_COMMIT_REF_NAME": job.ref,
     }
 

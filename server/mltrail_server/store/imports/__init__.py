@@ -1,3 +1,3 @@
-"""What was imported, and where it came from."""
+"""Remember what was imported, and where it came from."""
 
-__all__: list[str] = []
+__all__ = ["origins"]

@@ -47,6 +47,7 @@ class Version:
     aliases: tuple[str, ...] = ()
     elsewhere: str = ""
     promoted: bool = False  # by a promotion: verified, with files of its own; only Maintainers can change it
+    origin_id: int | None = None  # where it was imported from; None if it was registered here
 
     @property
     def is_prompt(self) -> bool:
@@ -296,4 +297,5 @@ def _version(row: Row, tags: Tags, names: tuple[str, ...]) -> Version:
         names,
         row.location if is_elsewhere(row.location) else "",
         bool(row.promoted),
+        row.origin_id,
     )

@@ -37,6 +37,7 @@ _FIELDS = (
     "protected",
     "user_name",
     "announced",
+    "origin_id",
 )
 COLUMNS = tuple(_T.c[name] for name in _FIELDS)
 MOST_AT_ONCE = 500
@@ -86,6 +87,12 @@ def get_to_write(tx: Transaction, trace_id: str) -> Trace | None:
 def exists(tx: Transaction, trace_id: str) -> bool:
     """Return whether there is such a trace, which stays until the end of the transaction."""
     return tx.one(_EXISTS, id=trace_id) is not None
+
+
+def imported_among(tx: Transaction, trace_ids: Sequence[str]) -> set[str]:
+    """Return which of up to `MOST_AT_ONCE` traces were imported."""
+    where = (_T.c.project_id == tx.project_id, _T.c.id.in_(trace_ids), _T.c.origin_id.is_not(None))
+    return set(tx.execute(sa.select(_T.c.id).where(*where)).scalars())
 
 
 def of_ids(tx: Transaction, trace_ids: Sequence[str]) -> list[Trace]:

@@ -35,6 +35,7 @@ class Candidate:
     protected: bool | None = None  # made on a protected branch or tag; None if no job's token has said
     discarded: bool = False  # deleted by the very job that made it
     experiment_name: str | None = None  # its experiment's name at the time, if that was renamed since
+    origin_id: int | None = None  # where it was imported from; None if it was logged here
 
     @property
     def amended(self) -> bool:
@@ -61,6 +62,7 @@ COLUMNS = (
     _T.c.protected,
     _T.c.discarded,
     _T.c.experiment_name,
+    _T.c.origin_id,
 )
 
 _IN_PROJECT = sa.select(*COLUMNS).where(_T.c.project_id == sa.bindparam("project_id"))
@@ -168,6 +170,12 @@ def amended_of(tx: Transaction, eids: Sequence[str]) -> dict[int, int]:
     return {row.iid: row.amendment_iid for row in tx.execute(query)}
 
 
+def any_imported_in(tx: Transaction, experiment_iid: int) -> bool:
+    """Return whether an experiment holds a candidate that was imported."""
+    where = (_T.c.project_id == tx.project_id, _T.c.experiment_iid == experiment_iid, _T.c.origin_id.is_not(None))
+    return tx.execute(sa.select(sa.literal(1)).where(*where).limit(1)).scalar() is not None
+
+
 def change(tx: Transaction, iid: int, **values: object) -> None:
     """Overwrite columns of one candidate."""
     if values:
@@ -179,7 +187,7 @@ def candidate_of(row: Row | Tuple) -> Candidate:
     """Make a candidate from a row with `COLUMNS`, and perhaps more after them."""
     iid, eid, experiment_iid, name, user_name, status, stage, *rest = row[: len(COLUMNS)]
     started_ms, ended_ms, reason, promoted, detached_until_ms, elsewhere, amendment_iid, snapshot_iid, *rest = rest
-    protected, discarded, experiment_name = rest
+    protected, discarded, experiment_name, origin_id = rest
     return Candidate(
         iid,
         eid,
@@ -199,6 +207,7 @@ def candidate_of(row: Row | Tuple) -> Candidate:
         None if protected is None else bool(protected),
         bool(discarded),
         experiment_name,
+        origin_id,
     )
 
 
