@@ -53,6 +53,21 @@ def _defaults() -> dict[str, Schema]:
         "pair_by": _described(_list(_TEXT), "Parameters that name a fold; both sides are compared fold by fold."),
         "if_unknown": _described(_choice(Outcome), "The outcome of a rule that can't be decided."),
         "if_silent": _described(_choice(Outcome), "The outcome if a merge request does not train the model."),
+        "imported": _described(
+            _mapping(reading.IMPORTED, _imported()), "What runs and versions count for that were imported."
+        ),
+    }
+
+
+def _imported() -> dict[str, Schema]:
+    return {
+        "baseline": _described(
+            {"type": "boolean"}, "Imported runs are the baseline, where the target branch has none of its own."
+        ),
+        "champion": _described(
+            {"type": "boolean"},
+            "An imported version that promotions would replace: true holds them to its level, false to nothing.",
+        ),
     }
 
 

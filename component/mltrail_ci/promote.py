@@ -156,4 +156,5 @@ def _comparison(promotion: Promotion) -> list[str]:
         return []
     if found.why_not:
         return [text.clean(f"  not compared: {found.why_not}")]
-    return [f"  compared with {text.clean(found.version)}:", *(f"    {text.clean(line)}" for line in found.lines)]
+    which = f"{found.version} ({found.imported})" if found.imported else found.version
+    return [f"  compared with {text.clean(which)}:", *(f"    {text.clean(line)}" for line in found.lines)]

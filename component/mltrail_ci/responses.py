@@ -153,6 +153,7 @@ class Model(NamedTuple):
     lines: Sequence[Line] = ()
     rows: Sequence[Row] = ()
     evaluations: Sequence[Evaluation] = ()
+    imported: str = ""  # where the baseline was imported from, so that it is not verified
 
 
 class Report(NamedTuple):
@@ -178,11 +179,14 @@ class Report(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """How a promoted version compares with the one it replaces. `why_not` says why nothing is compared."""
+    """How a promoted version compares with the one it replaces. `why_not` says why nothing is compared,
+    `imported` where that version was imported from, so that it is not verified.
+    """
 
     version: str
     why_not: str
     lines: list[str]
+    imported: str = ""
 
 
 class MovedPrompt(NamedTuple):
@@ -362,7 +366,13 @@ def _model(body: Mapping[str, Any]) -> Model:
         lines=lines,
         rows=[_row(one) for one in body.get("rows") or ()],
         evaluations=[_evaluation(one) for one in body.get("evaluations") or ()],
+        imported=_imported(body),
     )
+
+
+def _imported(body: Mapping[str, Any]) -> str:
+    """Read where the baseline was imported from; empty if it was not."""
+    return text(((body.get("baseline") or {}).get("imported") or {}).get("sentence"))
 
 
 def _evaluation(body: Mapping[str, Any]) -> Evaluation:
@@ -481,7 +491,7 @@ def _moved_prompt(body: Mapping[str, Any]) -> MovedPrompt:
 
 def _comparison(body: Mapping[str, Any]) -> Comparison:
     lines = [_line(one) for one in body.get("metrics") or ()]
-    return Comparison(text(body.get("version")), text(body.get("why_not")), lines)
+    return Comparison(text(body.get("version")), text(body.get("why_not")), lines, text(body.get("imported")))
 
 
 def _line(one: Mapping[str, Any]) -> str:

@@ -206,6 +206,19 @@ class Keep:
 
 
 @dataclass(frozen=True, slots=True)
+class Imported:
+    """What runs and versions that were imported from elsewhere count for, although no job here vouches for them.
+
+    `baseline`: imported runs are what the model is compared with, where this project has none of its own. `champion`:
+    an imported version holds promotions to its level (True), or to nothing (False); None means that nobody has
+    decided, so that it is not replaced.
+    """
+
+    baseline: bool = False
+    champion: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
     """One model. The file's `defaults` have already been applied. `rules` are about metrics, `case_rules` about its
     tables of cases and its evaluations. `prompts` maps prompts to the alias that only promotions move.
@@ -231,6 +244,7 @@ class Model:
     if_unknown: Outcome = Outcome.WARN
     if_silent: Outcome = Outcome.WARN
     if_silent_is_set: bool = False  # whether the file sets it; otherwise it is the default
+    imported: Imported = Imported()
     retired: bool = False  # no longer trained
 
 

@@ -13,6 +13,7 @@ from .model import (
     Contract,
     GateSettings,
     HigherOrLower,
+    Imported,
     Keep,
     Model,
     Outcome,
@@ -43,7 +44,7 @@ _UNITS_MS = {"h": _HOUR_MS, "d": 24 * _HOUR_MS, "w": 7 * 24 * _HOUR_MS}
 TOP = ("version", "defaults", "gate", "models", "traces")
 TRACES = ("redact", "keep")
 GATE = ("thread", "status", "issue")
-DEFAULTS = ("repeat_over", "pair_by", "if_unknown", "if_silent")
+DEFAULTS = ("repeat_over", "pair_by", "if_unknown", "if_silent", "imported")
 MODEL = (
     "runs",
     "paths",
@@ -59,6 +60,7 @@ MODEL = (
     "retired",
     *DEFAULTS,
 )
+IMPORTED = ("baseline", "champion")
 RANK_BY = ("metric", "better")
 RULE = (
     "metric",
@@ -181,6 +183,7 @@ def _defaults(found: Entries, given: Model) -> Model:
     silent, silent_is_set = given.if_silent, given.if_silent_is_set
     if "if_silent" in found:
         silent, silent_is_set = found["if_silent"].choice(Outcome) or silent, True
+    imported = _imported(found["imported"], given.imported) if "imported" in found else given.imported
     return Model(
         given.name,
         repeat_over=repeat,
@@ -188,7 +191,14 @@ def _defaults(found: Entries, given: Model) -> Model:
         if_unknown=unknown,
         if_silent=silent,
         if_silent_is_set=silent_is_set,
+        imported=imported,
     )
+
+
+def _imported(entry: Entry, given: Imported) -> Imported:
+    found = entry.mapping(IMPORTED)
+    baseline, champion = found.truth("baseline"), found.truth("champion")
+    return Imported(given.baseline if baseline is None else baseline, given.champion if champion is None else champion)
 
 
 def _model(name: str, entry: Entry, defaults: Model) -> Model:
@@ -219,6 +229,7 @@ def _model(name: str, entry: Entry, defaults: Model) -> Model:
         if_unknown=own.if_unknown,
         if_silent=own.if_silent,
         if_silent_is_set=own.if_silent_is_set,
+        imported=own.imported,
         retired=bool(found.truth("retired")),
     )
 

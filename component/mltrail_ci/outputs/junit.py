@@ -95,6 +95,8 @@ def _names(names: Sequence[str]) -> str:
 
 
 def _cases(model: Model) -> Iterator[_Case]:
+    if model.imported:
+        yield _Case("baseline is verified", "skipped", "", f"the baseline was {model.imported}")
     for rule in model.rules:
         state = {"fail": "failure", "warn": "skipped"}.get(rule.outcome, "system-out")
         sentence = f"{rule.verdict}: {rule.sentence}" if rule.verdict else rule.sentence

@@ -11,6 +11,7 @@ from mltrail_server.domain.comparison import MetricChange, ParameterChange
 from mltrail_server.domain.conclusion import Conclusion, Finding
 from mltrail_server.domain.evidence import Evidence
 from mltrail_server.domain.grouping import Run
+from mltrail_server.domain.origins import Origin
 from mltrail_server.domain.preview import Preview
 from mltrail_server.domain.prompts import PromptChange
 from mltrail_server.domain.rules import Ruling
@@ -197,7 +198,7 @@ def _model(place: Place, report: Report, model: ModelReport) -> dict[str, Any]:
         "rows": [_row(one) for one in rows.of(model)],
         "merging_publishes": _preview(report.previews.get(model.name)),
         "rules": [_rule(one) for one in model.rulings],
-        "against": model.version.semver if model.version else report.target,
+        "against": model.against(report.target),
         "rank_by": compared.rank_by,
         "baseline": _baseline(model),
         "best": _best(place, model),
@@ -222,15 +223,24 @@ def _model(place: Place, report: Report, model: ModelReport) -> dict[str, Any]:
 
 
 def _baseline(model: ModelReport) -> dict[str, Any] | None:
-    if model.baseline is None:
+    if model.baseline is None and model.imported is None:
         return None
     compared = model.comparison.baseline
     return {
-        "pipeline_id": model.baseline.id,
-        "sha": model.baseline.sha,
+        "pipeline_id": model.baseline and model.baseline.id,
+        "sha": model.baseline and model.baseline.sha,
         "version": model.version and model.version.semver,
         "runs": len(compared.runs) if compared else 0,
+        "imported": _origin(model.imported),
     }
+
+
+def _origin(one: Origin | None) -> dict[str, Any] | None:
+    """Say where something was imported from."""
+    if one is None:
+        return None
+    sentence = f"{one.sentence()}, not verified"
+    return {"from": one.place(), "first_ms": one.first_ms, "last_ms": one.last_ms, "sentence": sentence}
 
 
 def _best(place: Place, model: ModelReport) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ from mltrail_server.domain import selection
 from mltrail_server.domain.comparison import contract_of
 from mltrail_server.domain.evaluations import with_their_evaluations
 from mltrail_server.domain.grouping import Gone, Run, RunState, choice
+from mltrail_server.domain.origins import Origin
 from mltrail_server.store.ci.pipelines import Pipeline
 from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.registry import aliases, models, versions
@@ -19,7 +20,8 @@ from mltrail_server.store.review import pipeline_runs as pipeline_runs_store
 from mltrail_server.store.review import tombstones
 from mltrail_server.store.tracking import experiments
 
-from . import pipeline_runs
+from . import imported_baselines, pipeline_runs
+from .imported_baselines import ImportedBaseline, ImportedBaselines
 
 _MOST_HISTORY = 20
 """How many pipelines of the target branch, the baseline's included, show how much results vary by chance."""
@@ -36,7 +38,8 @@ class ModelBaseline:
     """The runs that a model is compared with. `pipeline` has made them, None if there are none; `version` is the one
     that the contract names, if it names one. `history` are the target branch's pipelines before it with their runs of
     the model, newest first. `gone` says who has removed the runs that would be the baseline, or some of them: then it
-    is unknown what they were.
+    is unknown what they were. `imported` is where the runs were imported from, if they were made elsewhere and the
+    contract lets them count; else `unused` is what was imported and does not count.
     """
 
     pipeline: Pipeline | None = None
@@ -44,6 +47,8 @@ class ModelBaseline:
     version: Version | None = None
     history: Sequence[tuple[Pipeline, Sequence[Run]]] = ()
     gone: Gone | None = None
+    imported: Origin | None = None
+    unused: ImportedBaseline | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +87,10 @@ def choose(tx: Transaction, contract: Contract | None, names: Sequence[str], fou
 
     Three statements for all models together; five or six for each model that the contract compares with a version; and
     if there are older pipelines, seven for each that none of the newest has trained, plus one for all of those models.
+    One more if some model has no baseline, and in projects that have imported runs up to ten for each of these.
     """
     newest = _Trained(contract, found)
+    elsewhere = ImportedBaselines(tx, contract)
     chosen: dict[str, ModelBaseline] = {}
     every: Mapping[int, str] | None = None
     for name in names:
@@ -95,6 +102,8 @@ def choose(tx: Transaction, contract: Contract | None, names: Sequence[str], fou
             every = experiments.all_names(tx) if every is None else every
             trained = _trained_earlier(tx, contract, name, every, found.query)
         baseline = _of_target(trained) if by_target else _of_version(tx, name, model, contract)
+        if not baseline.runs and baseline.gone is None:
+            baseline = _or_imported(baseline, elsewhere.of(model, baseline.version))
         before = baseline.pipeline.id if baseline.pipeline else 0
         complete = [(pipeline, runs) for pipeline, runs in trained if pipeline.id < before and _gone(runs) is None]
         history = sorted(complete, key=lambda entry: -entry[0].id)[: _MOST_HISTORY - 1]
@@ -103,11 +112,14 @@ def choose(tx: Transaction, contract: Contract | None, names: Sequence[str], fou
 
 
 def of_alias(tx: Transaction, model: Model, alias: str, *, contract: Contract | None, branch_of: str) -> ModelBaseline:
-    """Find the runs of the version that an alias points at, and those that its branch trained before it."""
+    """Find the runs of the version that an alias points at, and those that its branch trained before it. Those of an
+    imported version are returned whether or not the contract lets them count, with where it was imported from.
+    """
     named = replace(model, baseline=Baseline(BaselineKind.ALIAS, alias))
     baseline = _of_version(tx, model.name, named, contract)
-    if baseline.pipeline is None:
-        return baseline
+    if baseline.pipeline is None or (baseline.version is not None and baseline.version.origin_id is not None):
+        found = imported_baselines.of_version(tx, model, baseline.version)
+        return replace(baseline, imported=found.origin, runs=baseline.runs or found.runs)
     tags = selection.tags_of(contract)
     before = branch(tx, branch_of, before=baseline.pipeline.id, ancestors=(), tags=tags)
     if contract is not None:
@@ -184,6 +196,13 @@ def _of_target(trained: Sequence[tuple[Pipeline, Sequence[Run]]]) -> ModelBaseli
     return ModelBaseline(pipeline, () if gone else runs, gone=gone)
 
 
+def _or_imported(baseline: ModelBaseline, found: ImportedBaseline) -> ModelBaseline:
+    """Take imported runs where there are no others, if the contract lets them count."""
+    if found.runs:
+        return replace(baseline, runs=found.runs, imported=found.origin)
+    return replace(baseline, unused=found) if found.found else baseline
+
+
 def _gone(runs: Iterable[Run]) -> Gone | None:
     """Return who has last removed runs of a baseline: what the others would show without them was never judged."""
     return max((run.gone for run in runs if run.gone is not None), key=lambda gone: gone.removed_ms, default=None)
@@ -227,18 +246,22 @@ def _filled(tx: Transaction, chosen: Mapping[str, ModelBaseline]) -> dict[str, M
     to_fill = [
         run
         for name, baseline in chosen.items()
-        for runs in ((() if baseline.version else baseline.runs), *(runs for _, runs in kept[name]))
+        for runs in ((() if _is_filled(baseline) else baseline.runs), *(runs for _, runs in kept[name]))
         for run in runs
     ]
     filled = {run.iid: run for run in pipeline_runs.filled(tx, list({run.iid: run for run in to_fill}.values()))}
     return {
         name: replace(
             baseline,
-            runs=baseline.runs if baseline.version else [filled[run.iid] for run in baseline.runs],
+            runs=baseline.runs if _is_filled(baseline) else [filled[run.iid] for run in baseline.runs],
             history=[(pipeline, [filled[run.iid] for run in runs]) for pipeline, runs in kept[name]],
         )
         for name, baseline in chosen.items()
     }
+
+
+def _is_filled(baseline: ModelBaseline) -> bool:
+    return baseline.version is not None or baseline.imported is not None
 
 
 def _shortened(chosen: Mapping[str, ModelBaseline]) -> dict[str, list[tuple[Pipeline, Sequence[Run]]]]:

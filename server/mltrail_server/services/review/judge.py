@@ -209,6 +209,8 @@ def _model_report(
         made_by=one.selected.pipeline,
         silence=silent,
         carried=one.selected.carried,
+        imported=baseline.imported,
+        unused=baseline.unused,
         cases=judged.cases,
         evaluations=tuple(each.judged(judged.cases) for each in one.evaluated.evaluations) if judged.cases else (),
     )

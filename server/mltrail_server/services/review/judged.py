@@ -11,6 +11,7 @@ from mltrail_server.domain.cases.result import CaseResult
 from mltrail_server.domain.comparison import Comparison, ParameterChange
 from mltrail_server.domain.conclusion import Conclusion
 from mltrail_server.domain.grouping import Gone, Run
+from mltrail_server.domain.origins import Origin
 from mltrail_server.domain.prompts import PromptChange
 from mltrail_server.domain.rules import Ruling
 from mltrail_server.domain.selection import UnmatchedModel
@@ -18,6 +19,11 @@ from mltrail_server.domain.silence import Silence
 from mltrail_server.services.contract.contracts import ContractVersion
 from mltrail_server.store.ci.pipelines import Pipeline
 from mltrail_server.store.registry.versions import Version
+
+from .imported_baselines import ImportedBaseline
+
+IMPORTED = "imported"
+"""What a baseline of imported runs is called."""
 
 _NOT_IN_A_LOGIN = re.compile(r"[^\w. -]", re.ASCII)
 
@@ -32,7 +38,8 @@ class ModelReport:
     whose versions differ. `made_by` is the pipeline whose runs these are. `silence` says what it means that no run has
     succeeded; `gone` says who has removed the baseline for good. `carried`: it is from an earlier commit. `cases` are
     its tables, those of evaluations' scorers included, and `evaluations` what is known of each evaluation. `prompts`
-    are those that the named runs of both sides have loaded.
+    are those that the named runs of both sides have loaded. `imported` is where the baseline's runs were imported from,
+    so that nothing here has verified them; `unused` are imported runs that the contract does not let count.
     """
 
     name: str
@@ -54,6 +61,14 @@ class ModelReport:
     evaluations: tuple[EvaluationResult, ...] = ()
     carried: bool = False
     prompts: tuple[PromptChange, ...] = ()
+    imported: Origin | None = None
+    unused: ImportedBaseline | None = None
+
+    def against(self, target: str) -> str:
+        """Name the side that it is compared with: a version, imported runs, or else the target branch."""
+        if self.version is not None:
+            return self.version.semver
+        return IMPORTED if self.imported is not None else target
 
     @property
     def remarks(self) -> tuple[str, ...]:

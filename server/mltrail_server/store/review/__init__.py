@@ -1,3 +1,13 @@
 """What a verdict is based on, and what it leaves behind."""
 
-__all__ = ["case_uses", "contracts", "evaluations", "jobs", "overrides", "pipeline_runs", "red_verdicts", "tombstones"]
+__all__ = [
+    "case_uses",
+    "contracts",
+    "evaluations",
+    "imported_runs",
+    "jobs",
+    "overrides",
+    "pipeline_runs",
+    "red_verdicts",
+    "tombstones",
+]

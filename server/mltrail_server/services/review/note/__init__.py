@@ -16,7 +16,7 @@ from mltrail_server.domain.direction import Better
 from mltrail_server.domain.markdown import Markdown, code, name
 from mltrail_server.domain.numbers import count
 from mltrail_server.services.review import rows, summary
-from mltrail_server.services.review.judged import ModelReport
+from mltrail_server.services.review.judged import IMPORTED, ModelReport
 from mltrail_server.services.review.reports import Report
 from mltrail_server.services.review.rows import Row
 from mltrail_server.services.review.summary import Line, capital
@@ -131,7 +131,7 @@ def _model(page: Page, model: ModelReport, *, alone: bool) -> dict[str, Any]:
         "title": None if alone else Markdown(f"{icon} {heading}"),
         "lines": [] if alone else _lines(summary.of_model(page.report, model, page.style)),
         "failed_jobs": failed_jobs(model),
-        "against": code(model.version.semver) if model.version else page.target,
+        "against": _against(page, model),
         **_tables(page, model),
         "cases": cases.folded(model) if page.detail else None,
         "evaluations": evaluations.folded(page, model),
@@ -143,6 +143,13 @@ def _model(page: Page, model: ModelReport, *, alone: bool) -> dict[str, Any]:
         "chart_legend": drawn[1] if drawn else None,
         "runs": runs.table(page, model),
     }
+
+
+def _against(page: Page, model: ModelReport) -> Markdown:
+    """Name the side that a model is compared with."""
+    if model.version is not None:
+        return code(model.version.semver)
+    return Markdown(IMPORTED) if model.imported is not None else page.target
 
 
 def _tables(page: Page, model: ModelReport) -> dict[str, Any]:

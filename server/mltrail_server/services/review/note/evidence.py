@@ -182,7 +182,7 @@ def _compared(page: Page, model: ModelReport) -> Markdown:
     theirs = len(compared.baseline.runs) if compared.baseline else 0
     text += f", with {count(theirs, 'run')}"
     if baseline is None:
-        return Markdown(f"{text}.")
+        return Markdown(f"{text}{_imported(model)}.")
     shown = page.target
     if model.version is not None:
         shown = Markdown(f"version {code(model.version.semver)}")
@@ -208,6 +208,10 @@ def _compared(page: Page, model: ModelReport) -> Markdown:
             "unless all runs speak against it"
         )
     return Markdown(f"{text}.")
+
+
+def _imported(model: ModelReport) -> str:
+    return f", {model.imported.sentence(code)}" if model.imported is not None else ""
 
 
 def _selection(model: ModelReport) -> list[Markdown]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mltrail_server.services.review.judged import ModelReport
 from mltrail_server.services.review.reports import Report
 
-from . import evaluations, how_sure, to_do
+from . import evaluations, how_sure, imported, to_do
 from .model import among_many, heading
 from .report import OfReport
 from .runs import OfRuns
@@ -36,7 +36,7 @@ def of_report(report: Report, style: Style) -> Summary:
 
 
 def of_model(report: Report, model: ModelReport, style: Style) -> list[Line]:
-    """Say of one model which cases broke, how sure it is, what a merge brings, and what has changed."""
+    """Say of one model which cases broke, how sure it is, what was imported, what a merge brings, and what changed."""
     return [*_cases(report, model, style), *_of_model(report, model, style)]
 
 
@@ -46,5 +46,11 @@ def _cases(report: Report, model: ModelReport, style: Style) -> list[Line]:
 
 def _of_model(report: Report, model: ModelReport, style: Style) -> list[Line]:
     runs = OfRuns(report, model, style)
-    found = (how_sure.of_model(report, model, style), runs.on_merge(), runs.changed(), runs.not_counted())
+    found = (
+        how_sure.of_model(report, model, style),
+        imported.of_model(report, model, style),
+        runs.on_merge(),
+        runs.changed(),
+        runs.not_counted(),
+    )
     return [line for line in found if line is not None]

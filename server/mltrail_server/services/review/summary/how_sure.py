@@ -86,6 +86,8 @@ class _OfModel:
     def _target(self) -> str:
         if self.model.version is not None:
             return f"version {self.style.text(self.model.version.semver)}"
+        if self.model.imported is not None:
+            return "the imported baseline"
         return self.style.text(self.report.against)
 
     def line(self) -> Line | None:
@@ -176,12 +178,15 @@ class _OfModel:
         if compared.pooled:
             here += f" ({compared.pooled} of them by earlier pipelines on the same files)"
         if folds_compared := self._folds(change):
-            return f"{folds_compared} folds are compared one by one with those on {self._target}"
+            on = "on" if self.model.version is None and self.model.imported is None else "of"
+            return f"{folds_compared} folds are compared one by one with those {on} {self._target}"
         pipelines = 1 if level is None else level.pipelines
         runs = before if level is None else level.runs
         if self.model.version is not None:
             earlier = f" and {runs - before} of {count(pipelines - 1, 'earlier pipeline')}" if pipelines > 1 else ""
             return f"{count(before, 'run')} of {self._target}{earlier}, {here}"
+        if self.model.imported is not None:
+            return f"{count(before, 'imported run')}, {here}"
         among = f" (in {pipelines} pipelines)" if pipelines > 1 else ""
         return f"{count(runs, 'run')} on {self._target}{among}, {here}"
 

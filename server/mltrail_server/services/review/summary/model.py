@@ -60,10 +60,12 @@ def _nothing_worse(model: ModelReport) -> str:
     return model.conclusion.sentence
 
 
-def why_silent(target: str, silence: Silence) -> str:
-    """Say in a sentence why a model was not trained here."""
+def why_silent(target: str, silence: Silence, *, imported: bool) -> str:
+    """Say in a sentence why a model was not trained here. `imported`: its baseline is."""
     if silence.kind is not SilenceKind.SILENT:
         return f"{silence.sentence}."
+    if imported:
+        return "it has an imported baseline, but no pipeline of this commit has logged a run of it that succeeded."
     return f"{target} has trained it, but no pipeline of this commit has logged a run of it that succeeded."
 
 

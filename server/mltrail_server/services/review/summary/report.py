@@ -112,7 +112,8 @@ class OfReport:
     def _named(self, worst: Finding) -> str:
         row = metrics.row_of(self.report.models, worst)
         model, of = self._model_of(worst), self._of(worst)
-        text = metrics.worst(row, worst, self.style, model=model, target=self._target, of=of)
+        target = "the imported baseline" if model.imported is not None else self._target
+        text = metrics.worst(row, worst, self.style, model=model, target=target, of=of)
         others = sum(row.verdict is Verdict.WORSE for _, row in self._others())
         return f"{text}; {count(others, 'other is', 'others are')} worse too" if others > 0 else text
 

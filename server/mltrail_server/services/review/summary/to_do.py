@@ -2,6 +2,7 @@
 
 from mltrail_contract import Outcome
 from mltrail_server.domain.rule_check import SAME_DATA
+from mltrail_server.domain.silence import Silence
 from mltrail_server.domain.verdict import Verdict
 from mltrail_server.services.review import rows
 from mltrail_server.services.review.judged import ModelReport
@@ -26,9 +27,13 @@ def lines(report: Report, style: Style) -> list[Line]:
         silence = model.silence
         if silence is not None:
             name = f"{style.name(model.name)}: " if len(report.models) > 1 else ""
-            found.append(Line("Why", f"{name}{why_silent(style.text(report.against), silence)}"))
+            found.append(Line("Why", f"{name}{_why_silent(report, model, silence, style)}"))
     do = _do(report, style)
     return [*found, Line("To do", f"{do}.")] if do else found
+
+
+def _why_silent(report: Report, model: ModelReport, silence: Silence, style: Style) -> str:
+    return why_silent(style.text(report.against), silence, imported=model.imported is not None)
 
 
 def _do(report: Report, style: Style) -> str:
@@ -53,4 +58,5 @@ def _same_data(report: Report, model: ModelReport, style: Style) -> str:
     named = model.model.same_dataset if model.model is not None else None
     dataset = f"{style.text(named)} dataset" if named else "dataset"
     target = style.text(report.against)
-    return f"evaluate {which} on {target}'s {dataset}, or train and evaluate {target} again with the new one"
+    whose = "the imported baseline" if model.imported is not None else target
+    return f"evaluate {which} on {whose}'s {dataset}, or train and evaluate {target} again with the new one"
