@@ -21,6 +21,7 @@ from .evidence import ENOUGH_FREEDOM
 from .grouping import Run, ranking_metric
 from .hypotheses import Decision, Family, Hypothesis, Key
 from .numbers import number
+from .origins import Origin
 from .tested import Tested
 from .verdict import Verdict
 
@@ -59,12 +60,16 @@ class ChampionMetric:
 @dataclass(frozen=True, slots=True)
 class ChampionComparison:
     """A candidate compared with the champion. `version` is the champion's; None when there is nothing to compare with.
-    `why_not` says why there is no comparison, also when the two were measured on different data.
+    `why_not` says why there is no comparison, also when the two were measured on different data. `imported` is where
+    the champion was imported from, so that nothing here has verified it, and it is `unconfirmed` until the contract
+    says whether it counts.
     """
 
     version: str | None
     lines: tuple[ChampionMetric, ...] = ()
     why_not: str = ""
+    imported: Origin | None = None
+    unconfirmed: bool = False
 
     @property
     def worse(self) -> list[ChampionMetric]:

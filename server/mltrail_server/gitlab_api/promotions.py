@@ -76,6 +76,7 @@ def _compared(comparison: ChampionComparison) -> dict[str, object]:
     return {
         "version": comparison.version,
         "why_not": comparison.why_not,
+        "imported": comparison.imported and f"{comparison.imported.sentence()}, not verified",
         "metrics": [
             {
                 "name": one.metric,

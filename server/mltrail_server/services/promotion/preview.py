@@ -14,6 +14,7 @@ from mltrail_server.services.contract.policy import Policy
 from mltrail_server.services.review.judged import ModelReport
 from mltrail_server.services.review.reports import Report
 from mltrail_server.store.db.transaction import Transaction
+from mltrail_server.store.imports import origins
 from mltrail_server.store.promotion import promotions
 from mltrail_server.store.registry import aliases
 from mltrail_server.store.registry import models as model_store
@@ -81,6 +82,9 @@ def foresee(
         champion.semver if champion else None,
         model_policy.promote.reuse_reviewed,
     )
+    origin = origins.get(tx, champion.origin_id) if champion else None
+    if champion is not None and origin is not None:
+        foreseen = foreseen.saying(Markdown(f"{champion.semver} was {origin.sentence(_quoted)}, and is not verified."))
     return foreseen.knowing(up_to_date=up_to_date)
 
 
@@ -131,7 +135,7 @@ def _obstacle(
     with_champion = ranking.compare_with_champion(
         tx, winner, model_policy, contract=contract, alias=alias, branch=branch
     )
-    return Markdown(ranking.worse_than_champion(with_champion, model_policy, alias, _quoted))
+    return Markdown(ranking.refusal(with_champion, model_policy, alias, _quoted))
 
 
 def _of_prompts(moves: Sequence[PromptMove]) -> Markdown:

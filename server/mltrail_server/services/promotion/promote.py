@@ -140,9 +140,9 @@ def _plan(
             branch=choices.project.default_branch or choices.pipeline.ref,
             better=request.better,
         )
-    worse = ranking.worse_than_champion(comparison, choice.policy, alias) if alias else ""
-    if worse:
-        return NotPromoted(worse, refused=True, comparison=comparison)
+    refusal = ranking.refusal(comparison, choice.policy, alias) if alias else ""
+    if refusal:
+        return NotPromoted(refusal, refused=True, comparison=comparison)
     step = numbering.step(
         ci,
         choices.pipeline,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from mltrail_contract import Contract
 from mltrail_server.domain import champion_check, comparison, datasets
-from mltrail_server.domain.champion_check import ChampionComparison
+from mltrail_server.domain.champion_check import ChampionComparison, ChampionMetric
 from mltrail_server.domain.comparison import Comparison
 from mltrail_server.domain.direction import Better, is_system
 from mltrail_server.domain.grouping import Run, RunState
@@ -27,6 +27,8 @@ _WHY_NOT = {
     RunState.DELETED: "its own job has deleted it",
     RunState.GONE: "somebody has removed it for good",
 }
+_UNCONFIRMED = "it was imported, and the contract file does not say whether it counts"
+_STARTS_ANEW = "it was imported, and the contract file lets promotions start anew"
 _MOST_METRICS = 3
 _MOST_WORSE_METRICS = 5
 
@@ -162,16 +164,38 @@ def compare_with_champion(
     champion = baselines.of_alias(tx, model, alias, contract=contract, branch_of=branch)
     if champion.version is None:
         return ChampionComparison(None, why_not="there is no version to compare with yet")
-    version = champion.version.semver
+    version, origin = champion.version.semver, champion.imported
+    if origin is not None and not model.imported.champion:
+        unconfirmed = model.imported.champion is None
+        why_not = _UNCONFIRMED if unconfirmed else _STARTS_ANEW
+        return ChampionComparison(version, why_not=why_not, imported=origin, unconfirmed=unconfirmed)
     runs = list(champion.runs) or _own_run(tx, champion.version.candidate_iid)
+    lines: tuple[ChampionMetric, ...] = ()
     if not any(run.metrics for run in runs):
-        return ChampionComparison(version, why_not="no metric of the version that it replaces is known")
-    if datasets.other_data(model.same_dataset, winner.runs, runs):
-        return ChampionComparison(version, why_not="it was measured on other data, so the two are not compared")
+        why_not = "no metric of the version that it replaces is known"
+    elif datasets.other_data(model.same_dataset, winner.runs, runs):
+        why_not = "it was measured on other data, so the two are not compared"
+    else:
+        history = [earlier for _, earlier in champion.history]
+        lines = _against(winner, runs, history, policy, branch=branch, better=better)
+        why_not = "" if lines else "no metric ranks it and no rule names one"
+    return ChampionComparison(version, lines, why_not, imported=origin)
+
+
+def _against(
+    winner: Winner,
+    champion: Sequence[Run],
+    history: Sequence[Sequence[Run]],
+    policy: Policy,
+    *,
+    branch: str,
+    better: Better | None,
+) -> tuple[ChampionMetric, ...]:
+    model = policy.model
     compared = comparison.compare(
         [replace(run, parent_iid=None) for run in winner.runs],
-        [replace(run, parent_iid=None) for run in runs],
-        history=[earlier for _, earlier in champion.history],
+        [replace(run, parent_iid=None) for run in champion],
+        history=history,
         model=replace(model, same_dataset=None),
         rank_by=winner.rank_by,
         better=better,
@@ -179,8 +203,7 @@ def compare_with_champion(
     ranked = None
     if model.rank_by is None and not winner.by_request:
         ranked = champion_check.ranked_before(compared, winner.runs, model)
-    lines = champion_check.against_champion(compared, model, branch=branch, allowed=policy.allow_worse, ranked=ranked)
-    return ChampionComparison(version, lines, "" if lines else "no metric ranks it and no rule names one")
+    return champion_check.against_champion(compared, model, branch=branch, allowed=policy.allow_worse, ranked=ranked)
 
 
 def _own_run(tx: Transaction, candidate_iid: int | None) -> list[Run]:
@@ -191,9 +214,21 @@ def _own_run(tx: Transaction, candidate_iid: int | None) -> list[Run]:
     return pipeline_runs.filled(tx, [Run(candidate.iid, candidate.name, RunState.SUCCEEDED, {}, {})])
 
 
-def worse_than_champion(
-    compared: ChampionComparison, policy: Policy, alias: str, quoted: Callable[[str], str] = str
-) -> str:
+def refusal(compared: ChampionComparison, policy: Policy, alias: str, quoted: Callable[[str], str] = str) -> str:
+    """Say why a winner must not replace the champion: nobody has said whether an imported one counts, or it is worse.
+    "" if it may. `quoted` makes safe what comes from users and from elsewhere.
+    """
+    if not compared.unconfirmed or compared.imported is None:
+        return _worse_than_champion(compared, policy, alias, quoted)
+    line = policy.line("imported", "champion: true", "`{}`".format if quoted is str else quoted)
+    return (
+        f"{quoted(alias)} is {compared.version}, which was {compared.imported.sentence(quoted)}, and nobody has said "
+        f"whether it counts. To hold promotions to its level, write {line}; to start anew, write "
+        f"{quoted('false') if quoted is not str else '`false`'} there"
+    )
+
+
+def _worse_than_champion(compared: ChampionComparison, policy: Policy, alias: str, quoted: Callable[[str], str]) -> str:
     """Say why a winner must not replace the champion, and which line of the contract would allow it; "" if it may.
     `quoted` makes safe what a user wrote.
     """
