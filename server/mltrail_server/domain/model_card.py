@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from .direction import is_system
 from .markdown import Markdown, code, link
 from .numbers import number
+from .origins import Origin
 from .statistics import Summary, t_quantile
 
 _MOST_ROWS = 50
@@ -63,6 +64,7 @@ class Card:
     files: int
     size: int  # bytes
     signed: bool
+    origin: Origin | None = None  # where it was imported from
 
 
 def body(card: Card) -> str:
@@ -90,7 +92,9 @@ def _facts(card: Card) -> str:
     if card.aliases:
         rows.append(("Alias", ", ".join(code(one) for one in card.aliases)))
     promotion = card.promoted
-    if promotion is None:
+    if promotion is None and card.origin is not None:
+        rows.append(("Promoted", f"no: {card.origin.sentence(code)}, and not verified"))
+    elif promotion is None:
         rows.append(("Promoted", "no: registered by hand, without any checks"))
     else:
         day = datetime.fromtimestamp(promotion.at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")

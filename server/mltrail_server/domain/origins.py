@@ -30,6 +30,11 @@ class Origin:
         return f"{quoted(_cut(what))} at {quoted(_cut(self.address))}" if self.address else quoted(_cut(what))
 
     @property
+    def where(self) -> str:
+        """Say from where and when, for a page."""
+        return f"from {self.place()} {self.days}"
+
+    @property
     def days(self) -> str:
         """Say when it was imported, as in `on 2026-11-29`."""
         first, last = (

@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mltrail_server.domain.errors import not_found
+from mltrail_server.domain.origins import Origin
 from mltrail_server.domain.trials import PARENT_TAG
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.tracking import evidence
 from mltrail_server.services.tracking import experiments as experiment_service
 from mltrail_server.services.tracking.candidates import CandidateData, with_data
+from mltrail_server.store.imports import origins
 from mltrail_server.store.pages import tables
 from mltrail_server.store.pages import traces as pages_store
 from mltrail_server.store.pages.tables import CandidateJob
@@ -22,7 +24,7 @@ _MOST_CHILDREN = 1000
 @dataclass(frozen=True, slots=True)
 class CandidateView:
     """The creator is the first of `jobs`. `parent` is the number of the parent run, if there is one; `children` is how
-    many child runs there are, counted up to a thousand.
+    many child runs there are, counted up to a thousand. `origin` is where it was imported from.
     """
 
     run: CandidateData
@@ -32,11 +34,12 @@ class CandidateView:
     children: int
     amendments: Sequence[Amendment]  # who, other than its own jobs, has written to it
     traces: int  # linked to it
+    origin: Origin | None = None
 
 
 def get(scope: Scope, iid: int) -> CandidateView:
-    """Return a candidate by its number in the project, in a fixed number of statements, and one more if others have
-    written to it. Raises NOT_FOUND.
+    """Return a candidate by its number in the project, in a fixed number of statements, and one more each if others
+    have written to it and if it was imported. Raises NOT_FOUND.
     """
     with scope.project.read() as tx:
         candidate = store.get_by_iid(tx, iid)
@@ -50,7 +53,8 @@ def get(scope: Scope, iid: int) -> CandidateView:
         parent = store.iids_of(tx, [parent_eid]) if parent_eid else {}
         amendments = evidence.of(tx, candidate)
         traces = pages_store.count_of_runs(tx, [iid]).get(iid, 0)
-    return CandidateView(run, experiment, jobs[::-1], next(iter(parent), None), children, amendments, traces)
+        origin = origins.get(tx, candidate.origin_id)
+    return CandidateView(run, experiment, jobs[::-1], next(iter(parent), None), children, amendments, traces, origin)
 
 
 def names(scope: Scope, iids: Sequence[int]) -> dict[int, str]:

@@ -7,12 +7,14 @@ from mltrail_server.domain import alias_history
 from mltrail_server.domain.direction import MetricDirection, worth_showing
 from mltrail_server.domain.errors import not_found
 from mltrail_server.domain.filters import Clause, Entity, Order
+from mltrail_server.domain.origins import Origin
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.contract import directions as directions_service
 from mltrail_server.services.promotion import provenance
 from mltrail_server.services.registry import models
 from mltrail_server.store.files import files as file_store
 from mltrail_server.store.files.files import File, FolderEntry
+from mltrail_server.store.imports import origins
 from mltrail_server.store.pages import tables
 from mltrail_server.store.promotion import promotions
 from mltrail_server.store.promotion.promotions import Promotion
@@ -68,13 +70,16 @@ class ModelView:
 
 @dataclass(frozen=True, slots=True)
 class VersionView:
-    """A version, what its run logged, how it was promoted, and the statement that vouches for it."""
+    """A version, what its run logged, how it was promoted, and the statement that vouches for it; or where it was
+    imported from.
+    """
 
     version: Version
     promotion: Promotion | None
     statement: dict[str, Any] | None
     metrics: dict[str, float]
     params: dict[str, str]
+    origin: Origin | None = None
 
 
 def listed(scope: Scope, *, text: str = "", limit: int, token: str | None = None) -> ModelList:
@@ -145,12 +150,14 @@ def version(scope: Scope, name: str, which: str) -> VersionView:
         iids = [current.candidate_iid] if current.candidate_iid is not None else []
         points = metrics.latest_of(tx, iids)
         pairs = params.of(tx, iids)
+        origin = origins.get(tx, current.origin_id)
     return VersionView(
         current,
         promotion,
         statement,
         {point.key: point.value for of_run in points.values() for point in of_run},
         {key: value for of_run in pairs.values() for key, value in of_run},
+        origin,
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from mltrail_server.domain.assessments import Assessment
 from mltrail_server.domain.errors import MltrailError, not_found
+from mltrail_server.domain.origins import Origin
 from mltrail_server.domain.prompts import LINKED_TAG, linked
 from mltrail_server.domain.reasons import Reason
 from mltrail_server.domain.span_tree import PlacedSpan, placed
@@ -15,6 +16,7 @@ from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.traces import search
 from mltrail_server.services.traces import spans as span_service
 from mltrail_server.services.tracking import experiments as experiment_service
+from mltrail_server.store.imports import origins
 from mltrail_server.store.pages import traces as pages_store
 from mltrail_server.store.pages.traces import TraceRun
 from mltrail_server.store.traces import assessments as assessment_store
@@ -25,7 +27,9 @@ from mltrail_server.store.tracking.experiments import Experiment
 
 @dataclass(frozen=True, slots=True)
 class TraceView:
-    """A trace with everything that belongs to it. `problem` says why its spans can't be shown."""
+    """A trace with everything that belongs to it. `problem` says why its spans can't be shown, `origin` where it was
+    imported from.
+    """
 
     trace: Trace
     experiment: Experiment
@@ -34,6 +38,7 @@ class TraceView:
     assessments: Sequence[Assessment] = ()
     spans: Sequence[PlacedSpan] = field(default=())
     problem: str = ""
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +65,9 @@ def get(scope: Scope, trace_id: str) -> TraceView:
         runs = pages_store.runs_of(tx, [trace_id]).get(trace_id, [])
         prompts = links.prompts_of(tx, [trace_id]).get(trace_id) or _prompts(trace)
         assessments = assessment_store.of_traces(tx, [trace_id]).get(trace_id, [])
+        origin = origins.get(tx, trace.origin_id)
     spans, problem = _spans(scope, trace_id)
-    return TraceView(trace, experiment, runs, prompts, assessments, spans, problem)
+    return TraceView(trace, experiment, runs, prompts, assessments, spans, problem, origin)
 
 
 def listed(

@@ -137,7 +137,8 @@ def of_version(scope: Scope, name: str, version: str) -> AttestedVersion:
         attestation = promotions.attestation(tx, found.model_id, found.number)
         stored = files.below(tx, found.location) if found.location else []
     if attestation is None:
-        raise not_found(f"{name} {found.semver} was registered by hand and never promoted, so nothing vouches for it.")
+        made = "registered by hand" if found.origin_id is None else "imported"
+        raise not_found(f"{name} {found.semver} was {made} and never promoted, so nothing vouches for it.")
     return AttestedVersion(found, json.loads(attestation), sorted(by_name(tuple(stored), found.location)))
 
 

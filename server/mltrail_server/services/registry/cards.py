@@ -13,6 +13,7 @@ from mltrail_server.services.review import pipeline_runs
 from mltrail_server.store.ci import merge_requests, pipelines
 from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.files import files
+from mltrail_server.store.imports import origins
 from mltrail_server.store.promotion import promotions
 from mltrail_server.store.promotion.promotions import Promotion
 from mltrail_server.store.registry.versions import Version
@@ -54,6 +55,7 @@ def _card(tx: Transaction, scope: Scope, version: Version) -> Card:
         len(inside),
         sum(file.size for file in inside),
         bool(envelope.get("signatures")),
+        origins.get(tx, version.origin_id),
     )
 
 
