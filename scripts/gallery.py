@@ -21,14 +21,20 @@ from mltrail_server.domain import prompts
 from mltrail_server.domain.cases.evaluation import Criterion
 from mltrail_server.domain.cases.evaluation import Sides as EvaluationSides
 from mltrail_server.domain.cases.table import Answer, Case
+from mltrail_server.domain.champion_check import ChampionComparison
 from mltrail_server.domain.grouping import Run
+from mltrail_server.domain.markdown import Markdown, code
+from mltrail_server.domain.origins import Origin
 from mltrail_server.domain.preview import Preview
 from mltrail_server.domain.prompts import Linked, Prompt
 from mltrail_server.domain.silence import Circumstances
 from mltrail_server.domain.threads import Override
 from mltrail_server.gitlab_api import reports as api
 from mltrail_server.services.ci.report import PipelineReport
+from mltrail_server.services.contract import policy
+from mltrail_server.services.promotion import ranking
 from mltrail_server.services.review import note, overrides
+from mltrail_server.services.review.imported_baselines import ImportedBaseline
 from mltrail_server.services.review.reports import Report
 from mltrail_server.settings import Settings
 
@@ -89,6 +95,7 @@ _USUAL = {"val_accuracy": 0.9128, "val_loss": 0.379, "latency_p95_ms": 12.1, "f1
 _SPREADS = {"val_accuracy": 0.0014, "val_loss": 0.006, "latency_p95_ms": 0.12, "f1/minority": 0.008}
 _OLD = {"lr": "1e-3", "layers": "4", "dropout": "0.1", "epochs": "20"}
 _NEW = {"lr": "3e-4", "layers": "8"}
+_ORIGIN = Origin(1, "mlflow", "https://mlflow.example.com", "MLflow 2.22.1", 1_795_910_400_000, 1_795_910_400_000)
 _PREVIEW = Preview("1.1.0", "minor", "lr 1e-3 → 3e-4", "champion", "1.0.0")
 
 
@@ -187,6 +194,27 @@ def _no_baseline() -> Report:
     runs = Runs(5)
     report = a_report({"churn": Sides(runs.some(5, "first", params=_OLD))}, CONTRACT)
     return replace(_changed(report), previews={"churn": replace(_PREVIEW, version="1.0.0", replaces=None)})
+
+
+def _imported_baseline() -> Report:
+    runs = Runs(16)
+    contract = CONTRACT.replace("rank_by:", "imported: {baseline: true}\n    rank_by:")
+    here = runs.some(3, "deep", params=_OLD | _NEW, shift={"val_accuracy": -0.0087})
+    sides = Sides(here, runs.some(3, "base", job_id=None, job_name="", job_url=""), imported=_ORIGIN)
+    return _changed(a_report({"churn": sides}, contract))
+
+
+def _imported_champion() -> Report:
+    sides = Sides(Runs(17).some(3, "deep"), unused=ImportedBaseline(_ORIGIN, 12))
+    report = _changed(a_report({"churn": sides}, CONTRACT))
+    contract = report.gate.contract.contract
+    refused = ranking.refusal(
+        ChampionComparison("3.2.0", imported=_ORIGIN, unconfirmed=True),
+        policy.of_model(contract, (), "churn"),
+        "champion",
+        code,
+    )
+    return replace(report, previews={"churn": _PREVIEW.unless(Markdown(refused))})
 
 
 def _not_comparable() -> Report:
@@ -478,6 +506,18 @@ SITUATIONS = (
         _red_and_silent,
     ),
     Situation("no-baseline", "No baseline", "The target branch has never trained this model.", _no_baseline),
+    Situation(
+        "imported-baseline",
+        "Imported baseline",
+        "The target branch has never trained this model, and the contract lets imported runs count.",
+        _imported_baseline,
+    ),
+    Situation(
+        "imported-champion",
+        "Imported champion",
+        "After a move, nobody has said yet whether the champion and the runs from the old server count.",
+        _imported_champion,
+    ),
     Situation(
         "not-comparable",
         "Not comparable",

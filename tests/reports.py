@@ -14,8 +14,10 @@ from mltrail_server.domain.comparison import NO_CONTRACT, compare
 from mltrail_server.domain.conclusion import Conclusion, Level
 from mltrail_server.domain.grouping import Run, RunState
 from mltrail_server.domain.judgement import JudgedModel, ModelInput
+from mltrail_server.domain.origins import Origin
 from mltrail_server.domain.silence import Circumstances, Silence
 from mltrail_server.services.contract import contracts
+from mltrail_server.services.review.imported_baselines import ImportedBaseline
 from mltrail_server.services.review.judged import Judged, ModelReport
 from mltrail_server.services.review.reports import Report
 from mltrail_server.store.ci.merge_requests import MergeRequest
@@ -42,7 +44,8 @@ class Tables:
 class Sides:
     """One model: its runs here, the baseline's, and those of the pipelines before it, newest first. `tables` are those
     that the contract names, `evaluations` those of the first run on each side, and `seen` is what is known if it has no
-    runs here.
+    runs here. `imported` is where the baseline's runs were imported from, `unused` what was imported and does not
+    count.
     """
 
     runs: Sequence[Run]
@@ -51,6 +54,8 @@ class Sides:
     tables: Mapping[str, Tables] = field(default_factory=dict)
     evaluations: Sequence[Evaluated] = ()
     seen: Circumstances = field(default_factory=Circumstances)
+    imported: Origin | None = None
+    unused: ImportedBaseline | None = None
 
 
 def a_run(iid: int, metrics: Mapping[str, float], **changes: object) -> Run:
@@ -132,7 +137,7 @@ def _model_report(name: str, sides: Sides, judged: JudgedModel, model: Model | N
         name,
         tuple(sides.runs),
         judged.comparison,
-        a_pipeline(900) if sides.baseline else None,
+        a_pipeline(900) if sides.baseline and sides.imported is None else None,
         _conclusion(judged, silent),
         model,
         rulings=rulings,
@@ -141,6 +146,8 @@ def _model_report(name: str, sides: Sides, judged: JudgedModel, model: Model | N
         silence=silent,
         cases=tuple(_worn(one, sides) for one in judged.cases),
         evaluations=tuple(one.judged(judged.cases) for one in _evaluations(model or NO_CONTRACT, sides)),
+        imported=sides.imported,
+        unused=sides.unused,
     )
 
 
