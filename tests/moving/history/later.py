@@ -15,17 +15,13 @@ def add(place: Place) -> None:
     for _ in range(5):
         add_run(place, place.rng.choice(list(place.experiments)), rich=True)
     new = store.create_experiment("made later", None, [ExperimentTag("late", "yes")])
+    place.experiments[new] = "made later"
     add_run(place, new, rich=False)
-    late = [RunTag("late", "yes")]
     going = [one for one in runs if one.info.status == "RUNNING"][:3]
     for one in going:
         run_id = one.info.run_id
-        store.log_batch(
-            run_id,
-            [Metric("loss", 0.01, 1_999_999_999_999, 10**6)],
-            [Param("added later", "1")],
-            [RunTag("late", "yes")],
-        )
+        points = [Metric("loss", 0.01, 1_999_999_999_999, 10**6)]
+        store.log_batch(run_id, points, [Param("added later", "1")], [RunTag("late", "yes")])
     last = (None,) if place.since(1, 30) else ()
     store.update_run_info(going[0].info.run_id, RunStatus.FINISHED, 2_000_000_000_000, *last)
     done = [one for one in runs if one.info.status == "FINISHED"]
