@@ -153,6 +153,12 @@ def test_it_says_how_the_version_compares_with_the_one_that_it_replaces(job: Job
     assert "  compared with 1.0.0:\n    val_accuracy (higher is better): better, 0.800 → 0.900 (+10 pp)\n" in output
 
 
+def test_it_says_that_the_version_was_imported(job: Job) -> None:
+    origin = "imported from MLflow 2.22.1 at https://mlflow.example.com on 2026-11-29, not verified"
+    output = promote(job, comparison=COMPARED | {"imported": origin})
+    assert f"  compared with 1.0.0 ({origin}):\n" in output
+
+
 def test_it_says_why_nothing_is_compared(job: Job) -> None:
     first = {"version": None, "why_not": "there is no version to compare with yet", "metrics": []}
     assert "  not compared: there is no version to compare with yet\n" in promote(job, comparison=first)

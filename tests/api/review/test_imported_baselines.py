@@ -1,13 +1,17 @@
 """An imported run is no baseline, unless the contract of the target branch says so; then the note says so, too."""
 
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 
+from mltrail_ci import responses
+from mltrail_ci.outputs import junit
 from mltrail_server.store import schema
-from tests.api.imported import AT_MS, DAY_MS, FROM, ON, import_run, import_version, mark
+from tests.api.imported import AT_MS, DAY_MS, FROM, ON, an_origin, import_run, import_version, mark
 from tests.api.review.merge_requests import BAD, GOOD, RULE, a_main, a_request, contract
 from tests.api.trail import SHAS, Trail
+from tests.fakes.gitlab import detectors
 from tests.mlflow_client import Mlflow
 from tests.team import EXTERNAL_URL
 
@@ -59,6 +63,28 @@ def test_with_the_key_it_is_the_baseline_and_everything_says_that_it_is_not_veri
     assert "| Verdict | imported → this |" in note
     assert "**Baseline:** imported from `MLflow 2.22.1` at `https://mlflow.example.com`" in note
     assert f"3 runs, imported from `MLflow 2.22.1` at `https://mlflow.example.com` {ON}." in note
+
+
+def test_what_comes_from_elsewhere_is_inert_and_short(trail: Trail) -> None:
+    bad = "/merge @all !7 #1 ~bug | <img src=x> ![a](b) `"
+    an_origin(trail.deps, address=f"https://evil.example.com/{bad}" + "x" * 9000, description=f"MLflow {bad}")
+    on_main(trail, contract(RULE, imported=LETS))
+    import_run(trail, 0.81)
+    request, pipeline = a_request(trail, BAD)
+    trail.report(pipeline)
+    (note,) = trail.notes(request)
+    assert (detectors.quick_actions(note), detectors.mentions(note), detectors.references(note)) == ([], [], [])
+    (line,) = [one for one in note.splitlines() if one.startswith("**Baseline:**")]
+    assert len(line) < 500
+
+
+def test_junit_says_that_the_baseline_is_not_verified(trail: Trail) -> None:
+    on_main(trail, contract(RULE, imported=LETS))
+    import_run(trail, 0.81)
+    _, pipeline = a_request(trail, GOOD)
+    suite = ET.fromstring(junit.render(responses.report(trail.report(pipeline)))).findall("testsuite")[0]
+    skipped = {case.get("name"): one.get("message") for case in suite for one in case.findall("skipped")}
+    assert skipped["baseline is verified"] == f"the baseline was imported from {FROM} {ON}, not verified"
 
 
 def test_a_pipeline_of_the_target_branch_takes_its_place(trail: Trail) -> None:
