@@ -72,12 +72,20 @@ def test_folders(findings: Findings, mlruns: Path, uri: str) -> None:
 
 def test_a_folder_that_was_not_named_is_not_read(findings: Findings, mlruns: Path) -> None:
     artifacts = Artifacts(findings, base=mlruns / "1")
-    for uri in ("file:///etc", "/etc", f"file://{mlruns}", f"{mlruns}/1/../x", "file://elsewhere/mlruns/1"):
+    for uri in ("file:///etc", "/etc", f"{mlruns}/1/../x", "file://elsewhere/mlruns/1"):
         assert read(artifacts, uri) == {}
-    assert len(findings.kept) == 5
+    assert len(findings.kept) == 4
     assert "add `--artifacts" in texts(findings)
     with pytest.raises(MltrailError, match="not named"):
         artifacts.open(FileRecord("passwd", "file:///etc/passwd"))
+
+
+@pytest.mark.parametrize("uri", ["", ".", "./", "{0}", "file://{0}/", "mlflow-artifacts:/", "mlflow-artifacts://host/"])
+def test_the_folder_of_everything_is_no_run(findings: Findings, mlruns: Path, uri: str) -> None:
+    """A run that claims to lie there must not bring what others have logged, or the database itself."""
+    for artifacts in (Artifacts(findings, base=mlruns), Artifacts(findings, Access(root=str(mlruns)))):
+        assert read(artifacts, uri.format(mlruns)) == {}
+    assert len(findings.kept) == 2
 
 
 def test_links_out_of_the_folder_are_not_followed(findings: Findings, mlruns: Path, tmp_path: Path) -> None:

@@ -133,6 +133,8 @@ class Artifacts:
         address = _address(uri)
         if ".." in address.split("/"):
             raise invalid(f"{_shown(uri)} leads out of its folder by `..`: it is not read")
+        if address in {"", "."}:
+            raise invalid("it is not said where its files are")
         for place in self._places:
             if _is_below(address, place.named):
                 return _joined(place.at, address[len(place.named) :].strip("/"))
@@ -146,6 +148,8 @@ class Artifacts:
                 )
             return _joined(self._root or self._base, address)
         self._check(address, uri)
+        if address in {self._base, self._root}:
+            raise invalid(f"{_shown(uri)} is the folder of everything, not of one run or model: it is not read")
         return address
 
     def _proxied_at(self, address: str, uri: str) -> str:
@@ -164,6 +168,8 @@ class Artifacts:
                 f"its files are at {_shown(uri)}, which the old server proxies: say with `--artifacts-root` which "
                 "folder or bucket that is (its --artifacts-destination), or the server's URL"
             )
+        if not path.strip("/"):
+            raise invalid(f"{_shown(uri)} is the folder of everything, not of one run or model: it is not read")
         return _joined(self._root or self._server, path.strip("/"))
 
     def _check(self, address: str, uri: str) -> None:

@@ -35,6 +35,7 @@ from .totals import Totals, note_the_rest
 from .traces import Traces
 
 _DEFAULT = "default"
+_IS_PROMPT = "mlflow.prompt.is_prompt"
 _MODEL_HISTORY = "mlflow.log-model.history"
 
 
@@ -117,6 +118,8 @@ class MlflowDatabase:
 
     def files(self, owner: RunRecord | LoggedModelRecord | VersionRecord) -> Iterator[FileRecord]:
         if isinstance(owner, VersionRecord):
+            if _IS_PROMPT in owner.tags:
+                return iter(())
             name = f"version {owner.number} of {owner.model}"
             uri = self._location(owner)
             return self._artifacts.files(uri, name, expected=True) if uri else iter(())
@@ -124,6 +127,8 @@ class MlflowDatabase:
             return self._artifacts.files(
                 owner.artifact_uri, f"logged model {owner.id}", expected=owner.status == "READY"
             )
+        if not owner.artifact_uri:
+            return iter(())
         expected = _MODEL_HISTORY in owner.tags and not owner.model_outputs
         return self._artifacts.files(owner.artifact_uri, f"run {owner.id}", expected=expected)
 
