@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from importlib import metadata
 
-from .commands import check, collect, export, import_
+from .commands import backup, check, collect, export, import_, restore
 from .commands.arguments import Parser
 from .domain.errors import MltrailError, invalid
 from .settings import Settings
@@ -156,6 +156,8 @@ def _parser() -> argparse.ArgumentParser:
 
     collect.add(commands, shared)
     check.add(commands, shared)
+    backup.add(commands, shared)
+    restore.add(commands, shared)
     import_.add(commands, shared)
     export.add(commands, shared)
 

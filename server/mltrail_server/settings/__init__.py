@@ -12,7 +12,7 @@ from mltrail_server.domain.identity import Role
 
 from .checks import check, is_loopback, mistake
 from .cleaning import cleaned
-from .kept_secrets import kept_secret
+from .kept_secrets import LOCAL_TOKEN, SECRET_KEY, kept_secret
 
 __all__ = ["Settings", "is_loopback"]
 
@@ -178,6 +178,20 @@ class Settings:
         "How many seconds a search may take; any other statement of a call may take three times that. `0`: no limit",
         "10",
     )
+    backup_recipients: str = _setting(
+        "MLTRAIL_BACKUP_RECIPIENTS",
+        "Public keys that backups are encrypted for, separated by commas: of age (`age1…`) or SSH (`ssh-ed25519 …`); "
+        "or a file with one per line. Unset: backups are not encrypted",
+    )
+    backup_identity: str = _setting(
+        "MLTRAIL_BACKUP_IDENTITY",
+        "File with the private key that opens encrypted backups. Only `restore` and `backup --verify` need it: keep it "
+        "elsewhere",
+    )
+    backup_s3_endpoint_url: str = _setting(
+        "MLTRAIL_BACKUP_S3_ENDPOINT_URL",
+        "URL of the store that keeps backups, if they are in S3. Unset: `MLTRAIL_S3_ENDPOINT_URL`, or AWS",
+    )
     metrics_token: str = _setting(
         "MLTRAIL_METRICS_TOKEN",
         "Token (`Authorization: Bearer`) that `/metrics` requires. Unset: `/metrics` responds to this machine only",
@@ -221,6 +235,23 @@ class Settings:
             return None
         bucket, _, prefix = self.artifacts.removeprefix("s3://").partition("/")
         return bucket, prefix.strip("/")
+
+    @property
+    def recipients(self) -> list[str]:
+        """The public keys that backups are encrypted for. Raises INVALID if they are in a file that can't be read."""
+        text = self.backup_recipients
+        if not text or text.startswith(("age1", "ssh-")):
+            return [one.strip() for one in text.split(",") if one.strip()]
+        try:
+            lines = Path(text).read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise mistake(
+                f"MLTRAIL_BACKUP_RECIPIENTS is neither a public key nor a file that can be read: {text!r}"
+            ) from error
+        found = [line.strip() for line in lines if line.strip() and not line.strip().startswith("#")]
+        if not found:
+            raise mistake(f"MLTRAIL_BACKUP_RECIPIENTS names a file without a public key: {text!r}")
+        return found
 
     @property
     def locations(self) -> tuple[str, ...]:
@@ -312,7 +343,7 @@ class Settings:
 
     def with_kept_secrets(self) -> "Settings":
         """Fill in secrets that are not set from the data folder, where they are generated at the first start."""
-        local_token = self.local_token or (kept_secret(self.data_path / "local-token") if self.local_mode else "")
+        local_token = self.local_token or (kept_secret(self.data_path / LOCAL_TOKEN) if self.local_mode else "")
         return replace(
-            self, local_token=local_token, secret_key=self.secret_key or kept_secret(self.data_path / "secret-key")
+            self, local_token=local_token, secret_key=self.secret_key or kept_secret(self.data_path / SECRET_KEY)
         )

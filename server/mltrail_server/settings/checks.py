@@ -66,6 +66,10 @@ def _check_artifacts(settings: "Settings") -> None:
         raise mistake("MLTRAIL_ARTIFACTS names no bucket; it must look like s3://bucket/prefix")
     if settings.s3_endpoint_url and urlsplit(settings.s3_endpoint_url).scheme not in ("http", "https"):
         raise mistake(f"MLTRAIL_S3_ENDPOINT_URL must be an http or https URL, not {settings.s3_endpoint_url!r}")
+    if settings.backup_s3_endpoint_url and urlsplit(settings.backup_s3_endpoint_url).scheme not in ("http", "https"):
+        raise mistake(
+            f"MLTRAIL_BACKUP_S3_ENDPOINT_URL must be an http or https URL, not {settings.backup_s3_endpoint_url!r}"
+        )
     if settings.s3_endpoint_url and settings.s3_place is None:
         raise mistake("MLTRAIL_S3_ENDPOINT_URL is set, but MLTRAIL_ARTIFACTS is not s3://bucket/prefix")
     if settings.folder_sync not in ("on", "off"):

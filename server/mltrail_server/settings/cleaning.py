@@ -19,7 +19,15 @@ _WORDS = frozenset(
 )
 """Tokens: they are sent in HTTP headers, which allow only ASCII, and no spaces."""
 _URLS = frozenset(
-    {"database_url", "database_replica_url", "external_url", "gitlab_url", "oidc_issuer", "s3_endpoint_url"}
+    {
+        "backup_s3_endpoint_url",
+        "database_url",
+        "database_replica_url",
+        "external_url",
+        "gitlab_url",
+        "oidc_issuer",
+        "s3_endpoint_url",
+    }
 )
 
 

@@ -1,3 +1,3 @@
 """The rows of all tables, as an archive has them."""
 
-__all__ = ["rows", "spelling"]
+__all__ = ["blob_index", "rows", "snapshot", "spelling", "target"]

@@ -19,13 +19,22 @@ if TYPE_CHECKING:
 
 _FOLDER = Path(__file__).parent / "migrations"
 _LOCK = 0x6D6C747261696C  # "mltrail": any number that no other program locks in this database
-_VERSION = sa.Table(
+VERSION = sa.Table(
     "alembic_version",
     sa.MetaData(),
     sa.Column("version_num", sa.String(32), nullable=False),
     sa.PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
 )
 """As Alembic creates it."""
+
+
+UNFINISHED = sa.Table(
+    "unfinished_restore",
+    sa.MetaData(),
+    sa.Column("command", sa.Text, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+)
+"""Is there only while the database is being filled from a backup or another database."""
 
 
 def config(connection: sa.Connection | None = None) -> "Config":
@@ -38,26 +47,26 @@ def config(connection: sa.Connection | None = None) -> "Config":
     return made
 
 
-def upgrade(database: Database) -> None:
-    """Bring the schema up to date; a fresh database gets all of it."""
+def upgrade(database: Database, to: str = "head") -> None:
+    """Bring the schema up to date, or to the revision `to`; a fresh database gets all of it."""
     from alembic import command  # noqa: PLC0415 - see above
 
     with database.write() as connection:
         alone(connection)
         if not connection.in_transaction():
             connection.begin()  # so that Alembic leaves the commit to us
-        command.upgrade(config(connection), "head")
+        command.upgrade(config(connection), to)
 
 
 def create(database: Database) -> None:
     """Create all tables of a fresh database. A test compares them with the result of the migrations."""
     with database.write() as connection:
         alone(connection)
-        if sa.inspect(connection).has_table(_VERSION.name):
+        if sa.inspect(connection).has_table(VERSION.name):
             return  # another server that started at the same time was faster
         METADATA.create_all(connection, checkfirst=False)
-        _VERSION.create(connection)
-        connection.execute(sa.insert(_VERSION).values(version_num=newest()))
+        VERSION.create(connection)
+        connection.execute(sa.insert(VERSION).values(version_num=newest()))
 
 
 def alone(connection: sa.Connection) -> None:
@@ -69,9 +78,9 @@ def alone(connection: sa.Connection) -> None:
 def revision(database: Database) -> str | None:
     """Return the schema's revision; None for a database that has never been set up."""
     with database.read() as connection:
-        if not sa.inspect(connection).has_table(_VERSION.name):
+        if not sa.inspect(connection).has_table(VERSION.name):
             return None
-        found: str | None = connection.execute(sa.select(_VERSION.c.version_num)).scalar()
+        found: str | None = connection.execute(sa.select(VERSION.c.version_num)).scalar()
         return found
 
 
@@ -89,7 +98,12 @@ def is_set_up(url: str) -> bool:
 
 def newest() -> str | None:
     """Return the revision of this version's schema. Migrations are named by their revision, in order."""
-    return max((path.name.split("_")[0] for path in (_FOLDER / "versions").glob("[0-9]*.py")), default=None)
+    return max(known(), default=None)
+
+
+def known() -> set[str]:
+    """Return the revisions that this version can bring up to date, and its own."""
+    return {path.name.split("_")[0] for path in (_FOLDER / "versions").glob("[0-9]*.py")}
 
 
 def prepare(database: Database) -> None:
@@ -97,6 +111,13 @@ def prepare(database: Database) -> None:
 
     Upgrading is the operator's decision, who may want a backup first, so it is never done in passing.
     """
+    with database.read() as connection:
+        unfinished = sa.inspect(connection).has_table(UNFINISHED.name)
+    if unfinished:
+        raise conflict(
+            "This database is only half there: mltrail-server restore, or move-database, was interrupted. Run the same "
+            "command again; it goes on."
+        )
     current = revision(database)
     if current is None:
         create(database)

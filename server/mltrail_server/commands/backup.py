@@ -1,0 +1,178 @@
+"""`mltrail-server backup`: save everything, list what was saved, check it."""
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mltrail_server.domain.errors import invalid
+from mltrail_server.settings import Settings
+
+from .arguments import Commands, Parser
+from .meter import Meter
+from .opening import check_apart, open_decryption, open_origin
+
+if TYPE_CHECKING:
+    from mltrail_server.artifacts.destination import Destination
+    from mltrail_server.services.backups.backup import Made
+    from mltrail_server.services.backups.manifest import Manifest
+
+_EPILOG = (
+    "With MLTRAIL_BACKUP_RECIPIENTS it is encrypted. Exit code 0: everything was saved, or is whole; 1: something is "
+    "damaged, each of which is listed; 2: wrong use, or it could not be done."
+)
+
+
+def add(commands: Commands, shared: Parser) -> None:
+    parser = commands.add_parser(
+        "backup",
+        parents=[shared],
+        help="save database and files to a folder or S3, while the server runs",
+        epilog=_EPILOG,
+    )
+    parser.add_argument("--to", metavar="PLACE", required=True, help="a folder, or s3://bucket/prefix; it keeps many")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--list", action="store_true", help="make none; list the backups there")
+    what.add_argument(
+        "--verify",
+        metavar="NAME",
+        nargs="?",
+        const="",
+        help="make none; read one (default: the newest), check all digests",
+    )
+    what.add_argument(
+        "--keep",
+        type=int,
+        metavar="N",
+        help="afterwards remove all but the newest N, and the files that only they needed",
+    )
+    parser.add_argument(
+        "--work-dir",
+        metavar="DIR",
+        type=Path,
+        help="folder for a copy of an SQLite database (default: the data folder)",
+    )
+    parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(settings: Settings, options: argparse.Namespace) -> int:
+    from mltrail_server.artifacts.destinations import open_destination
+
+    if options.keep is not None and options.keep < 1:
+        raise invalid("--keep must be 1 or more.")
+    endpoint = settings.backup_s3_endpoint_url or settings.s3_endpoint_url
+    destination = open_destination(options.to, endpoint_url=endpoint)
+    if options.list:
+        return _list(destination, options)
+    if options.verify is not None:
+        return _verify(settings, destination, options)
+    return _make(settings, destination, options)
+
+
+def _make(settings: Settings, destination: "Destination", options: argparse.Namespace) -> int:
+    from mltrail_server.artifacts.encryption import Encryption
+    from mltrail_server.services.backups import backup, prune
+
+    recipients = settings.recipients
+    encryption = Encryption(recipients) if recipients else None
+    check_apart(settings, options.to)
+    origin = open_origin(settings)
+    began = time.monotonic()
+    try:
+        made = backup.make(
+            origin,
+            destination,
+            encryption,
+            work_place=options.work_dir or settings.data_path,
+            names_secret=settings.with_kept_secrets().secret_key,
+            progress=Meter(quiet=options.quiet),
+        )
+    finally:
+        origin.database.dispose()
+    removed = None
+    # An older backup may be the only one that has a good copy of what is damaged now.
+    if options.keep is not None and not made.damaged:
+        removed = prune.keep(destination, options.keep)
+    seconds = time.monotonic() - began
+    if options.json:
+        print(json.dumps({**_as_json(made.manifest), "removed": removed.backups if removed else []}))
+    else:
+        _tell(made, seconds, settings)
+        if removed:
+            print(f"Removed {len(removed.backups)} older backups and {removed.files:,} files that only they needed.")
+        elif options.keep is not None:
+            print("No older backup was removed, since one of them may have what is damaged now.")
+    return 1 if made.damaged else 0
+
+
+def _tell(made: "Made", seconds: float, settings: Settings) -> None:
+    from mltrail_server.settings import kept_secrets
+
+    for one in made.damaged:
+        print(one.line())
+    found = made.manifest
+    print(
+        f"Saved {found.name}: {found.rows:,} rows, {found.files:,} files ({found.file_bytes:,} bytes); "
+        f"{found.new_files:,} files were new. It took {seconds:.1f} s and {found.new_bytes:,} bytes."
+    )
+    if made.damaged:
+        print(f"{len(made.damaged):,} files could not be saved: see mltrail-server check --digests.")
+    if made.secrets_left_out:
+        kept = [
+            name
+            for name in (kept_secrets.SECRET_KEY, kept_secrets.LOCAL_TOKEN)
+            if (settings.data_path / name).is_file()
+        ]
+        names = ", ".join([*(str(settings.data_path / name) for name in kept), *_signing_file(settings)])
+        print(
+            f"It is not encrypted, so it has no secrets. Keep these by hand, or set MLTRAIL_BACKUP_RECIPIENTS: {names}"
+        )
+
+
+def _signing_file(settings: Settings) -> list[str]:
+    key = settings.signing_key
+    return [key] if key and not key.startswith("-----BEGIN") else []
+
+
+def _list(destination: "Destination", options: argparse.Namespace) -> int:
+    from mltrail_server.services.backups import shelf
+
+    for name in shelf.complete(destination):
+        found = shelf.read_manifest(destination, name)
+        if options.json:
+            print(json.dumps(_as_json(found)))
+        else:
+            sealed = ", encrypted" if found.encrypted else ""
+            damaged = f", {found.damaged:,} files not saved" if found.damaged else ""
+            print(
+                f"{name}: {found.rows:,} rows, {found.files:,} files ({found.file_bytes:,} bytes), "
+                f"schema {found.schema}, mltrail {found.mltrail}{sealed}{damaged}"
+            )
+    return 0
+
+
+def _verify(settings: Settings, destination: "Destination", options: argparse.Namespace) -> int:
+    from mltrail_server.services.backups import verify
+    from mltrail_server.services.promotion import provenance
+
+    found = verify.verify(
+        destination,
+        options.verify or None,
+        open_decryption(settings),
+        provenance.signer(settings),
+        lambda problem: print(json.dumps({"damaged": problem}) if options.json else f"damaged: {problem}", flush=True),
+        progress=Meter(quiet=options.quiet),
+    )
+    if options.json:
+        print(json.dumps(found.as_json()))
+    else:
+        print(found.line())
+    return 1 if found.damaged else 0
+
+
+def _as_json(found: "Manifest") -> dict[str, object]:
+    names = ("name", "created_ms", "ended_ms", "mltrail", "schema", "encrypted", "rows", "files", "file_bytes")
+    return {name: getattr(found, name) for name in (*names, "new_files", "new_bytes", "damaged")}

@@ -1,0 +1,90 @@
+"""`mltrail-server restore`: bring a backup back, into an empty database and an empty file store."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mltrail_server.settings import Settings
+
+from .arguments import Commands, Parser
+from .meter import Meter
+from .opening import SIGNING_KEY, check_apart, open_decryption
+
+if TYPE_CHECKING:
+    from mltrail_server.services.backups.restore import Restored
+
+_EPILOG = (
+    "The settings say where to, as for serve. Exit code 0: all is there, and every file's digest is right; 1: files "
+    "are lost, each of which is listed; 2: wrong use, or it could not be done. If it was interrupted, run it again."
+)
+
+
+def add(commands: Commands, shared: Parser) -> None:
+    parser = commands.add_parser(
+        "restore", parents=[shared], help="bring a backup back, into an empty database and file store", epilog=_EPILOG
+    )
+    parser.add_argument(
+        "--from", dest="place", metavar="PLACE", required=True, help="the folder, or s3://bucket/prefix, of the backups"
+    )
+    parser.add_argument("--backup", metavar="NAME", help="which one (default: the newest); see backup --list")
+    parser.add_argument(
+        "--start-over", action="store_true", help="remove what an interrupted restore has left, instead of going on"
+    )
+    parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(settings: Settings, options: argparse.Namespace) -> int:
+    from mltrail_server.app import create_deps, create_files
+    from mltrail_server.artifacts.destinations import open_destination
+    from mltrail_server.services.admin import store_check
+    from mltrail_server.services.backups import restore, shelf
+    from mltrail_server.services.promotion import provenance
+    from mltrail_server.store.db.database import Database
+
+    def report(problem: str) -> None:
+        print(json.dumps({"lost": problem}) if options.json else problem, flush=True)
+
+    check_apart(settings, options.place)
+    endpoint = settings.backup_s3_endpoint_url or settings.s3_endpoint_url
+    destination = open_destination(options.place, endpoint_url=endpoint)
+    reader = shelf.Reader.of(destination, options.backup, open_decryption(settings))
+    settings.data_path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    place = restore.Place(
+        Database(settings.database, sqlite_synchronous=settings.sqlite_synchronous), create_files(settings)
+    )
+    meter = Meter(quiet=options.quiet)
+    try:
+        restored = restore.restore(
+            reader, place, provenance.signer(settings), report, start_over=options.start_over, progress=meter
+        )
+    finally:
+        place.database.dispose()
+    remarks = [restored.remark] if restored.remark else []
+    remarks += _bring_secrets(settings, restored)
+    totals = store_check.check(create_deps(settings), lambda problem: report(problem.line()), with_digests=True)
+    if options.json:
+        found = {"name": restored.manifest.name, "rows": restored.manifest.rows, "files": restored.files}
+        print(json.dumps({**found, "lost": restored.lost, "remarks": remarks, "check": totals.as_json()}))
+    else:
+        print(f"Restored {restored.manifest.name}: {restored.manifest.rows:,} rows and {restored.files:,} files.")
+        print("\n".join([*remarks, totals.line()]))
+    return 1 if restored.lost or totals.lost else 0
+
+
+def _bring_secrets(settings: Settings, restored: "Restored") -> list[str]:
+    """Keep the secrets of an encrypted backup where none are, and return what the operator should know."""
+    from mltrail_server.settings import kept_secrets
+
+    said = []
+    for name, secret in sorted(restored.secrets.items()):
+        path = settings.data_path / name
+        if not kept_secrets.bring_back(settings.data_path, name, secret) and path.read_text().strip() != secret.strip():
+            said.append(f"{path} is another one than the backup's; it stays.")
+        elif name == SIGNING_KEY and (not settings.signing_key or Path(settings.signing_key) != path):
+            said.append(f"The signing key is in {path}: set MLTRAIL_SIGNING_KEY to it.")
+    if not restored.manifest.encrypted:
+        said.append("The backup had no secrets: bring back those that you have kept by hand, or people sign in anew.")
+    return said

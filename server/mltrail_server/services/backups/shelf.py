@@ -1,0 +1,258 @@
+"""The backups of a destination: which there are, and the objects of one."""
+
+import gzip
+import hashlib
+import io
+import json
+import re
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, BinaryIO, cast
+
+import msgspec
+
+from mltrail_server.artifacts.destination import Destination, Sink
+from mltrail_server.artifacts.encryption import Decryption, Encryption
+from mltrail_server.domain.errors import Code, MltrailError, invalid, not_found
+from mltrail_server.store.archives.blob_index import StoredBlob
+
+from . import manifest
+from .manifest import Contents, Manifest, StoredPart
+
+FOLDER = "backups/"
+BLOBS = "blobs/"
+_MANIFEST = "manifest.json"
+_NAME = re.compile(r"\d{4}-\d\d-\d\dT\d{6}Z(-\d+)?", re.ASCII)
+_PART = re.compile(r"[\w-]+(\.[\w-]+)*(/[\w-]+(\.[\w-]+)*)*", re.ASCII)
+"""No name that comes from a manifest leads out of the backup's folder."""
+_CHUNK = 1 << 16
+_LEVEL = 4
+"""Of gzip: the default takes three times as long to save a tenth."""
+
+
+def complete(destination: Destination) -> list[str]:
+    """List the names of the backups that are complete, the oldest first."""
+    names = (one.name.removeprefix(FOLDER).partition("/") for one in destination.list(FOLDER))
+    return sorted(name for name, _, rest in names if rest == _MANIFEST and _NAME.fullmatch(name))
+
+
+def interrupted(destination: Destination) -> Iterator[str]:
+    """List the objects of backups that did not end."""
+    ended = set(complete(destination))
+    for one in destination.list(FOLDER):
+        if one.name.removeprefix(FOLDER).partition("/")[0] not in ended:
+            yield one.name
+
+
+def chosen(destination: Destination, name: str | None) -> str:
+    """Return the backup of that name, or else the newest. Raises NOT_FOUND if there is none."""
+    names = complete(destination)
+    if name is None and not names:
+        raise not_found(f"There is no complete backup in {destination.address}.")
+    if name is not None and name not in names:
+        raise not_found(f"There is no complete backup {name} in {destination.address}; see backup --list.")
+    return name or names[-1]
+
+
+def new_name(destination: Destination, now_ms: int) -> str:
+    """Name a backup by the time at which it began."""
+    stem = datetime.fromtimestamp(now_ms / 1000, UTC).strftime("%Y-%m-%dT%H%M%SZ")
+    taken, name, number = set(complete(destination)), stem, 1
+    while name in taken:
+        number += 1
+        name = f"{stem}-{number}"
+    return name
+
+
+def manifest_name(backup: str) -> str:
+    return f"{FOLDER}{backup}/{_MANIFEST}"
+
+
+def read_manifest(destination: Destination, backup: str) -> Manifest:
+    """Read the manifest of a backup. Raises INVALID, with its name, if it is damaged."""
+    with destination.open(manifest_name(backup)) as opened:
+        content = opened.read()
+    try:
+        found = manifest.decoded(content)
+    except MltrailError as error:
+        raise invalid(f"The manifest of the backup {backup} can't be used. {error.message}") from error
+    if not all(_PART.fullmatch(part.name) for part in found.objects):
+        raise invalid(f"The manifest of the backup {backup} can't be used. It names objects elsewhere.")
+    return found
+
+
+def write_manifest(destination: Destination, made: Manifest) -> None:
+    with destination.create(manifest_name(made.name)) as sink:
+        sink.write(manifest.encoded(made))
+
+
+@dataclass(slots=True)
+class Hashing:
+    """Passes on what is written, and knows its size in bytes and its digest."""
+
+    sink: Sink
+    size: int = 0
+    digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+
+    def write(self, data: bytes, /) -> int:
+        self.sink.write(data)
+        self.digest.update(data)
+        self.size += len(data)
+        return len(data)
+
+    def flush(self) -> None:
+        """Do nothing: the sink is flushed by whoever has made it."""
+
+
+class Chunks(io.RawIOBase):
+    """Reads what comes in chunks, and knows the digest of what was read."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = iter(chunks)
+        self._left = memoryview(b"")
+        self.digest = hashlib.sha256()
+        self.size = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, room: Any) -> int:  # noqa: ANN401 - any buffer
+        while not self._left:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                return 0
+            self._left = memoryview(chunk)
+        part = self._left[: len(room)]
+        self._left = self._left[len(part) :]
+        room[: len(part)] = part
+        self.digest.update(part)
+        self.size += len(part)
+        return len(part)
+
+    def drain(self) -> None:
+        """Read what is left, for its digest."""
+        while self.read(_CHUNK):
+            pass
+
+
+def save(
+    destination: Destination, name: str, source: BinaryIO, encryption: Encryption | None, *, size: int = 0
+) -> AbstractContextManager[Hashing]:
+    """Write an object, encrypted if need be. The block may look at it, and an error in it undoes the writing."""
+    return _saving(destination, name, source, encryption, size)
+
+
+@contextmanager
+def _saving(
+    destination: Destination, name: str, source: BinaryIO, encryption: Encryption | None, size: int
+) -> Iterator[Hashing]:
+    with destination.create(name, size=size) as sink:
+        hashing = Hashing(sink)
+        if encryption is None:
+            while data := source.read(_CHUNK):
+                hashing.write(data)
+        else:
+            encryption.encrypt(source, hashing)
+        yield hashing
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Writes the objects of one backup."""
+
+    destination: Destination
+    backup: str
+    encryption: Encryption | None
+
+    def part(self, name: str, chunks: Iterable[bytes], *, compress: bool, sealed: bool = True) -> StoredPart:
+        """Write an object, compressed and encrypted; `sealed=False` for what everybody may read."""
+        encryption = self.encryption if sealed else None
+        name = f"{name}{'.gz' if compress else ''}{'.age' if encryption else ''}"
+        source = cast("BinaryIO", Chunks(_compressed(chunks) if compress else chunks))
+        with save(self.destination, f"{FOLDER}{self.backup}/{name}", source, encryption) as written:
+            return StoredPart(name, written.size, written.digest.hexdigest())
+
+
+def _compressed(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
+    for chunk in chunks:
+        if data := packer.compress(chunk):
+            yield data
+    yield packer.flush()
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads one backup. Whatever is damaged raises INVALID, with the object's name, once it has been read."""
+
+    destination: Destination
+    manifest: Manifest
+    decryption: Decryption | None
+
+    @classmethod
+    def of(cls, destination: Destination, backup: str | None, decryption: Decryption | None) -> "Reader":
+        found = read_manifest(destination, chosen(destination, backup))
+        if found.encrypted and decryption is None:
+            raise invalid(
+                f"The backup {found.name} is encrypted: set MLTRAIL_BACKUP_IDENTITY to the file with the private key."
+            )
+        return cls(destination, found, decryption if found.encrypted else None)
+
+    def contents(self) -> Contents:
+        with self.opened(self.manifest.contents) as opened:
+            content = opened.read()
+        try:
+            return msgspec.json.decode(content, type=Contents)
+        except msgspec.MsgspecError as error:
+            raise invalid(f"{self.manifest.contents.name} of the backup {self.manifest.name} is damaged.") from error
+
+    def lines(self, name: str) -> Iterator[bytes]:
+        """Read an object line by line."""
+        part = next((part for part in self.manifest.objects if part.name == name), None)
+        if part is None:
+            raise invalid(f"The backup {self.manifest.name} has no {name}, which its contents name.")
+        with self.opened(part) as opened:
+            yield from opened
+
+    @contextmanager
+    def opened(self, part: StoredPart) -> Iterator[BinaryIO]:
+        """Read an object of this backup, decrypted and unpacked."""
+        place = f"{FOLDER}{self.manifest.name}/{part.name}"
+        try:
+            with self.destination.open(place) as stored:
+                raw = Chunks(iter(lambda: stored.read(_CHUNK), b""))
+                checked = io.BufferedReader(raw, _CHUNK)
+                key = self.decryption if part.name.endswith(".age") else None
+                with key.opened(checked) if key else nullcontext(checked) as plain:
+                    packed = part.name.removesuffix(".age").endswith(".gz")
+                    yield cast("BinaryIO", gzip.GzipFile(fileobj=plain)) if packed else plain
+                raw.drain()
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise invalid(f"{place} is damaged.") from error
+        except MltrailError as error:
+            raise invalid(f"{place}: {error.message}") if error.code is Code.INVALID else error from error
+        if raw.digest.hexdigest() != part.sha256:
+            raise invalid(f"{place} is damaged: its digest is not the one in the manifest.")
+
+    def blobs(self) -> Iterator[StoredBlob]:
+        """List the objects with the bytes of files that this backup needs, by name."""
+        return listed_blobs(self.destination, self.manifest)
+
+
+def listed_blobs(destination: Destination, of: Manifest) -> Iterator[StoredBlob]:
+    """Read the list of the objects that a backup needs; it is never encrypted. Raises INVALID if it is damaged."""
+    place = f"{FOLDER}{of.name}/{of.blobs.name}"
+    with destination.open(place) as stored:
+        raw = Chunks(iter(lambda: stored.read(_CHUNK), b""))
+        try:
+            for line in gzip.GzipFile(fileobj=io.BufferedReader(raw, _CHUNK)):
+                name, size, sha256 = json.loads(line)
+                yield StoredBlob(name, size, sha256)
+        except (EOFError, gzip.BadGzipFile, zlib.error, ValueError) as error:
+            raise invalid(f"{place} is damaged.") from error
+        raw.drain()
+    if raw.digest.hexdigest() != of.blobs.sha256:
+        raise invalid(f"{place} is damaged.")
