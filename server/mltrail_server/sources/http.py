@@ -26,6 +26,7 @@ Query = Mapping[str, str | int] | Sequence[tuple[str, str | int]]
 
 _PASSING = frozenset({429, 500, 502, 503, 504})
 _MOST_IN_A_ROW = 5
+_LONGEST_TEXT = 1000
 
 
 class LostError(MltrailError):
@@ -81,10 +82,12 @@ class Rest:
         verify: bool | str = True,
         certificate: str | None = None,
         timeout_seconds: tuple[float, float] = (10.0, 120.0),
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         self.url, self._credentials = split_credentials(url, credentials)
         self._patience = patience or Patience()
         self._verify, self._certificate, self._timeout = verify, certificate, timeout_seconds
+        self._headers = {"User-Agent": USER_AGENT, **(headers or {})}
         self._local = threading.local()
         self._lock = threading.Lock()
         self._sessions: list[requests.Session] = []
@@ -113,6 +116,14 @@ class Rest:
             else:
                 self.is_well()
                 return answer
+
+    def text(self, path: str) -> str:
+        """Get a short plain text, once."""
+        call = f"GET {self.path_of(path)}"
+        with self.send("GET", path) as answer:
+            self.check(call, answer)
+            with self.breaking(call):
+                return str(answer.raw.read(_LONGEST_TEXT, decode_content=True), "utf-8", "replace").strip()
 
     def ask_once(self, method: str, path: str, query: Query = (), body: Mapping[str, Any] | None = None) -> Answer:
         """Call once. Raises LostError whatever happens."""
@@ -273,7 +284,7 @@ class Rest:
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
             session = self._local.session = requests.Session()
-            session.headers["User-Agent"] = USER_AGENT
+            session.headers.update(self._headers)
             session.verify, session.cert = self._verify, self._certificate
             with self._lock:
                 self._sessions.append(session)

@@ -37,6 +37,7 @@ from .traces import Traces
 _DEFAULT = "default"
 _IS_PROMPT = "mlflow.prompt.is_prompt"
 _MODEL_HISTORY = "mlflow.log-model.history"
+_PROMPT = "mlflow.prompt.is_prompt"
 
 
 class MlflowDatabase:
@@ -121,7 +122,7 @@ class MlflowDatabase:
             if _IS_PROMPT in owner.tags:
                 return iter(())
             name = f"version {owner.number} of {owner.model}"
-            uri = self._location(owner)
+            uri = None if owner.tags.get(_PROMPT, "").lower() == "true" else self._location(owner)
             return self._artifacts.files(uri, name, expected=True) if uri else iter(())
         if isinstance(owner, LoggedModelRecord):
             return self._artifacts.files(

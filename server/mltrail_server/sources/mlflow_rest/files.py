@@ -1,0 +1,172 @@
+"""Files of runs, logged models and versions: by the server, which may read them, or else from where they lie."""
+
+from collections.abc import Callable, Iterator
+from typing import BinaryIO
+from urllib.parse import urlencode
+
+from mltrail_server.domain.transfer import (
+    Entity,
+    FileRecord,
+    LoggedModelRecord,
+    Loss,
+    RunRecord,
+    VersionRecord,
+)
+from mltrail_server.sources.artifacts import Artifacts
+from mltrail_server.sources.downloads import open_file
+from mltrail_server.sources.http import LostError
+from mltrail_server.sources.paging import pages
+
+from .records import PROMPT_TAG, Json, whole
+from .server import AJAX, API, Server, page, said
+
+_PROXY = "api/2.0/mlflow-artifacts/artifacts"
+_PROXIED = "mlflow-artifacts:/"
+_OURS = ("get-artifact?", "api/", "ajax-api/")
+_DEEPEST = 100
+
+_List = Callable[[str, str], tuple[list[Json], str]]
+"""Lists a folder: takes its path and a page token."""
+
+
+class Files:
+    def __init__(self, server: Server, artifacts: Artifacts) -> None:
+        self._server, self._artifacts = server, artifacts
+        self._folder = ""
+        self._folders: frozenset[str] | None = None
+
+    def of(self, owner: RunRecord | LoggedModelRecord | VersionRecord) -> Iterator[FileRecord]:
+        if isinstance(owner, RunRecord):
+            yield from self._of_run(owner)
+        elif isinstance(owner, LoggedModelRecord):
+            name = f"logged model {owner.id}"
+            if owner.deleted:  # the server says that it does not exist, but its files may
+                yield from self._artifacts.files(owner.artifact_uri, name)
+            else:
+                found = self._of_model(owner.id, owner.artifact_uri, name)
+                yield from self._expected(found, name) if owner.status == "READY" else found
+        elif owner.tags.get(PROMPT_TAG, "").lower() != "true":
+            yield from self._expected(self._of_version(owner), f"version {owner.number} of {owner.model}")
+
+    def open(self, file: FileRecord) -> BinaryIO:
+        if file.uri.startswith(_OURS):
+            return open_file(self._server.rest, file.uri, size=file.size)
+        return self._artifacts.open(file)
+
+    def content_at(self, uri: str, path: str, owner: str) -> bytes | None:
+        """Read a small file of a folder that the history names; None if it is not there."""
+        file = next((file for file in self._artifacts.files(uri, owner) if file.path == path), None)
+        if file is None:
+            return None
+        with self._artifacts.open(file) as opened:
+            return opened.read()
+
+    def _expected(self, files: Iterator[FileRecord], owner: str) -> Iterator[FileRecord]:
+        """Report it if there are no files where there must be some."""
+        before, found = self._server.findings.lost, False
+        for file in files:
+            found = True
+            yield file
+        if not found and self._server.findings.lost == before:
+            text = "it has no files; see whether they were moved or deleted"
+            self._server.findings.add(Loss.MISSING, Entity.FILE, owner, text)
+
+    def _of_run(self, run: RunRecord) -> Iterator[FileRecord]:
+        if run.status != "RUNNING" and not self._may_have_files(run):
+            return
+
+        def ask(folder: str, token: str) -> tuple[list[Json], str]:
+            query = said({"run_id": run.id, "path": folder, "page_token": token})
+            return page(self._server.rest.get(f"{API}/artifacts/list", query), "files")
+
+        yield from self._listed(f"run {run.id}", run.artifact_uri, ask, lambda path: _of_run(run.id, path))
+
+    def _of_model(self, model_id: str, uri: str, owner: str, root: str = "") -> Iterator[FileRecord]:
+        def ask(folder: str, token: str) -> tuple[list[Json], str]:
+            query = said({"artifact_directory_path": folder, "page_token": token})
+            path = f"{API}/logged-models/{model_id}/artifacts/directories"
+            return page(self._server.rest.get(path, query), "files")
+
+        def place(path: str) -> str:
+            return f"{AJAX}/logged-models/{model_id}/artifacts/files?{urlencode({'artifact_file_path': path})}"
+
+        yield from self._listed(owner, uri, ask, place, root)
+
+    def _of_version(self, version: VersionRecord) -> Iterator[FileRecord]:
+        """List the files of a version where its source says that they are: in a run, in a logged model or elsewhere."""
+        owner, uri = f"version {version.number} of {version.model}", version.storage_location or version.source
+        run_id, path = _in_run(uri, version.run_id)
+        if run_id:
+
+            def ask(folder: str, token: str) -> tuple[list[Json], str]:
+                query = said({"run_id": run_id, "path": folder, "page_token": token})
+                return page(self._server.rest.get(f"{API}/artifacts/list", query), "files")
+
+            yield from self._listed(owner, uri, ask, lambda path: _of_run(run_id, path), path)
+        elif version.logged_model_id and f"/{version.logged_model_id}/artifacts" in uri:
+            path = uri.partition(f"/{version.logged_model_id}/artifacts")[2].strip("/")
+            yield from self._of_model(version.logged_model_id, uri, owner, path)
+        elif uri:
+            yield from self._artifacts.files(uri, owner)
+
+    def _listed(
+        self, owner: str, uri: str, ask: _List, place: Callable[[str], str], root: str = ""
+    ) -> Iterator[FileRecord]:
+        """List a folder by the server; where the server can't read it but we may, by ourselves."""
+        found = False
+        try:
+            for file in self._below(ask, place, root, "", owner):
+                found = True
+                yield file
+        except LostError as error:
+            if found or uri.startswith((_PROXIED, "runs:", "models:")):
+                self._server.lost(Entity.FILE, owner, "its files can't be listed to the end", error)
+            else:
+                yield from self._artifacts.files(uri, owner)
+
+    def _below(
+        self, ask: _List, place: Callable[[str], str], root: str, folder: str, owner: str
+    ) -> Iterator[FileRecord]:
+        if folder.count("/") > _DEEPEST:
+            raise LostError(f"the folders in {folder[:80]}… have no end")
+        where = f"{root}/{folder}".strip("/")
+        for found in pages(lambda token: ask(where, token), "files"):
+            for one in sorted(found, key=lambda one: str(one["path"])):
+                name = str(one["path"]).rstrip("/").rpartition("/")[2]
+                if name in {"", ".", ".."} or ".." in str(one["path"]).split("/"):
+                    text = f"{one['path']!r} in its folder {folder!r} is no name for a file"
+                    self._server.findings.add(Loss.REFUSED, Entity.FILE, owner, text)
+                elif one.get("is_dir"):
+                    yield from self._below(ask, place, root, f"{folder}{name}/", owner)
+                else:
+                    size = whole(one.get("file_size"))
+                    yield FileRecord(f"{folder}{name}", place(f"{root}/{folder}{name}".lstrip("/")), size)
+
+    def _may_have_files(self, run: RunRecord) -> bool:
+        """Whether a run has a folder among those of its experiment's runs: one call tells it for all of them."""
+        folder, _, rest = run.artifact_uri.rpartition(f"/{run.id}/")
+        if not folder.startswith(_PROXIED) or folder.startswith(f"{_PROXIED}/") or rest != "artifacts":
+            return True
+        if folder != self._folder:
+            self._folder, self._folders = folder, self._folders_in(folder.removeprefix(_PROXIED))
+        return self._folders is None or run.id in self._folders
+
+    def _folders_in(self, folder: str) -> frozenset[str] | None:
+        try:
+            found, token = page(self._server.rest.get(_PROXY, {"path": folder}), "files")
+            return None if token else frozenset(str(one["path"]).rpartition("/")[2] for one in found)
+        except (LostError, KeyError):
+            return None
+
+
+def _of_run(run_id: str, path: str) -> str:
+    return f"get-artifact?{urlencode({'run_uuid': run_id, 'run_id': run_id, 'path': path})}"
+
+
+def _in_run(uri: str, run_id: str | None) -> tuple[str, str]:
+    """Return the run that a URI leads into and the path there, if it does."""
+    if uri.startswith("runs:/"):
+        of_run, _, path = uri.removeprefix("runs:/").partition("/")
+        return of_run, path.strip("/")
+    before, found, path = uri.partition(f"/{run_id}/artifacts")
+    return (run_id, path.strip("/")) if run_id and before and found else ("", "")
