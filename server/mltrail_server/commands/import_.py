@@ -1,12 +1,23 @@
 """`mltrail-server import`: bring a history from elsewhere into a project."""
 
 import argparse
+import json
+import sys
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mltrail_server.domain.errors import invalid
 from mltrail_server.settings import Settings
 
 from .arguments import Commands, Parser
+from .opening import open_server
+
+if TYPE_CHECKING:
+    from mltrail_server.domain.transfer import Findings, Source
+    from mltrail_server.services.context.deps import Deps
+    from mltrail_server.services.imports.map_file import ImportMap
+    from mltrail_server.services.imports.plan import Plan
 
 _EPILOG = (
     "Secrets come from the environment: MLTRAIL_IMPORT_TOKEN, or MLTRAIL_IMPORT_USERNAME and MLTRAIL_IMPORT_PASSWORD. "
@@ -43,6 +54,18 @@ def add(commands: Commands, shared: Parser) -> None:
         choices=("copy", "in-place", "leave"),
         help="copy files (default), register where they lie, or leave them out",
     )
+    parser.add_argument(
+        "--artifacts",
+        metavar="PLACE",
+        action="append",
+        default=[],
+        help="a folder or bucket that the import may read files from, or OLD=NEW if it has moved; can be repeated",
+    )
+    parser.add_argument(
+        "--artifact-root",
+        metavar="PLACE",
+        help="folder, bucket or tracking server with the files that the source calls mlflow-artifacts:",
+    )
     parser.add_argument("--dry-run", action="store_true", help="read everything but files, and write nothing")
     parser.add_argument(
         "--rehearse", action="store_true", help="measure the source by a sample, and say how long an import will take"
@@ -53,15 +76,111 @@ def add(commands: Commands, shared: Parser) -> None:
     parser.set_defaults(run=run)
 
 
-def run(_settings: Settings, options: argparse.Namespace) -> int:
+def run(settings: Settings, options: argparse.Namespace) -> int:
+    from mltrail_server.domain.transfer import Findings
+
+    from . import import_source
+
     _check(options)
-    raise invalid("This import is not available yet.")
+    deps = open_server(settings)
+    wanted = _wanted(options)
+    plans = _plans(deps, wanted)
+    findings = Findings()
+    source = import_source.open_source(settings, wanted.source, findings)
+    try:
+        if options.rehearse:
+            return _rehearse(source, options)
+        return _import(deps, source, plans, findings, options)
+    finally:
+        source.close()
+
+
+def _import(
+    deps: "Deps", source: "Source", plans: "list[Plan]", findings: "Findings", options: argparse.Namespace
+) -> int:
+    from mltrail_server.services.imports import importer
+    from mltrail_server.services.imports.progress import Progress
+    from mltrail_server.services.imports.report import finding_json
+
+    write = None if options.quiet else _to_stderr
+    progress = Progress(time.monotonic, write, terminal=sys.stderr.isatty())
+    try:
+        report = importer.bring(deps, source, plans, findings, progress, dry_run=options.dry_run)
+    finally:
+        progress.end()
+        if options.report is not None:
+            lines = "".join(f"{finding_json(one)}\n" for one in findings.kept)
+            options.report.write_text(lines, encoding="utf-8", errors="backslashreplace")
+    print(json.dumps(report.as_json()) if options.json else "\n".join(report.lines()))
+    return 0 if report.clean else 1
+
+
+def _rehearse(source: "Source", options: argparse.Namespace) -> int:
+    from mltrail_server.services.imports import rehearsal
+
+    found = rehearsal.rehearse(source, time.monotonic)
+    print(json.dumps(found.as_json()) if options.json else "\n".join(found.lines()))
+    return 0
+
+
+def _to_stderr(text: str) -> None:
+    print(text, end="", file=sys.stderr, flush=True)
+
+
+def _wanted(options: argparse.Namespace) -> "ImportMap":
+    from mltrail_server.services.imports import map_file
+    from mltrail_server.services.imports.plan import FilesMode
+
+    if options.map:
+        return map_file.read(options.map.read_text(encoding="utf-8", errors="replace"), str(options.map))
+    given = {
+        map_file.Kind.MLFLOW: options.from_mlflow,
+        map_file.Kind.DATABASE: options.from_database,
+        map_file.Kind.FOLDER: options.from_folder,
+        map_file.Kind.EXPORT: options.from_export,
+        map_file.Kind.GITLAB: options.from_gitlab,
+    }
+    kind, address = next((kind, str(address)) for kind, address in given.items() if address)
+    places = tuple(options.artifacts)
+    source = map_file.SourceSpec(kind, address, options.gitlab_project or "", places, options.artifact_root or "")
+    files = FilesMode(options.files or FilesMode.COPY)
+    part = map_file.Part(options.project, tuple(options.experiment), tuple(options.model), files)
+    return map_file.ImportMap(source, (part,))
+
+
+def _plans(deps: "Deps", wanted: "ImportMap") -> "list[Plan]":
+    from mltrail_server.services.imports import destinations
+    from mltrail_server.services.imports.plan import Plan
+
+    plans = []
+    for part in wanted.parts:
+        project_id, path = destinations.find(deps, part.project)
+        plans.append(
+            Plan(
+                project_id,
+                path,
+                part.experiments,
+                part.models,
+                part.files,
+                part.renames,
+                wanted.users,
+                only_models=bool(part.models and not part.experiments),
+                only_experiments=bool(part.experiments and not part.models),
+            )
+        )
+    return plans
 
 
 def _check(options: argparse.Namespace) -> None:
-    if options.map and (options.project or options.experiment or options.model or options.files):
-        raise invalid("--project, --experiment, --model and --files are said in the map file: leave them out.")
+    chosen = options.project or options.experiment or options.model or options.files
+    if options.map and (chosen or options.artifacts or options.artifact_root):
+        raise invalid(
+            "--project, --experiment, --model, --files, --artifacts and --artifact-root are said in the map file: "
+            "leave them out."
+        )
     if not options.map and not options.project:
         raise invalid("--project is missing: the path or ID of the project that the history goes into.")
     if bool(options.from_gitlab) != bool(options.gitlab_project):
         raise invalid("--from-gitlab and --gitlab-project go together: the URL of GitLab, and the project there.")
+    if options.from_archive:
+        raise invalid("Archives can't be imported yet.")

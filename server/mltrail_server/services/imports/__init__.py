@@ -1,3 +1,3 @@
-"""Bring a history that was made elsewhere into a project."""
+"""Write a history from elsewhere into a project, and say what came over and what did not."""
 
-__all__: list[str] = []
+__all__ = ["destinations", "importer", "map_file", "plan", "progress", "rehearsal", "report"]

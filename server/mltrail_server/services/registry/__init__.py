@@ -1,3 +1,3 @@
 """Models, their versions and aliases."""
 
-__all__ = ["aliases", "cards", "models", "sources", "versions"]
+__all__ = ["aliases", "cards", "experiments", "models", "sources", "versions"]

@@ -26,7 +26,7 @@ def register(scope: Scope, *, experiment_iid: int, name: str, serialized: str) -
         raise invalid("Scorer name cannot be empty or contain only whitespace.")
     if len(name) > limits.MAX_SCORER_NAME:
         raise invalid(f"A scorer's name has at most {limits.MAX_SCORER_NAME} characters, not {len(name)}.")
-    _check(serialized)
+    check(serialized)
     stamp.check_may_begin(scope)
     with scope.project.write() as tx:
         experiments.check_active(experiments.existing(tx, experiment_iid))
@@ -96,7 +96,7 @@ def _one(found: list[ScorerVersion], experiment_iid: int, name: str, version: in
     raise not_found(Reason.NO_SCORER_VERSION, iid=experiment_iid, name=name[:80], version=version)
 
 
-def _check(serialized: str) -> None:
+def check(serialized: str) -> None:
     if len(serialized) > limits.MAX_SCORER:
         raise invalid(f"A scorer has at most {limits.MAX_SCORER:,} characters as JSON, not {len(serialized):,}.")
     try:

@@ -1,3 +1,3 @@
-"""Remember what was imported, and where it came from."""
+"""What was imported from where, and bulk statements that write it."""
 
-__all__ = ["origins"]
+__all__ = ["counts", "evaluations", "imported", "origins", "registry", "runs"]

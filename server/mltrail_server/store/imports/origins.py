@@ -30,3 +30,23 @@ def any_in(tx: Transaction) -> bool:
     """Return whether anything was ever imported into the project."""
     query = sa.select(sa.literal(1)).where(_T.c.project_id == tx.project_id).limit(1)
     return tx.execute(query).scalar() is not None
+
+
+def begin(tx: Transaction, *, kind: str, address: str, description: str) -> int:
+    """Note that an import from a place begins, and return the place's number in the project."""
+    where = (_T.c.project_id == tx.project_id, _T.c.kind == kind, _T.c.address == address)
+    found: int | None = tx.execute(sa.select(_T.c.id).where(*where)).scalar()
+    if found is not None:
+        tx.execute(sa.update(_T).where(*where).values(description=description, last_ms=tx.now))
+        return found
+    number = tx.next_number("origin")
+    values = {"kind": kind, "address": address, "description": description}
+    times = {"first_ms": tx.now, "last_ms": tx.now}
+    tx.execute(sa.insert(_T).values(project_id=tx.project_id, id=number, **values, **times))
+    return number
+
+
+def end(tx: Transaction, origin_id: int, *, report: str) -> None:
+    """Note that an import has ended, and its report as JSON."""
+    where = (_T.c.project_id == tx.project_id, _T.c.id == origin_id)
+    tx.execute(sa.update(_T).where(*where).values(report=report, last_ms=tx.now))

@@ -91,8 +91,12 @@ def append(tx: Transaction, candidate_iid: int, points: Iterable[Point], *, numb
     rows: list[Stored] = sorted(
         {(tx.project_id, candidate_iid, numbers[key], step, at, *stored(value)) for key, value, at, step in points}
     )
-    if not rows:
-        return
+    if rows:
+        append_stored(tx, candidate_iid, rows)
+
+
+def append_stored(tx: Transaction, candidate_iid: int, rows: Sequence[Stored]) -> None:
+    """Do the same with rows of one candidate as they are stored: sorted, distinct, and at least one."""
     if tx.dialect == "postgresql":
         _, _, keys, steps, times, values, nans = map(_array, zip(*rows, strict=True))
         columns = {"keys": keys, "steps": steps, "times": times, "numbers": values, "nans": nans}

@@ -1,0 +1,44 @@
+"""Open what a history is imported from."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mltrail_server.domain.errors import invalid
+from mltrail_server.domain.transfer import Findings, Source
+from mltrail_server.services.imports.map_file import Kind, SourceSpec
+from mltrail_server.settings import Settings
+
+if TYPE_CHECKING:
+    from mltrail_server.sources.artifacts import Access
+    from mltrail_server.sources.credentials import Credentials
+
+
+def open_source(settings: Settings, spec: SourceSpec, findings: Findings) -> Source:
+    """Make the reader of a source. What it loses goes to `findings`."""
+    access = _access(settings, spec)
+    if spec.kind is Kind.DATABASE:
+        from mltrail_server.sources.mlflow_database import MlflowDatabase
+
+        return MlflowDatabase(spec.address, findings, access)
+    if spec.kind is Kind.FOLDER:
+        from mltrail_server.sources.mlruns_folder import MlrunsFolder
+
+        return MlrunsFolder(Path(spec.address), findings, access)
+    raise invalid(f"An import from {spec.kind} is not available yet.")
+
+
+def credentials() -> "Credentials":
+    """How to sign in at the source, from the environment: other people can see a command's options."""
+    from mltrail_server.sources.credentials import Credentials
+
+    variables = ("MLTRAIL_IMPORT_TOKEN", "MLTRAIL_IMPORT_USERNAME", "MLTRAIL_IMPORT_PASSWORD")
+    token, username, password = (os.environ.get(name, "").strip() for name in variables)
+    return Credentials(token=token, username=username, password=password)
+
+
+def _access(settings: Settings, spec: SourceSpec) -> "Access":
+    from mltrail_server.sources.artifacts import Access
+
+    endpoint = os.environ.get("MLFLOW_S3_ENDPOINT_URL", "") or settings.s3_endpoint_url
+    return Access(spec.artifacts, spec.artifact_root, credentials(), endpoint)

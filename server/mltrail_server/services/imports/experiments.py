@@ -1,0 +1,142 @@
+"""Bring experiments. They are active while their content is written, and deleted at the end if the source says so."""
+
+from mltrail_server.domain import limits
+from mltrail_server.domain.artifact_location import allowed
+from mltrail_server.domain.candidate import Stage
+from mltrail_server.domain.transfer import Entity, ExperimentRecord, Loss
+from mltrail_server.store.db.transaction import Transaction
+from mltrail_server.store.imports import evaluations, imported
+from mltrail_server.store.imports.imported import Imported
+from mltrail_server.store.tracking import experiments
+from mltrail_server.store.tracking.experiments import Experiment
+
+from .fit import Fit
+from .plan import FilesMode
+from .target import Target
+from .told import Told, told
+
+
+def bring(target: Target, record: ExperimentRecord) -> int | None:
+    """Create an experiment or find the one of its name, and return its number; None in a dry run if there is none."""
+    fit = target.fit(f"experiment {record.name!r}")
+    name = name_here(target, record, fit)
+    tags = fit.pairs(
+        Entity.EXPERIMENT,
+        "tag",
+        record.tags,
+        most=limits.MAX_EXPERIMENT_TAG_VALUE,
+        check=lambda key: limits.check_key(key, "tag"),
+    )
+    if target.dry_run:
+        with target.project.read() as tx:
+            known = imported.one(tx, Entity.EXPERIMENT, record.name)
+            there = experiments.get_by_name(tx, name)
+        _note_same_name(fit, there, known)
+        iid = int(known.here) if known else there.iid if there else None
+    else:
+        with target.project.write() as tx:
+            iid = _write(tx, target, record, fit, name, tags)
+    if iid is not None:
+        target.experiments[record.id] = iid
+    target.tally.note(
+        Entity.EXPERIMENT,
+        None if iid is None else str(iid),
+        fit.owner,
+        {Entity.EXPERIMENT: 1},
+        explained=fit.lost,
+    )
+    return iid
+
+
+def end(target: Target, record: ExperimentRecord, iid: int) -> None:
+    """Delete an experiment here that is deleted at the source, once its content has come over."""
+    if not record.deleted or target.dry_run:
+        return
+    with target.project.write() as tx:
+        known = imported.one(tx, Entity.EXPERIMENT, record.name)
+        here = experiments.get(tx, iid)
+        if known is None or here is None or not Told(known.told).has("stage", str(int(Stage.DELETED))):
+            return  # it was here before, or somebody has restored it
+        if here.stage is not Stage.DELETED:
+            experiments.change(tx, iid, stage=Stage.DELETED)
+            evaluations.set_experiment(
+                tx, iid, created_ms=record.created_ms, updated_ms=record.updated_ms, location=None
+            )
+
+
+def activate(target: Target, iid: int) -> None:
+    """Make an experiment active while something is added to it; `end` deletes it again."""
+    with target.project.write() as tx:
+        here = experiments.get(tx, iid)
+        if here is not None and here.stage is Stage.DELETED:
+            experiments.change(tx, iid, stage=Stage.ACTIVE)
+
+
+def name_here(target: Target, record: ExperimentRecord, fit: Fit) -> str:
+    name = target.plan.renames.experiments.get(record.name, record.name)
+    name = fit.text(Entity.EXPERIMENT, "its name", name, limits.MAX_EXPERIMENT_NAME)
+    if not name.strip():
+        fit.say(Loss.CHANGED, Entity.EXPERIMENT, f"it has no name, and is called 'experiment {record.id}' here")
+        return f"experiment {record.id}"
+    return name
+
+
+def _write(tx: Transaction, target: Target, record: ExperimentRecord, fit: Fit, name: str, tags: dict[str, str]) -> int:
+    known = imported.one(tx, Entity.EXPERIMENT, record.name)
+    here = experiments.get(tx, int(known.here)) if known else experiments.get_by_name(tx, name)
+    if here is None:
+        iid = _create(tx, target, record, name)
+        known, before = None, {}
+    else:
+        iid, before = here.iid, dict(here.tags)
+        _note_same_name(fit, here, known)
+    kept = changes(fit, Entity.EXPERIMENT, tags, before, Told(known.told if known else ""))
+    if kept:
+        experiments.set_tags(tx, iid, kept.items())
+    made = known is None and here is None
+    was_ours = known is not None and Told(known.told).has("made", "here")
+    ours = [("made", "here")] if made or was_ours else []
+    if ours and record.deleted:
+        ours.append(("stage", str(int(Stage.DELETED))))
+    now = Imported(str(iid), "", {Entity.EXPERIMENT: 1}, told([*ours, *_fields(tags)]))
+    if known != now:
+        imported.put(tx, Entity.EXPERIMENT, target.origin_id, [(record.name, now)])
+    return iid
+
+
+def _create(tx: Transaction, target: Target, record: ExperimentRecord, name: str) -> int:
+    iid = experiments.create(tx, name=name)
+    assert iid is not None  # noqa: S101 - nobody has the name, and this transaction would know
+    place = None
+    if target.plan.files is FilesMode.IN_PLACE and record.artifact_location:
+        place = allowed(record.artifact_location, target.scope.deps.settings.locations)
+    evaluations.set_experiment(tx, iid, created_ms=record.created_ms, updated_ms=record.updated_ms, location=place)
+    return iid
+
+
+def _note_same_name(fit: Fit, here: Experiment | None, known: Imported | None) -> None:
+    if here is not None and known is None and here.iid != 0:
+        fit.say(Loss.NOTE, Entity.EXPERIMENT, "an experiment of this name was here before: runs go into it")
+
+
+def changes(
+    fit: Fit, entity: Entity, tags: dict[str, str], here: dict[str, str], before: Told, what: str = "tag"
+) -> dict[str, str]:
+    """Return those of the source's tags that are to be written: not those that somebody has changed here since."""
+    written: dict[str, str] = {}
+    for key, value in tags.items():
+        now = here.get(key)
+        if now == value:
+            continue
+        field_name = f"{what}:{key}"
+        if now is None and before.has(field_name, value):
+            fit.say(Loss.CHANGED, entity, f"the {what} {key!r} was removed here since, and stays so")
+        elif now is not None and not before.has(field_name, now):
+            fit.say(Loss.CHANGED, entity, f"the {what} {key!r} was set here to another value, and stays so")
+        else:
+            written[key] = value
+    return written
+
+
+def _fields(tags: dict[str, str]) -> list[tuple[str, str]]:
+    return [(f"tag:{key}", value) for key, value in tags.items()]

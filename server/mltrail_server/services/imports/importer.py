@@ -1,0 +1,87 @@
+"""Import a history: experiments with all that is in them, evaluation datasets, then models with their versions."""
+
+import json
+from collections.abc import Sequence
+
+from mltrail_server.domain.transfer import Entity, EvaluationDatasetRecord, ExperimentRecord, Findings, Loss, Source
+from mltrail_server.services.context.deps import Deps
+from mltrail_server.store.imports import origins
+
+from . import evaluations, experiments, logged_models, models, runs, traces
+from .plan import FilesMode, Plan
+from .progress import Progress
+from .report import ProjectReport, Report
+from .target import Target, open_target
+
+
+def bring(
+    deps: Deps, source: Source, plans: Sequence[Plan], findings: Findings, progress: Progress, *, dry_run: bool = False
+) -> Report:
+    """Import what the plans want of a source, and report. Each experiment and model goes into the first project whose
+    plan takes it.
+
+    Killed at any point, it goes on where it was when it is called again. Raises `MltrailError` when the source or this
+    server fails as a whole; what was imported by then stays.
+    """
+    description = source.describe()
+    report = Report(source.kind, source.address, description, findings, dry_run)
+    progress.totals = source.totals()
+    chosen = _Chosen(source, plans, findings)
+    for plan in plans:
+        target = open_target(deps, plan, source, findings, progress, description=description, dry_run=dry_run)
+        if plan.files is FilesMode.LEAVE:
+            findings.add(Loss.NOTE, Entity.FILE, f"project {plan.path}", "files are left out, as you have asked")
+        _bring_project(target, chosen, plan)
+        target.tally.end()
+        report.projects.append(
+            ProjectReport(plan.project_id, plan.path, target.tally.source, target.tally.here, target.tally.more)
+        )
+        report.seconds, report.skipped = progress.seconds, progress.skipped
+        if not dry_run:
+            with target.project.write() as tx:
+                origins.end(tx, target.origin_id, report=json.dumps(report.as_json()))
+    return report
+
+
+def _bring_project(target: Target, chosen: "_Chosen", plan: Plan) -> None:
+    for experiment in chosen.experiments[id(plan)]:
+        iid = experiments.bring(target, experiment)
+        runs.bring(target, experiment, iid)
+        logged_models.bring(target, experiment, iid)
+        traces.bring(target, experiment, iid)
+        evaluations.bring_scorers(target, experiment, iid)
+        if iid is not None:
+            experiments.end(target, experiment, iid)
+    for dataset in chosen.datasets_of(plan):
+        evaluations.bring_dataset(target, dataset)
+    for model in target.source.models():
+        if chosen.plan_of_model(model.name) is plan:
+            models.bring(target, model)
+
+
+class _Chosen:
+    """Which of the plans takes what."""
+
+    def __init__(self, source: Source, plans: Sequence[Plan], findings: Findings) -> None:
+        self._source, self._plans = source, plans
+        self.experiments: dict[int, list[ExperimentRecord]] = {id(plan): [] for plan in plans}
+        for experiment in source.experiments():
+            taker = next((plan for plan in plans if plan.takes_experiment(experiment.name)), None)
+            if taker is not None:
+                self.experiments[id(taker)].append(experiment)
+            elif len(plans) > 1:
+                text = "no project of the map takes it"
+                findings.add(Loss.NOTE, Entity.EXPERIMENT, f"experiment {experiment.name!r}", text)
+
+    def plan_of_model(self, name: str) -> Plan | None:
+        return next((plan for plan in self._plans if plan.takes_model(name)), None)
+
+    def datasets_of(self, plan: Plan) -> Sequence[EvaluationDatasetRecord]:
+        """List the evaluation datasets of a plan's experiments. Those without an experiment go with the first plan."""
+        ids = {experiment.id for experiment in self.experiments[id(plan)]}
+        rest = plan is self._plans[0] and not plan.experiments and not plan.only_models
+        return [
+            one
+            for one in self._source.evaluation_datasets()
+            if ids.intersection(one.experiment_ids) or (not one.experiment_ids and rest)
+        ]

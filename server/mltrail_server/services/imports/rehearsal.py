@@ -1,0 +1,143 @@
+"""Measure how fast a source is by a sample, and say how long an import of all of it will take. Nothing is written."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from mltrail_server.domain.errors import MltrailError
+from mltrail_server.domain.transfer import Counts, Entity, ExperimentRecord, RunRecord, Source
+
+from .batches import batches
+from .progress import bytes_text, duration
+
+_MOST_RUNS = 200
+_MOST_RUNS_WITH_FILES = 50
+_MOST_BYTES = 64 * 1024**2
+_RUNS_AT_ONCE = 50
+_CHUNK = 1 << 20
+_WRITTEN_POINTS_PER_SECOND = 100_000
+_WRITTEN_RUNS_PER_SECOND = 500
+"""What this server writes on two cores at the least, beside what the source takes. See docs/explanation/scale.md."""
+
+
+@dataclass(slots=True)
+class Rehearsal:
+    """What a sample has shown. Rates are per second; `totals` are of the whole source, counted or estimated."""
+
+    description: str
+    totals: Counts
+    counted: bool
+    runs: int = 0
+    points: int = 0
+    files: int = 0
+    bytes_read: int = 0
+    run_seconds: float = 0.0
+    file_seconds: float = 0.0
+    lost_files: int = 0
+
+    @property
+    def seconds(self) -> float:
+        """How long an import of everything takes, by the sample."""
+        runs, points, size = self._all_runs, self.totals[Entity.POINT], self.totals[Entity.BYTES]
+        reading = self.run_seconds / self.runs * runs if self.runs else 0.0
+        writing = points / _WRITTEN_POINTS_PER_SECOND + runs / _WRITTEN_RUNS_PER_SECOND
+        files = self.file_seconds / self.bytes_read * size if self.bytes_read else 0.0
+        return reading + writing + files
+
+    @property
+    def _all_runs(self) -> int:
+        return self.totals[Entity.RUN] + self.totals[Entity.DELETED_RUN]
+
+    def as_json(self) -> dict[str, object]:
+        return {
+            "description": self.description,
+            "seconds": round(self.seconds),
+            "counted": self.counted,
+            "totals": {entity.value: count for entity, count in self.totals.of.items() if count},
+            "sample": {
+                "runs": self.runs,
+                "points": self.points,
+                "files": self.files,
+                "bytes": self.bytes_read,
+                "seconds_for_runs": round(self.run_seconds, 3),
+                "seconds_for_files": round(self.file_seconds, 3),
+                "lost_files": self.lost_files,
+            },
+        }
+
+    def lines(self) -> Iterator[str]:
+        yield self.description
+        yield f"Sample: {self.runs:,} runs with {self.points:,} points in {duration(self.run_seconds)}"
+        if self.files:
+            rate = bytes_text(self.bytes_read / max(self.file_seconds, 0.001))
+            took = f"{bytes_text(self.bytes_read)} in {duration(self.file_seconds)}"
+            yield f"        {self.files:,} files, {took} ({rate}/s)"
+        if self.lost_files:
+            yield f"        {self.lost_files:,} files of the sample could not be read: a dry run lists what is missing"
+        how = "" if self.counted else ", estimated from the sample"
+        yield (
+            f"All of it: {self._all_runs:,} runs, {self.totals[Entity.POINT]:,} points, "
+            f"{bytes_text(self.totals[Entity.BYTES])} of files{how}"
+        )
+        yield f"An import takes about {duration(self.seconds)}."
+
+
+def rehearse(source: Source, clock: Callable[[], float]) -> Rehearsal:
+    """Read a sample of the runs with their histories, and some of their files. `clock` is in seconds."""
+    found = Rehearsal(source.describe(), Counts(), counted=False)
+    experiments = list(source.experiments())
+    began = clock()
+    sample = list(_sample(source, experiments))
+    for batch in batches(sample, _RUNS_AT_ONCE):
+        found.points += sum(len(page) for page in source.points(batch))
+    found.runs, found.run_seconds = len(sample), clock() - began
+    listed_bytes = _read_files(source, sample[:: max(1, len(sample) // _MOST_RUNS_WITH_FILES)], found, clock)
+    totals = source.totals()
+    found.counted = totals is not None
+    found.totals = totals if totals is not None else _counted(source, experiments)
+    share = found.totals[Entity.RUN] + found.totals[Entity.DELETED_RUN]
+    if found.runs and not found.totals[Entity.POINT]:
+        found.totals.add(Entity.POINT, round(found.points / found.runs * share))
+    if listed_bytes is not None and not found.totals[Entity.BYTES]:
+        found.totals.add(Entity.BYTES, round(listed_bytes * share))
+    return found
+
+
+def _sample(source: Source, experiments: list[ExperimentRecord]) -> Iterator[RunRecord]:
+    """Take runs of as many experiments as possible."""
+    each = max(1, _MOST_RUNS // max(1, len(experiments)))
+    left = _MOST_RUNS
+    for experiment in experiments:
+        for run in islice(source.runs(experiment), min(each, left)):
+            left -= 1
+            yield run
+        if left <= 0:
+            return
+
+
+def _counted(source: Source, experiments: list[ExperimentRecord]) -> Counts:
+    counts = Counts()
+    for experiment in experiments:
+        for run in source.runs(experiment):
+            counts.add(Entity.DELETED_RUN if run.deleted else Entity.RUN)
+            counts.add(Entity.POINT, run.points or 0)
+    return counts
+
+
+def _read_files(source: Source, runs: list[RunRecord], found: Rehearsal, clock: Callable[[], float]) -> float | None:
+    """Read files of the sample, and return how many bytes a run has on average; None if nothing tells."""
+    listed = 0
+    began = clock()
+    for run in runs:
+        for file in source.files(run):
+            listed += file.size or 0
+            if found.bytes_read < _MOST_BYTES:
+                try:
+                    with source.open(file) as stream:
+                        while data := stream.read(_CHUNK):
+                            found.bytes_read += len(data)
+                    found.files += 1
+                except (MltrailError, OSError):
+                    found.lost_files += 1
+    found.file_seconds = clock() - began
+    return max(listed, found.bytes_read) / len(runs) if runs else None

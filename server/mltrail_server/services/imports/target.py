@@ -1,0 +1,64 @@
+"""Where an import writes to: a project, as whom, and what it remembers."""
+
+from dataclasses import dataclass, field
+
+from mltrail_server.domain.identity import Access, Actor, Role, TokenKind
+from mltrail_server.domain.transfer import Findings, Source
+from mltrail_server.services.context.deps import Deps, Scope
+from mltrail_server.services.identity import projects
+from mltrail_server.store.db.project import Project
+from mltrail_server.store.imports import origins
+from mltrail_server.store.imports.imported import Imported
+
+from .fit import Fit
+from .plan import FilesMode, Plan
+from .progress import Progress
+from .tally import Tally
+
+_WITHOUT_FILES = "-"
+USER = "import"
+"""Who has written what names nobody at the source."""
+
+
+@dataclass(slots=True)
+class Target:
+    """One project during one import. With `dry_run` nothing is written."""
+
+    scope: Scope
+    plan: Plan
+    source: Source
+    findings: Findings
+    progress: Progress
+    tally: Tally
+    dry_run: bool = False
+    origin_id: int = 0
+    experiments: dict[str, int] = field(default_factory=dict)
+    """Experiments here, by their ids at the source."""
+
+    @property
+    def project(self) -> Project:
+        return self.scope.project
+
+    def fit(self, owner: str) -> Fit:
+        return Fit(self.findings, owner)
+
+    def marked(self, fingerprint: str) -> str:
+        """Mark the fingerprint of something whose files were left out: they may be wanted later."""
+        return fingerprint + _WITHOUT_FILES if self.plan.files is FilesMode.LEAVE else fingerprint
+
+    def is_same(self, known: Imported | None, fingerprint: str) -> bool:
+        """Return whether the source says what it said when this was imported, whole."""
+        return known is not None and known.fingerprint in (fingerprint, self.marked(fingerprint))
+
+
+def open_target(
+    deps: Deps, plan: Plan, source: Source, findings: Findings, progress: Progress, *, description: str, dry_run: bool
+) -> Target:
+    actor = Actor(TokenKind.LOCAL, plan.project_id, plan.path, USER, Access.WRITE, role=Role.OWNER)
+    scope = Scope(deps, actor)
+    target = Target(scope, plan, source, findings, progress, Tally(scope.project, findings), dry_run)
+    if not dry_run:
+        projects.ensure(deps, actor)
+        with scope.project.write() as tx:
+            target.origin_id = origins.begin(tx, kind=source.kind, address=source.address, description=description)
+    return target

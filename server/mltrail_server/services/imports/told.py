@@ -1,0 +1,38 @@
+"""What an import has written and people may change here: so that the next import overwrites nothing of theirs.
+
+Only a digest of each value is kept, four bytes long: a value here that has none was set by somebody else. One in four
+billion of those is taken for ours, and gets the source's value.
+"""
+
+import base64
+import hashlib
+import struct
+import zlib
+from collections.abc import Iterable
+
+
+def told(values: Iterable[tuple[str, str]]) -> str:
+    """Return the digests of fields and their values, as text."""
+    digests = sorted({_digest(name, value) for name, value in values})
+    return base64.b85encode(struct.pack(f"<{len(digests)}I", *digests)).decode()
+
+
+class Told:
+    """Reads that text."""
+
+    def __init__(self, text: str) -> None:
+        packed = base64.b85decode(text)
+        self._digests = frozenset(struct.unpack(f"<{len(packed) // 4}I", packed))
+
+    def has(self, name: str, value: str) -> bool:
+        """Return whether an import has written this value."""
+        return _digest(name, value) in self._digests
+
+
+def fingerprint(*said: object) -> str:
+    """Return the same text if the source says the same again. Dictionaries must be given in a fixed order."""
+    return hashlib.sha256(repr(said).encode("utf-8", "surrogatepass")).hexdigest()[:60]
+
+
+def _digest(name: str, value: str) -> int:
+    return zlib.crc32(f"{name}\0{value}".encode("utf-8", "surrogatepass"))
