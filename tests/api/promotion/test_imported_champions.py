@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from mltrail_server.domain.ids import ProjectId
+from mltrail_server.services.admin import retention
 from mltrail_server.store import schema
 from tests.api.imported import FROM, ON, import_run, import_version, mark
 from tests.api.promotion.promoting import aliases, by_hand, promote
@@ -117,6 +119,31 @@ def test_an_imported_run_is_never_promoted(trail: Trail, claims: bool) -> None:
     fields = {"name": "churn", "alias": "champion", "version": "1"}
     answer = version.call("POST", "api/2.0/mlflow/registered-models/alias", json=fields)
     assert (answer.status_code, aliases(trail)) == (400, {})
+
+
+def test_its_files_are_not_those_of_a_loser(trail: Trail) -> None:
+    pipeline = trail.main(SHAS["b"], CONTRACT % ", keep: {losers: 1h}, imported: {champion: true}")
+    job = trail.train(pipeline, [0.5, 0.9])
+    run_id = import_run(trail, 0.1, tags={"gitlab.CI_JOB_ID": str(job.id)})
+    path = f"api/2.0/mlflow-artifacts/artifacts/1/{run_id}/artifacts/model/MLmodel"
+    trail.person("maintainer").call("PUT", path, data=b"flavors: {}")
+    trail.clock.advance(1000)
+    promote(trail, pipeline)
+    newer = trail.main(SHAS["e"])
+    trail.train(newer, [0.9])
+    trail.report(newer)
+    trail.clock.advance(2 * 60 * 60_000)
+    assert [one.iid for one in retention.apply(trail.deps, ProjectId(42))] == [1]
+
+
+def test_the_mark_of_a_version_cannot_be_forged(trail: Trail) -> None:
+    maintainer = trail.person("maintainer")
+    maintainer.post("registered-models/create", name="churn")
+    forged = {"key": "mltrail.imported_from", "value": "MLflow"}
+    made = maintainer.post("model-versions/create", name="churn", source="s3://bucket/x", tags=[forged])
+    assert forged["key"] not in {one["key"] for one in made["model_version"].get("tags", ())}
+    fields = {"name": "churn", "version": "1", **forged}
+    assert maintainer.call("POST", "api/2.0/mlflow/model-versions/set-tag", json=fields).status_code == 400
 
 
 def test_the_alias_does_not_come_back_to_it_by_hand(trail: Trail) -> None:

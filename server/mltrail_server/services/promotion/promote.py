@@ -68,7 +68,7 @@ def register(scope: Scope, name: str, request: VersionRequest, tags: Mapping[str
     number = _promote_named_run(scope, name, request, tags)
     if number is None:
         return versions.create(scope, name, request, tags)
-    for key, value in tags.items():
+    for key, value in versions.without_mark(scope, tags).items():
         versions.set_tag(scope, name, str(number), key, value)
     return versions.describe(scope, name, str(number), request.description)
 

@@ -7,6 +7,7 @@ from mltrail_server.domain import filters, limits, prompts, semver
 from mltrail_server.domain import model as rules
 from mltrail_server.domain.errors import Code, MltrailError, conflict, invalid, not_found
 from mltrail_server.domain.model import PROMPT_TAG, VERSION_TAG, VersionStage
+from mltrail_server.domain.origins import IMPORTED_TAG
 from mltrail_server.domain.paths import Owner
 from mltrail_server.domain.reasons import Reason
 from mltrail_server.services.context.deps import Scope
@@ -54,6 +55,7 @@ def create(scope: Scope, name: str, request: VersionRequest, tags: Mapping[str, 
     """
     for key, value in tags.items():
         rules.check_tag(key, value)
+    tags = without_mark(scope, tags)
     with scope.project.write() as tx:
         rules.check_given(name)
         # The source comes first, as in MLflow: a bad one is refused whether or not the model exists.
@@ -189,6 +191,7 @@ def set_tag(scope: Scope, name: str, version: str, key: str, value: str) -> None
     rules.check_tag(key, value)
     with scope.project.write() as tx:
         current = _existing(tx, name, version)
+        _check_mark(scope, key)
         _check_prompt_stays(current, key, value)
         if not _is_note(current, key):
             protection.check_version(scope, current, "Tagging")
@@ -200,11 +203,27 @@ def set_tag(scope: Scope, name: str, version: str, key: str, value: str) -> None
         store.put_tags(tx, current.model_id, current.number, {key: value})
 
 
+def without_mark(scope: Scope, tags: Mapping[str, str]) -> dict[str, str]:
+    """Leave out the tag that says that a version was imported, which is copied with the others by clients."""
+    return {key: value for key, value in tags.items() if not _is_mark(scope, key)}
+
+
+def _is_mark(scope: Scope, key: str) -> bool:
+    """Whether a tag says that a version was imported: only an import may say so, except in local mode."""
+    return key == IMPORTED_TAG and scope.deps.team is not None
+
+
+def _check_mark(scope: Scope, key: str) -> None:
+    if _is_mark(scope, key):
+        raise invalid(f"The tag '{key}' is written by mltrail itself. Use another key for data of your own.")
+
+
 def delete_tag(scope: Scope, name: str, version: str, key: str) -> None:
     """Remove a tag. One that does not exist is no error."""
     limits.check_key(key, "tag")
     with scope.project.write() as tx:
         current = _existing(tx, name, version)
+        _check_mark(scope, key)
         _check_prompt_stays(current, key, None)
         if not _is_note(current, key):
             protection.check_version(scope, current, "Removing a tag of")

@@ -65,14 +65,20 @@ def tags(
     project_path: str,
     job_id: int | None = None,
 ) -> dict[str, str]:
-    """Return the tags to store for an imported run, version or trace: its own, the mark that it was imported, and what
-    shows the claimed job. Nothing that it says of itself makes it verified.
+    """Return the tags to store for an imported run: its own, the mark that it was imported, and what shows the claimed
+    job. Nothing that it says of itself makes it verified.
     """
-    kept = {key: value for key, value in given.items() if key not in _NOT_TAKEN_OVER}
+    kept = marked(given, origin)
     if claim is not None:
         kept |= stamp.tags_of_claim(deps.settings, project_id, project_path, claim)
     elif job_id is not None:
         kept.setdefault(gitlab_ci.JOB_TAG, str(job_id))
+    return kept
+
+
+def marked(given: Mapping[str, str], origin: Origin) -> dict[str, str]:
+    """Return the tags to store for an imported version or trace."""
+    kept = {key: value for key, value in given.items() if key not in _NOT_TAKEN_OVER}
     return kept | {IMPORTED_TAG: origin.place()}
 
 

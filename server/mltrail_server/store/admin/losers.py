@@ -54,7 +54,8 @@ def newest_promotions(tx: Transaction) -> list[NewestPromotion]:
 
 def of_experiment(tx: Transaction, won: NewestPromotion, *, before: int, limit: int) -> list[Loser]:
     """List candidates of jobs that ended before the experiment's newest promotion and before a time, that still have
-    files, and that are no version, promoted, of an open merge request, or of the default branch's newest pipeline.
+    files, and that are no version, promoted, imported, of an open merge request, or of the default branch's newest
+    pipeline.
     """
     links = (_LINK.c.project_id == tx.project_id, _LINK.c.candidate_iid == _CANDIDATE.c.iid)
     of_pipeline = sa.and_(_PIPELINE.c.project_id == _LINK.c.project_id, _PIPELINE.c.id == _LINK.c.pipeline_id)
@@ -77,6 +78,7 @@ def of_experiment(tx: Transaction, won: NewestPromotion, *, before: int, limit: 
             _CANDIDATE.c.project_id == tx.project_id,
             _CANDIDATE.c.experiment_iid == won.experiment_iid,
             _CANDIDATE.c.promoted.is_(sa.false()),
+            _CANDIDATE.c.origin_id.is_(None),
             _CANDIDATE.c.status >= Status.FINISHED,
             # A client may say that a run has ended, but not when.
             sa.func.coalesce(_CANDIDATE.c.ended_ms, _CANDIDATE.c.created_ms) < min(before, won.at_ms),
