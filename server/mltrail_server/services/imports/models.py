@@ -235,7 +235,11 @@ def _write(  # noqa: PLR0913, PLR0917 - what it is, was and becomes
 ) -> list[tuple[str, str]]:
     """Write a version, and return what may be changed here."""
     tags = fit.pairs(
-        Entity.VERSION, "tag", record.tags, most=rules.MAX_TAG_VALUE, check=lambda key: limits.check_key(key, "tag")
+        Entity.VERSION,
+        "tag",
+        target.tags(record.tags),
+        most=rules.MAX_TAG_VALUE,
+        check=lambda key: limits.check_key(key, "tag"),
     )
     description = fit.optional(Entity.VERSION, "its description", record.description, limits.MAX_DESCRIPTION)
     stage = _stage(record, fit)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from mltrail_server.domain import gitlab_ci, limits
 from mltrail_server.domain.candidate import Stage, Status
+from mltrail_server.domain.origins import IMPORTED_TAG
 from mltrail_server.domain.transfer import DatasetRecord, Entity, Loss, RunRecord
 from mltrail_server.services.tracking.candidates import NAME_TAG
 from mltrail_server.services.tracking.logged_models import HISTORY_TAG
@@ -35,6 +36,7 @@ class Facts:
     datasets: list[Dataset]
     models: list[tuple[str, Direction, int]]
     tags_there: int
+    claim: gitlab_ci.Job | None = None
 
     def told(self) -> list[tuple[str, str]]:
         """What may be changed here."""
@@ -70,8 +72,8 @@ def counts_of(record: RunRecord, points: int, *, tags: int | None = None) -> dic
 
 
 def fitted(target: Target, record: RunRecord, fit: Fit) -> Facts:
-    tags = _tags(target, record, fit)
-    tags_there = len(record.tags) - (_VERIFIED_TAG in record.tags and _VERIFIED_TAG not in tags)
+    tags, claim = _tags(target, record, fit)
+    tags_there = len(record.tags.keys() - {_VERIFIED_TAG, IMPORTED_TAG})
     name = fit.text(Entity.RUN, "its name", record.name or tags.get(NAME_TAG, ""), limits.MAX_RUN_NAME)
     if name:
         tags[NAME_TAG] = name
@@ -100,16 +102,15 @@ def fitted(target: Target, record: RunRecord, fit: Fit) -> Facts:
         [made for one in record.datasets if (made := _dataset(one, fit)) is not None],
         _models(record, fit),
         tags_there,
+        claim,
     )
 
 
-def _tags(target: Target, record: RunRecord, fit: Fit) -> dict[str, str]:
-    given = dict(record.tags)
-    if _VERIFIED_TAG in given and target.scope.deps.team is not None:
-        del given[_VERIFIED_TAG]
+def _tags(target: Target, record: RunRecord, fit: Fit) -> tuple[dict[str, str], gitlab_ci.Job | None]:
+    claim = None if target.dry_run else target.claims.find(record.tags, record.job_id)
+    given = target.tags(record.tags, claim, job_id=record.job_id)
+    if _VERIFIED_TAG in record.tags:
         fit.say(Loss.NOTE, Entity.TAG, "it was verified at the source; a run from elsewhere is not")
-    if record.job_id is not None:
-        given.setdefault(gitlab_ci.JOB_TAG, str(record.job_id))
     if _USER_TAG in given:
         given[_USER_TAG] = target.plan.user(given[_USER_TAG])
     models = given.pop(HISTORY_TAG, None)
@@ -118,7 +119,7 @@ def _tags(target: Target, record: RunRecord, fit: Fit) -> dict[str, str]:
     )
     if models is not None:
         tags[HISTORY_TAG] = fit.text(Entity.TAG, f"the tag {HISTORY_TAG!r}", models, limits.MAX_MODEL_HISTORY)
-    return tags
+    return tags, claim
 
 
 def _status(record: RunRecord, fit: Fit) -> Status:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.paths import Owner
 from mltrail_server.domain.transfer import Entity, Loss, RunRecord
+from mltrail_server.services.tracking import imported as claims
 from mltrail_server.services.tracking import quotas
 from mltrail_server.store import schema
 from mltrail_server.store.db.transaction import Transaction
@@ -104,6 +105,9 @@ def _add_new(tx: Transaction, target: Target, some: Sequence[Prepared]) -> None:
         one.iid = iid
     runs.add(tx, [_row(one, tx.now) for one in some], origin_id=target.origin_id)
     runs.pairs(tx, schema.candidate_tag, {one.iid: one.facts.tags for one in some if one.facts})
+    for one in some:
+        if one.facts is not None:
+            claims.tie(tx, one.iid, one.facts.claim)
     runs.pairs(tx, schema.param, {one.iid: one.facts.params for one in some if one.facts})
 
 

@@ -1,11 +1,15 @@
 """Where an import writes to: a project, as whom, and what it remembers."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from mltrail_server.domain.gitlab_ci import Job
 from mltrail_server.domain.identity import Access, Actor, Role, TokenKind
+from mltrail_server.domain.origins import Origin
 from mltrail_server.domain.transfer import Findings, Source
 from mltrail_server.services.context.deps import Deps, Scope
 from mltrail_server.services.identity import projects
+from mltrail_server.services.tracking import imported
 from mltrail_server.store.db.project import Project
 from mltrail_server.store.imports import origins
 from mltrail_server.store.imports.imported import Imported
@@ -30,14 +34,32 @@ class Target:
     findings: Findings
     progress: Progress
     tally: Tally
+    origin: Origin
+    claims: imported.Claims
     dry_run: bool = False
-    origin_id: int = 0
     experiments: dict[str, int] = field(default_factory=dict)
     """Experiments here, by their ids at the source."""
 
     @property
     def project(self) -> Project:
         return self.scope.project
+
+    @property
+    def origin_id(self) -> int:
+        return self.origin.id
+
+    def tags(self, given: Mapping[str, str], claim: Job | None = None, *, job_id: int | None = None) -> dict[str, str]:
+        """Return the tags of a run, a version or a trace with the mark that it was imported."""
+        scope = self.scope
+        return imported.tags(
+            given,
+            self.origin,
+            claim,
+            deps=scope.deps,
+            project_id=scope.project_id,
+            project_path=scope.actor.project_path,
+            job_id=job_id,
+        )
 
     def fit(self, owner: str) -> Fit:
         return Fit(self.findings, owner)
@@ -56,9 +78,12 @@ def open_target(
 ) -> Target:
     actor = Actor(TokenKind.LOCAL, plan.project_id, plan.path, USER, Access.WRITE, role=Role.OWNER)
     scope = Scope(deps, actor)
-    target = Target(scope, plan, source, findings, progress, Tally(scope.project, findings), dry_run)
+    number = 0
     if not dry_run:
         projects.ensure(deps, actor)
         with scope.project.write() as tx:
-            target.origin_id = origins.begin(tx, kind=source.kind, address=source.address, description=description)
-    return target
+            number = origins.begin(tx, kind=source.kind, address=source.address, description=description)
+    origin = Origin(number, source.kind, source.address, description, scope.now, scope.now)
+    claims = imported.Claims(deps, plan.project_id)
+    tally = Tally(scope.project, findings)
+    return Target(scope, plan, source, findings, progress, tally, origin, claims, dry_run)

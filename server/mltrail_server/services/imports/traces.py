@@ -21,7 +21,7 @@ from mltrail_server.domain.traces import (
 from mltrail_server.domain.transfer import AssessmentRecord, Entity, ExperimentRecord, Loss, TraceRecord
 from mltrail_server.services.traces import redact, spans
 from mltrail_server.services.traces import traces as trace_service
-from mltrail_server.services.tracking import quotas, stamp
+from mltrail_server.services.tracking import quotas
 from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.imports import evaluations, imported, runs
 from mltrail_server.store.imports.imported import Imported
@@ -37,6 +37,7 @@ from .target import USER, Target
 from .told import fingerprint
 
 _AT_ONCE = 100
+_VERIFIED = "gitlab.verified"
 _COLUMN = 250
 _KINDS = {"feedback": Kind.FEEDBACK, "expectation": Kind.EXPECTATION, "issue": Kind.ISSUE}
 
@@ -121,10 +122,8 @@ def _add_spans(target: Target, record: TraceRecord, fit: Fit, iid: int, data: by
 
 
 def _trace(target: Target, record: TraceRecord, fit: Fit, iid: int) -> Trace:
-    reserved = stamp.reserved(target.scope)
-
     def pairs(given: dict[str, str], what: str) -> dict[str, str]:
-        kept = {key: value for key, value in given.items() if key not in reserved and key not in SERVERS_TAGS}
+        kept = {key: value for key, value in given.items() if key not in SERVERS_TAGS and key != _VERIFIED}
         return {
             fit.text(Entity.TRACE, f"the name of a {what}", key, limits.MAX_KEY): fit.text(
                 Entity.TRACE, f"the {what} {key[:60]!r}", value, limits.MAX_TAG_VALUE
@@ -133,7 +132,7 @@ def _trace(target: Target, record: TraceRecord, fit: Fit, iid: int) -> Trace:
         }
 
     metadata = pairs(record.metadata, "key of its metadata")
-    tags = pairs(record.tags, "tag")
+    tags = pairs(target.tags(record.tags), "tag")
     preview = trace_service.MAX_PREVIEW
     state = TraceState.__members__.get(record.state)
     if state is None:

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.model import PROMPT_TAG
+from mltrail_server.domain.origins import IMPORTED_TAG
 from mltrail_server.domain.transfer import Entity
 from mltrail_server.store import schema
 from mltrail_server.store.db.statements import Statement, is_in
@@ -28,7 +29,12 @@ def _per_run(table: sa.Table) -> Statement:
     return Statement(
         lambda dialect: (
             sa.select(table.c.candidate_iid, sa.func.count())
-            .where(table.c.project_id == sa.bindparam("project_id"), is_in(table.c.candidate_iid, "iids", dialect))
+            .where(
+                table.c.project_id == sa.bindparam("project_id"),
+                is_in(table.c.candidate_iid, "iids", dialect),
+                # The server's own mark is not the source's.
+                table.c.key != IMPORTED_TAG if table is schema.candidate_tag else sa.true(),
+            )
             .group_by(table.c.candidate_iid)
         )
     )
