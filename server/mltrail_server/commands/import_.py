@@ -62,7 +62,7 @@ def add(commands: Commands, shared: Parser) -> None:
         help="a folder or bucket that the import may read files from, or OLD=NEW if it has moved; can be repeated",
     )
     parser.add_argument(
-        "--artifact-root",
+        "--artifacts-root",
         metavar="PLACE",
         help="folder, bucket or tracking server with the files that the source calls mlflow-artifacts:",
     )
@@ -142,7 +142,7 @@ def _wanted(options: argparse.Namespace) -> "ImportMap":
     }
     kind, address = next((kind, str(address)) for kind, address in given.items() if address)
     places = tuple(options.artifacts)
-    source = map_file.SourceSpec(kind, address, options.gitlab_project or "", places, options.artifact_root or "")
+    source = map_file.SourceSpec(kind, address, options.gitlab_project or "", places, options.artifacts_root or "")
     files = FilesMode(options.files or FilesMode.COPY)
     part = map_file.Part(options.project, tuple(options.experiment), tuple(options.model), files)
     return map_file.ImportMap(source, (part,))
@@ -173,9 +173,9 @@ def _plans(deps: "Deps", wanted: "ImportMap") -> "list[Plan]":
 
 def _check(options: argparse.Namespace) -> None:
     chosen = options.project or options.experiment or options.model or options.files
-    if options.map and (chosen or options.artifacts or options.artifact_root):
+    if options.map and (chosen or options.artifacts or options.artifacts_root):
         raise invalid(
-            "--project, --experiment, --model, --files, --artifacts and --artifact-root are said in the map file: "
+            "--project, --experiment, --model, --files, --artifacts and --artifacts-root are said in the map file: "
             "leave them out."
         )
     if not options.map and not options.project:

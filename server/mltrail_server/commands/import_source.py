@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 def open_source(settings: Settings, spec: SourceSpec, findings: Findings) -> Source:
     """Make the reader of a source. What it loses goes to `findings`."""
     access = _access(settings, spec)
+    if spec.kind is Kind.MLFLOW:
+        from mltrail_server.sources.mlflow_rest import MlflowRest
+
+        return MlflowRest(spec.address, findings, credentials(), access=access)
     if spec.kind is Kind.DATABASE:
         from mltrail_server.sources.mlflow_database import MlflowDatabase
 
@@ -41,4 +45,4 @@ def _access(settings: Settings, spec: SourceSpec) -> "Access":
     from mltrail_server.sources.artifacts import Access
 
     endpoint = os.environ.get("MLFLOW_S3_ENDPOINT_URL", "") or settings.s3_endpoint_url
-    return Access(spec.artifacts, spec.artifact_root, credentials(), endpoint)
+    return Access(spec.artifacts, spec.artifacts_root, credentials(), endpoint)

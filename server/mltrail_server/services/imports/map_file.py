@@ -17,7 +17,7 @@ from mltrail_server.domain.errors import invalid
 from .plan import FilesMode, Renames
 
 TOP = ("source", "files", "users", "projects")
-SOURCE = ("mlflow", "database", "folder", "export", "gitlab", "project", "artifacts", "artifact_root")
+SOURCE = ("mlflow", "database", "folder", "export", "gitlab", "project", "artifacts", "artifacts_root")
 PROJECT = ("project", "experiments", "models", "files", "rename")
 RENAME = ("experiments", "models", "aliases")
 _MOST_CHARACTERS = 1_000_000
@@ -36,7 +36,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SourceSpec:
-    """Where a history is. `project` is that at GitLab. `artifacts` and `artifact_root` say which places with files may
+    """Where a history is. `project` is that at GitLab. `artifacts` and `artifacts_root` say which places with files may
     be read, see `sources.artifacts.Access`.
     """
 
@@ -44,7 +44,7 @@ class SourceSpec:
     address: str
     project: str = ""
     artifacts: tuple[str, ...] = ()
-    artifact_root: str = ""
+    artifacts_root: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ def _source(entry: Entry) -> SourceSpec | None:
     if bool(project) != (kinds[0] is Kind.GITLAB):
         entry.add_problem("gitlab and project go together: the URL of GitLab, and the project there")
     places = given.each("artifacts", Entry.text)
-    return SourceSpec(kinds[0], address or "", project, places, given.text("artifact_root") or "")
+    return SourceSpec(kinds[0], address or "", project, places, given.text("artifacts_root") or "")
 
 
 def _part(entry: Entry, files: FilesMode) -> Part | None:
