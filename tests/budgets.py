@@ -9,6 +9,7 @@ import pytest
 
 BUDGETS = {
     "api": 480,
+    "backups": 60,
     "browser": 200,
     "clients": 360,
     "component": 320,

@@ -32,6 +32,11 @@ def empty(tmp_path: Path) -> Iterator[Callable[[str], Place]]:
 
 
 @pytest.fixture
+def empty_place(empty: Callable[[str], Place]) -> Place:
+    return empty("restored")
+
+
+@pytest.fixture
 def new_postgresql(cluster: Cluster) -> Iterator[str]:
     """The URL of a PostgreSQL database without a table."""
     cluster.run("CREATE DATABASE restored TEMPLATE template0")

@@ -1,0 +1,81 @@
+"""`mltrail-server move-database`: from SQLite to PostgreSQL, or from one PostgreSQL to another, or back."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mltrail_server.domain.errors import invalid
+from mltrail_server.settings import Settings
+
+from .arguments import Commands, Parser
+from .meter import Meter
+from .opening import open_origin
+
+if TYPE_CHECKING:
+    from mltrail_server.services.backups.move import Moved
+
+_EPILOG = (
+    "Stop the servers first. Files stay where they are. The password can be in PGPASSWORD or ~/.pgpass instead of the "
+    "URL, which others on this machine can see. Exit code 0: both databases have the same rows; 1: they differ, or the "
+    "old one was written to meanwhile; 2: wrong use, or it could not be done."
+)
+
+
+def add(commands: Commands, shared: Parser) -> None:
+    parser = commands.add_parser(
+        "move-database", parents=[shared], help="copy all rows into another, empty database", epilog=_EPILOG
+    )
+    parser.add_argument("--to", metavar="URL", required=True, help="postgresql://… or sqlite:////path/of/a/file")
+    parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(settings: Settings, options: argparse.Namespace) -> int:
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    from mltrail_server.services.backups import move
+    from mltrail_server.store.db.database import Database
+
+    try:
+        url = make_url(options.to)
+    except ArgumentError as error:
+        raise invalid("--to is not a URL of a database, such as postgresql://user@host/mltrail.") from error
+    kind = url.get_backend_name()
+    if kind not in {"postgresql", "postgres", "sqlite"} or not url.database:
+        raise invalid(
+            "--to must name a PostgreSQL database (postgresql://user@host/mltrail) or a file (sqlite:////path)."
+        )
+    if kind == "sqlite" and not Path(url.database).parent.is_dir():
+        raise invalid(f"The folder of {url.database} does not exist: create it first.")
+    origin = open_origin(settings)
+    goal = Database(options.to)
+    try:
+        moved = move.move(origin.database, goal, progress=Meter(quiet=options.quiet))
+    finally:
+        origin.database.dispose()
+        goal.dispose()
+    shown = url.render_as_string(hide_password=True)
+    if options.json:
+        found = {"schema": moved.schema, "rows": sum(moved.tables.values()), "tables": moved.tables}
+        print(json.dumps({**found, "different": moved.different, "source_changed": moved.changed, "to": shown}))
+    else:
+        _tell(moved, shown)
+    return 0 if moved.done else 1
+
+
+def _tell(moved: "Moved", shown: str) -> None:
+    print(f"Copied {sum(moved.tables.values()):,} rows of {len(moved.tables)} tables to {shown}.")
+    for name in moved.different:
+        print(f"different: {name} has not the same rows in the new database")
+    if moved.changed:
+        print(
+            "The old database was written to meanwhile, and the new one lacks that: stop all servers and workers, then "
+            "run this again."
+        )
+    if moved.done:
+        print("Both have the same rows, by count and digest. Set this for servers and commands, then start them:")
+        print(f"  MLTRAIL_DATABASE_URL={shown}")
+        print("The old database is as it was: keep it until you are sure.")
