@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -24,6 +24,7 @@ from .patience import Patience
 USER_AGENT = "mltrail"
 Query = Mapping[str, str | int] | Sequence[tuple[str, str | int]]
 
+_Result = TypeVar("_Result")
 _PASSING = frozenset({429, 500, 502, 503, 504})
 _MOST_IN_A_ROW = 5
 _LONGEST_TEXT = 1000
@@ -106,24 +107,19 @@ class Rest:
 
     def ask(self, method: str, path: str, query: Query = (), body: Mapping[str, Any] | None = None) -> Answer:
         """Call until there is a response that can be used, as long as patience lasts."""
-        attempts = 0
-        while True:
-            attempts += 1
-            try:
-                answer = self.ask_once(method, path, query, body)
-            except LostError as failure:
-                self.endure(failure, attempts)
-            else:
-                self.is_well()
-                return answer
+        return self._patiently(lambda: self.ask_once(method, path, query, body))
 
     def text(self, path: str) -> str:
-        """Get a short plain text, once."""
+        """Get a short plain text."""
         call = f"GET {self.path_of(path)}"
-        with self.send("GET", path) as answer:
-            self.check(call, answer)
-            with self.breaking(call):
-                return str(answer.raw.read(_LONGEST_TEXT, decode_content=True), "utf-8", "replace").strip()
+
+        def ask() -> str:
+            with self.send("GET", path) as answer:
+                self.check(call, answer)
+                with self.breaking(call):
+                    return str(answer.raw.read(_LONGEST_TEXT, decode_content=True), "utf-8", "replace").strip()
+
+        return self._patiently(ask)
 
     def ask_once(self, method: str, path: str, query: Query = (), body: Mapping[str, Any] | None = None) -> Answer:
         """Call once. Raises LostError whatever happens."""
@@ -253,6 +249,18 @@ class Rest:
             sessions, self._sessions = self._sessions, []
         for session in sessions:
             session.close()
+
+    def _patiently(self, call: Callable[[], _Result]) -> _Result:
+        attempts = 0
+        while True:
+            attempts += 1
+            try:
+                result = call()
+            except LostError as failure:
+                self.endure(failure, attempts)
+            else:
+                self.is_well()
+                return result
 
     def _lives(self) -> bool:
         if self.probe is None:

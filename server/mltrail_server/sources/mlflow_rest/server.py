@@ -150,10 +150,12 @@ class Server:
             self.findings.add(Loss.NOTE, entity, owner, text)
 
     def _version_text(self) -> str:
-        """Ask for the version, which the server returns as plain text."""
+        """Ask for the version, which servers since 2.0 return as plain text."""
         try:
             text = self.rest.text("version")
-        except LostError:
+        except LostError as error:
+            if error.passing:
+                raise
             return ""
         return text if _VERSION.fullmatch(text) else ""
 

@@ -8,7 +8,6 @@ from mltrail_server.domain.transfer import (
     Entity,
     ExperimentRecord,
     LoggedModelRecord,
-    ModelLink,
     RunRecord,
 )
 from mltrail_server.sources.http import LostError
@@ -53,7 +52,7 @@ class Tracking:
         found = self._server.listed(ask, records.run, Entity.RUN, owner, _RUNS)
         linked: set[str] = set()
         run_ids: list[str] = []
-        for run in self._with_model_inputs(_once(found)):
+        for run in self._with_models(_once(found)):
             linked.update(link.model_id for link in (*run.model_inputs, *run.model_outputs))
             run_ids.append(run.id)
             yield run
@@ -87,24 +86,23 @@ class Tracking:
             if deleted is not None and deleted.experiment_id == experiment.id:
                 yield deleted
 
-    def _with_model_inputs(self, runs: Iterator[RunRecord]) -> Iterator[RunRecord]:
-        """Complete runs by the models that they have read, which MLflow's search leaves out."""
+    def _with_models(self, runs: Iterator[RunRecord]) -> Iterator[RunRecord]:
+        """Complete runs by their models: MLflow's search leaves out those that a run has read, and before 3.6 or so
+        also those that it has made.
+        """
         if not self._has_models():
             yield from runs
             return
-        for run, links in self._server.workers.each(self._model_inputs, runs):
-            if isinstance(links, LostError):
-                self._server.lost(
-                    Entity.LOGGED_MODEL, f"run {run.id}", "the models that it has read are missing", links
-                )
+        for run, whole in self._server.workers.each(self._get, runs):
+            if isinstance(whole, LostError):
+                self._server.lost(Entity.LOGGED_MODEL, f"run {run.id}", "the models that it used are missing", whole)
                 yield run
             else:
-                yield run if links == run.model_inputs else replace(run, model_inputs=links)
+                yield replace(run, model_inputs=whole.model_inputs, model_outputs=whole.model_outputs)
 
-    def _model_inputs(self, run: RunRecord) -> tuple[ModelLink, ...] | LostError:
+    def _get(self, run: RunRecord) -> RunRecord | LostError:
         try:
-            got = self._server.rest.get(f"{API}/runs/get", {"run_id": run.id})["run"]
-            return records.run(got).model_inputs
+            return records.run(self._server.rest.get(f"{API}/runs/get", {"run_id": run.id})["run"])
         except LostError as error:
             return error
         except (KeyError, TypeError, ValueError):
