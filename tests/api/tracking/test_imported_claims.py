@@ -11,47 +11,47 @@ from mltrail_server.store.ci import jobs
 from tests.team import Team
 
 PROJECT = ProjectId(42)
-ORIGIN = Origin(1, "mlflow", "https://mlflow.example.com", "MLflow 2.22.1", 1, 1)
-MARK = {"mltrail.imported_from": "MLflow 2.22.1 at https://mlflow.example.com"}
+JOB = "gitlab.CI_JOB_ID"
 
 
-def tags_of(deps: Deps, claims: Claims, given: dict[str, str], job_id: int | None = None) -> dict[str, str]:
-    claim = claims.find(given, job_id)
-    return imported.tags(given, ORIGIN, claim, deps=deps, project_id=PROJECT, project_path="team/churn", job_id=job_id)
-
-
-def test_a_job_of_the_project_is_found_once_and_never_verified(team: Team, gitlab_deps: Deps) -> None:
+def test_a_job_of_the_project_is_found_and_asked_for_once(team: Team, gitlab_deps: Deps) -> None:
     job, claims = team.job(), Claims(gitlab_deps, PROJECT)
-    given = {"gitlab.CI_JOB_ID": str(job.id), "gitlab.verified": "true", "mltrail.imported_from": "forged", "a": "b"}
-    stored = tags_of(gitlab_deps, claims, given)
-    assert (stored["gitlab.CI_PIPELINE_ID"], stored["a"], "gitlab.verified" in stored) == (
-        str(job.pipeline.id),
-        "b",
-        False,
-    )
-    assert stored["mltrail.imported_from"] == MARK["mltrail.imported_from"]
+    assert claims.find({JOB: str(job.id)}) is not None
     asked = len(team.gitlab.requests)
-    assert claims.find({}, job.id) is not None
-    assert len(team.gitlab.requests) == asked
-    with gitlab_deps.project(PROJECT).write() as tx:
-        imported.tie(tx, 7, claims.find({}, job.id))
-        (tie,) = jobs.ties_of(tx, 7)
-    assert (tie.job_id, tie.verified) == (job.id, False)
+    found = claims.find({"gitlab.CI_PIPELINE_ID": str(job.pipeline.id)}, job.id)
+    assert (found and found.id, len(team.gitlab.requests)) == (job.id, asked)
 
 
-@pytest.mark.parametrize("more", [{"gitlab.CI_JOB_ID": "999999"}, {"gitlab.CI_JOB_ID": "../1"}])
-def test_a_job_that_is_none_of_the_project_stays_a_text(team: Team, gitlab_deps: Deps, more: dict[str, str]) -> None:
-    assert tags_of(gitlab_deps, Claims(gitlab_deps, PROJECT), more) == {**more, **MARK}
+@pytest.mark.parametrize("named", ["999999", "../1", "-1", "", "1" * 30])
+def test_what_is_no_job_of_the_project_is_a_text(team: Team, gitlab_deps: Deps, named: str) -> None:
+    claims = Claims(gitlab_deps, PROJECT)
+    assert (claims.find({JOB: named}), claims.unanswered) == (None, 0)
 
 
 def test_a_number_of_another_gitlab_is_none_of_ours(team: Team, gitlab_deps: Deps) -> None:
-    given = {"gitlab.CI_JOB_ID": str(team.job().id), "gitlab.CI_PIPELINE_ID": "123456"}
+    given = {JOB: str(team.job().id), "gitlab.CI_PIPELINE_ID": "123456"}
     assert Claims(gitlab_deps, PROJECT).find(given) is None
 
 
 def test_no_import_waits_for_gitlab(team: Team, gitlab_deps: Deps) -> None:
     job, claims = team.job(), Claims(gitlab_deps, PROJECT)
     team.gitlab.fail_next("GET", f"/jobs/{job.id}$", 503)
-    assert tags_of(gitlab_deps, claims, {}, job.id) == {"gitlab.CI_JOB_ID": str(job.id), **MARK}
-    assert [claims.find({}, number) for number in (job.id, 5, 6)] == [None, None, None]
-    assert claims.unanswered == 4
+    assert [claims.find({}, number) for number in (job.id, job.id, 5)] == [None, None, None]
+    assert claims.unanswered == 3
+    few = Claims(gitlab_deps, PROJECT, most=1)
+    assert [few.find({}, number) is None for number in (job.id, 5, job.id)] == [False, True, False]
+    assert few.unanswered == 1
+
+
+def test_what_a_run_says_of_itself_verifies_nothing(team: Team, gitlab_deps: Deps) -> None:
+    origin = Origin(1, "mlflow", "https://mlflow.example.com", "MLflow 2.22.1", 1, 1)
+    given = {"gitlab.verified": "true", "mltrail.imported_from": "forged", "a": "b"}
+    place = "MLflow 2.22.1 at https://mlflow.example.com"
+    assert imported.tags(given, origin, job_id=7) == {"a": "b", JOB: "7", "mltrail.imported_from": place}
+    job = team.job()
+    with gitlab_deps.project(PROJECT).write() as tx:
+        imported.tie(tx, 7, Claims(gitlab_deps, PROJECT).find({}, job.id))
+        imported.tie(tx, 8, None)
+        (tie,) = jobs.ties_of(tx, 7)
+        assert jobs.ties_of(tx, 8) == []
+    assert (tie.job_id, tie.verified) == (job.id, False)

@@ -32,6 +32,7 @@ def bring(
         if plan.files is FilesMode.LEAVE:
             findings.add(Loss.NOTE, Entity.FILE, f"project {plan.path}", "files are left out, as you have asked")
         _bring_project(target, chosen, plan)
+        _say_what_is_not_tied(target)
         target.tally.end()
         report.projects.append(
             ProjectReport(plan.project_id, plan.path, target.tally.source, target.tally.here, target.tally.more)
@@ -41,6 +42,13 @@ def bring(
             with target.project.write() as tx:
                 origins.end(tx, target.origin_id, report=json.dumps(report.as_json()))
     return report
+
+
+def _say_what_is_not_tied(target: Target) -> None:
+    count = target.claims.unanswered
+    if count:
+        text = "the GitLab jobs that they name were not all looked up, so these runs are shown without them"
+        target.findings.add(Loss.NOTE, Entity.RUN, f"{count:,} runs of {target.plan.path}", text, count=count)
 
 
 def _bring_project(target: Target, chosen: "_Chosen", plan: Plan) -> None:

@@ -73,7 +73,8 @@ def counts_of(record: RunRecord, points: int, *, tags: int | None = None) -> dic
 
 def fitted(target: Target, record: RunRecord, fit: Fit) -> Facts:
     tags, claim = _tags(target, record, fit)
-    tags_there = len(record.tags.keys() - {_VERIFIED_TAG, IMPORTED_TAG})
+    named = {gitlab_ci.JOB_TAG} if record.job_id is not None else set()
+    tags_there = len((record.tags.keys() | named) - {_VERIFIED_TAG, IMPORTED_TAG})
     name = fit.text(Entity.RUN, "its name", record.name or tags.get(NAME_TAG, ""), limits.MAX_RUN_NAME)
     if name:
         tags[NAME_TAG] = name
@@ -108,7 +109,7 @@ def fitted(target: Target, record: RunRecord, fit: Fit) -> Facts:
 
 def _tags(target: Target, record: RunRecord, fit: Fit) -> tuple[dict[str, str], gitlab_ci.Job | None]:
     claim = None if target.dry_run else target.claims.find(record.tags, record.job_id)
-    given = target.tags(record.tags, claim, job_id=record.job_id)
+    given = target.tags(record.tags, job_id=record.job_id)
     if _VERIFIED_TAG in record.tags:
         fit.say(Loss.NOTE, Entity.TAG, "it was verified at the source; a run from elsewhere is not")
     if _USER_TAG in given:

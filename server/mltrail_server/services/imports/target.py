@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from mltrail_server.domain.gitlab_ci import Job
 from mltrail_server.domain.identity import Access, Actor, Role, TokenKind
 from mltrail_server.domain.origins import Origin
 from mltrail_server.domain.transfer import Findings, Source
@@ -48,18 +47,9 @@ class Target:
     def origin_id(self) -> int:
         return self.origin.id
 
-    def tags(self, given: Mapping[str, str], claim: Job | None = None, *, job_id: int | None = None) -> dict[str, str]:
+    def tags(self, given: Mapping[str, str], *, job_id: int | None = None) -> dict[str, str]:
         """Return the tags of a run, a version or a trace with the mark that it was imported."""
-        scope = self.scope
-        return imported.tags(
-            given,
-            self.origin,
-            claim,
-            deps=scope.deps,
-            project_id=scope.project_id,
-            project_path=scope.actor.project_path,
-            job_id=job_id,
-        )
+        return imported.tags(given, self.origin, job_id=job_id)
 
     def fit(self, owner: str) -> Fit:
         return Fit(self.findings, owner)

@@ -13,12 +13,10 @@ from collections.abc import Iterable, Mapping
 from mltrail_server.domain import gitlab_ci
 from mltrail_server.domain.errors import Code, MltrailError, forbidden, invalid
 from mltrail_server.domain.identity import TokenKind, VerifiedClaims
-from mltrail_server.domain.ids import ProjectId
 from mltrail_server.domain.origins import IMPORTED_TAG
 from mltrail_server.services.context import links
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.contract import protection
-from mltrail_server.settings import Settings
 from mltrail_server.store.ci import child_pipelines, due, jobs, pipelines
 from mltrail_server.store.ci.jobs import JobPart, JobTie, Lateness
 from mltrail_server.store.db.transaction import Transaction
@@ -287,7 +285,7 @@ def tie_claimed(tx: Transaction, candidate_iid: int, claim: gitlab_ci.Job) -> No
 
 def _tie_claimed(tx: Transaction, scope: Scope, candidate_iid: int, claim: gitlab_ci.Job) -> dict[str, str]:
     tie_claimed(tx, candidate_iid, claim)
-    return tags_of_claim(scope.deps.settings, scope.project_id, scope.actor.project_path, claim)
+    return _tags_of_claim(scope, claim)
 
 
 def _flag(tx: Transaction, scope: Scope, candidate: Candidate, job: VerifiedClaims) -> None:
@@ -319,15 +317,16 @@ def _tags_of_job(scope: Scope, job: VerifiedClaims) -> dict[str, str]:
     }
 
 
-def tags_of_claim(settings: Settings, project_id: ProjectId, path: str, job: gitlab_ci.Job) -> dict[str, str]:
+def _tags_of_claim(scope: Scope, job: gitlab_ci.Job) -> dict[str, str]:
     """Return the tags that show a claimed job: `gitlab.verified` is none of them."""
+    settings, path = scope.deps.settings, scope.actor.project_path
     return {
         gitlab_ci.JOB_TAG: str(job.id),
         "gitlab.CI_JOB_URL": links.job(settings, path, job.id),
         "gitlab.CI_PIPELINE_ID": str(job.pipeline_id),
         "gitlab.CI_PIPELINE_URL": links.pipeline(settings, path, job.pipeline_id),
-        "gitlab.CI_PROJECT_ID": str(project_id),
-        "gitlab.CI_PROJECT_PATH": path,
+        "gitlab.CI_PROJECT_ID": str(scope.actor.project_id),
+        "gitlab.CI_PROJECT_PATH": scope.actor.project_path,
         "gitlab.CI_COMMIT_REF_NAME": job.ref,
     }
 
