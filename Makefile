@@ -5,7 +5,7 @@ DEV := .venv
 TRAIN := .venv-train
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format lock clean env train-env client-envs postgresql chromium screenshots
+.PHONY: help demo test lint format lock clean env train-env client-envs postgresql mariadb chromium screenshots
 
 help: ## Print this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -13,7 +13,7 @@ help: ## Print this help
 demo: env train-env ## Show everything on a real training and evaluation; ONCE=1 exits at the end, PORT=N picks another port
 	$(DEV)/bin/python -m scripts.demo --port $(PORT) --train-python $(TRAIN)/bin/python $(if $(ONCE),--once)
 
-test: env train-env client-envs postgresql chromium ## Run all tests, two files at a time, the longest first; ARGS="-k name" runs some
+test: env train-env client-envs postgresql mariadb chromium ## Run all tests, two files at a time, the longest first; ARGS="-k name" runs some
 	$(DEV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: env ## Check style, types, layers and migrations; changes nothing
@@ -31,7 +31,7 @@ format: env ## Fix what the linter can fix
 
 lock: env ## Lock the newest versions that the ranges in pyproject.toml allow
 	$(DEV)/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --no-annotate \
-	  pyproject.toml --extra server --extra postgres --extra traces --extra backup --group dev --output-file requirements/dev.txt
+	  pyproject.toml --extra server --extra postgres --extra traces --extra backup --extra mysql --group dev --output-file requirements/dev.txt
 	$(DEV)/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --no-annotate \
 	  --group train --output-file requirements/train.txt
 	$(DEV)/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --no-annotate \
@@ -49,6 +49,9 @@ client-envs: ## Make the environments of the MLflow clients that we test with
 
 postgresql: ## Install PostgreSQL's programs for the tests if they are missing (Debian, as root)
 	scripts/postgresql
+
+mariadb: ## Install MariaDB's programs for the tests if they are missing (Debian, as root)
+	scripts/mariadb
 
 screenshots: env chromium ## Take new pictures of the pages and of the comment
 	$(DEV)/bin/python -m scripts.screenshots

@@ -18,6 +18,7 @@ BUDGETS = {
     "e2e": 120,
     "faults": 240,
     "packaging": 90,
+    "sources": 90,
     "store": 90,
     "ui": 120,
     "unit": 90,

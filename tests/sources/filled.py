@@ -25,17 +25,25 @@ class Filled:
 
 
 def fill(folder: Path) -> dict[str, Filled]:
-    processes = {}
-    pipe = subprocess.PIPE
+    """Fill a folder, unless another worker has done so already."""
+    if not folder.exists():
+        folder.mkdir()
+        _run_all(folder)
+    return {name: _filled(folder, name) for name in GENERATIONS}
+
+
+def _filled(folder: Path, name: str) -> Filled:
+    return Filled(name, folder / name / "mlflow.db", json.loads((folder / name / "told.json").read_text()))
+
+
+def _run_all(folder: Path) -> None:
+    processes = []
     for name in GENERATIONS:
         home = folder / name
         home.mkdir()
         command = [ENVIRONMENTS / name / "bin/python", PROGRAM, home / "mlflow.db"]
         environment = os.environ | {"HOME": str(home), "MLFLOW_DISABLE_TELEMETRY": "true"}
-        processes[name] = subprocess.Popen(command, stdout=pipe, stderr=pipe, cwd=home, env=environment)
-    filled = {}
-    for name, process in processes.items():
-        out, errors = process.communicate(timeout=PATIENCE_SECONDS)
-        assert process.returncode == 0, errors.decode()
-        filled[name] = Filled(name, folder / name / "mlflow.db", json.loads(out))
-    return filled
+        with (home / "told.json").open("wb") as told, (home / "errors").open("wb") as errors:
+            processes.append(subprocess.Popen(command, stdout=told, stderr=errors, cwd=home, env=environment))
+    for name, process in zip(GENERATIONS, processes, strict=True):
+        assert process.wait(timeout=PATIENCE_SECONDS) == 0, (folder / name / "errors").read_text()

@@ -13,6 +13,7 @@ from mltrail_server.domain.transfer import Entity, Findings, Loss, RunRecord
 from mltrail_server.sources.artifacts import Access
 from mltrail_server.sources.credentials import Credentials
 from mltrail_server.sources.mlflow_database import MlflowDatabase
+from tests import mariadb
 from tests.postgresql import Cluster
 from tests.sources.filled import Filled
 
@@ -40,6 +41,17 @@ def opened(findings: Findings) -> Iterator[Open]:
 @pytest.fixture
 def copy(newest: Filled, tmp_path: Path) -> Path:
     return Path(shutil.copy(newest.path, tmp_path / "mlflow.db"))
+
+
+@pytest.fixture
+def postgresql_url(cluster: Cluster) -> sa.URL:
+    return sa.make_url(cluster.url(driver="postgresql+psycopg"))
+
+
+@pytest.fixture
+def mysql_url() -> Iterator[sa.URL]:
+    with mariadb.running() as url:
+        yield url
 
 
 def change(path: Path, *statements: str) -> None:
@@ -246,6 +258,13 @@ def test_user_and_password_by_themselves(opened: Open) -> None:
     assert "hidden" not in error.value.message
 
 
+def same(kind: sa.types.TypeEngine[object]) -> sa.types.TypeEngine[object]:
+    """Return the type that MLflow has on other servers for one of SQLite."""
+    if isinstance(kind, sa.BLOB):
+        return sa.LargeBinary()
+    return sa.Double() if isinstance(kind, sa.Float) else kind
+
+
 def copied(path: Path, url: sa.URL) -> None:
     """Copy a database to another server, with the columns but without the keys."""
     origin, target = sa.create_engine(f"sqlite:///{path}"), sa.create_engine(url)
@@ -253,10 +272,7 @@ def copied(path: Path, url: sa.URL) -> None:
     found.reflect(origin)
     tables = sa.MetaData()
     for table in found.sorted_tables:
-        columns = (
-            sa.Column(one.name, sa.LargeBinary() if isinstance(one.type, sa.BLOB) else one.type, nullable=True)
-            for one in table.columns
-        )
+        columns = (sa.Column(one.name, same(one.type), nullable=True) for one in table.columns)
         sa.Table(table.name, tables, *columns)
     tables.create_all(target)
     with origin.connect() as reading, target.begin() as writing:
@@ -273,15 +289,19 @@ def copied(path: Path, url: sa.URL) -> None:
 
 
 @pytest.mark.clients
-def test_postgresql(copy: Path, opened: Open, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    copied(copy, sa.make_url(cluster.url(driver="postgresql+psycopg")))
+@pytest.mark.parametrize("backend", ["postgresql", "mysql"])
+def test_other_servers(
+    copy: Path, opened: Open, backend: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url: sa.URL = request.getfixturevalue(f"{backend}_url")
+    copied(copy, url)
     change(copy, "UPDATE tags SET value = 'ab' WHERE key = 'nul'")
-    there, here = opened(cluster.url()), opened(copy)
+    there, here = opened(url.set(drivername=backend).render_as_string(hide_password=False)), opened(copy)
     assert there.describe() == here.describe()
     assert there.totals().of == here.totals().of
     assert everything(there) == everything(here)
-    assert there.address == f"postgresql://127.0.0.1:{cluster.port}/postgres"
+    assert there.address == f"{backend}://127.0.0.1:{url.port}/{url.database}"
     monkeypatch.setattr("mltrail_server.sources.mlflow_database.points.PAGE", 2)
     assert everything(there) == everything(here)
-    with pytest.raises(MltrailError, match="read-only transaction"):
+    with pytest.raises(MltrailError, match=r"(?i)read[- ]only transaction"):
         there._reading.rows(sa.text("DELETE FROM runs RETURNING run_uuid"))

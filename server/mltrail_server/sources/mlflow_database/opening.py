@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -109,7 +109,8 @@ class Reading:
                 yield connection
 
     def close(self) -> None:
-        self.connection.close()
+        with suppress(DBAPIError):  # the server may be gone: nothing is lost by that
+            self.connection.close()
         self._engine.dispose()
 
     @contextmanager
