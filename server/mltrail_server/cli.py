@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from importlib import metadata
 
-from .commands import backup, check, collect, export, import_, move_database, restore
+from .commands import archives, backup, check, collect, export, import_, move_database, restore
 from .commands.arguments import Parser
 from .domain.errors import MltrailError, invalid
 from .settings import Settings
@@ -160,6 +160,7 @@ def _parser() -> argparse.ArgumentParser:
     restore.add(commands, shared)
     move_database.add(commands, shared)
     import_.add(commands, shared)
+    archives.add(commands, shared)
     export.add(commands, shared)
 
     selftest = commands.add_parser(

@@ -82,6 +82,7 @@ STORE = Path(store.__file__).parent
 ACROSS_PROJECTS = {
     "admin/overview.py": {"notes_not_posted", "stored_bytes", "waiting"},
     "archives/rows.py": {"count", "read", "write", "write_all"},
+    "archives/staging.py": {"_last"},
     "ci/due.py": {"_change", "claim", "settle"},
     "identity/projects.py": {"ids", "known"},
     "identity/sessions.py": {"add", "claim", "delete", "get", "put"},

@@ -6,6 +6,7 @@ from pathlib import Path
 from mltrail_server.domain.errors import invalid
 from mltrail_server.settings import Settings
 
+from . import archives
 from .arguments import Commands, Parser
 
 _EPILOG = (
@@ -32,10 +33,9 @@ def add(commands: Commands, shared: Parser) -> None:
 
 
 def run(settings: Settings, options: argparse.Namespace) -> int:
-    del settings
-    formats = {"archive": _not_yet, "mlflow": _not_yet}
-    return formats[options.format]()
+    formats = {"archive": archives.run_export, "mlflow": _not_yet}
+    return formats[options.format](settings, options)
 
 
-def _not_yet() -> int:
+def _not_yet(_settings: Settings, _options: argparse.Namespace) -> int:
     raise invalid("This format is not available yet.")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from mltrail_server.domain.errors import invalid
 from mltrail_server.settings import Settings
 
+from . import archives
 from .arguments import Commands, Parser
 from .opening import open_server
 
@@ -81,6 +82,8 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
 
     from . import import_source
 
+    if options.from_archive:
+        return archives.run_import(settings, options)
     _check(options)
     deps = open_server(settings)
     wanted = _wanted(options)
@@ -182,5 +185,3 @@ def _check(options: argparse.Namespace) -> None:
         raise invalid("--project is missing: the path or ID of the project that the history goes into.")
     if bool(options.from_gitlab) != bool(options.gitlab_project):
         raise invalid("--from-gitlab and --gitlab-project go together: the URL of GitLab, and the project there.")
-    if options.from_archive:
-        raise invalid("Archives can't be imported yet.")

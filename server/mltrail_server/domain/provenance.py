@@ -98,10 +98,10 @@ def payload(content: Mapping[str, Any]) -> bytes:
     return json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def signed_over(content: bytes) -> bytes:
+def signed_over(content: bytes, *, kind: str = PAYLOAD_TYPE) -> bytes:
     """Return the bytes that a signature covers: DSSE's pre-authentication encoding."""
-    kind = PAYLOAD_TYPE.encode()
-    return b" ".join([b"DSSEv1", str(len(kind)).encode(), kind, str(len(content)).encode(), content])
+    name = kind.encode()
+    return b" ".join([b"DSSEv1", str(len(name)).encode(), name, str(len(content)).encode(), content])
 
 
 def envelope(content: bytes, signatures: Sequence[tuple[str, bytes]]) -> dict[str, Any]:

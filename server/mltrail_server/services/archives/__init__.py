@@ -1,3 +1,3 @@
 """Archives: a project, or all of a server, as rows and files that restore it."""
 
-__all__: list[str] = []
+__all__ = ["importing", "manifest", "moves", "reader", "writer"]

@@ -34,25 +34,28 @@ def lines(table: sa.Table, found: Sequence[Tuple]) -> bytes:
     return _ENCODER.encode_lines(found)
 
 
-def reader(table: sa.Table) -> Callable[[bytes], Tuple]:
-    """Return what reads a line of this table. It raises INVALID for one that is not a row of it."""
-    decoder = _decoder(table)
+def reader(table: sa.Table, names: Sequence[str] = ()) -> Callable[[bytes], Tuple]:
+    """Return what reads a line of this table into a row. It raises INVALID for one that is not a row of it.
+
+    `names` are the columns in the order of the line's values, if that is not the order of `rows.columns`.
+    """
+    stored = columns(table)
+    order = [[column.name for column in stored].index(name) for name in names] or list(range(len(stored)))
+    decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(tuple[tuple(_type(stored[place]) for place in order)])  # type: ignore[misc] # made of the table's columns
     doubles = _doubles(table)
+    places = [order.index(place) for place in range(len(stored))]
+    in_order = order == sorted(order)
 
     def read(line: bytes) -> Tuple:
         try:
             row: Tuple = decoder.decode(line)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise invalid(f"A line of the table {table.name} is not a row of it: {error}") from error
+        if not in_order:
+            row = tuple([row[place] for place in places])
         return _meant(row, doubles) if doubles else row
 
     return read
-
-
-@cache
-def _decoder(table: sa.Table) -> msgspec.json.Decoder[Any]:
-    types = tuple(_type(column) for column in columns(table))
-    return msgspec.json.Decoder(tuple[types])  # type: ignore[valid-type] # made of the table's columns
 
 
 def _type(column: sa.Column[Any]) -> Any:  # noqa: ANN401 - a type for msgspec

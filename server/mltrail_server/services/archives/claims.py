@@ -1,0 +1,66 @@
+"""What an archive may not say: names of files that no server gives, and places that no client may name.
+
+A key or a type can't tell these. Everything else that could be forged is either left out or harmless, see
+`store/archives/changes.py` and docs/decisions/0038-what-an-archive-is-believed.md.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import sqlalchemy as sa
+
+from mltrail_server.domain import paths, source
+from mltrail_server.domain.errors import MltrailError, invalid
+from mltrail_server.domain.ids import is_blob_id
+from mltrail_server.store import schema
+from mltrail_server.store.archives.staging import Staging
+
+_BESIDE = re.compile(r"beside/(\d{1,18})/.+", re.ASCII | re.DOTALL)
+_PROMOTION = re.compile(r"promotions/-?\d+-(\d{1,18})/.+", re.ASCII | re.DOTALL)
+_OWNED = re.compile(r"\d{1,18}/(models/|traces/)?[A-Za-z0-9][\w-]{0,255}/artifacts/.+", re.ASCII | re.DOTALL)
+
+PLACES = (schema.experiment.c.artifact_location, schema.candidate.c.elsewhere, schema.logged_model.c.elsewhere)
+"""Where clients keep files by themselves. A place could send a client's token to somebody, or name a local file."""
+
+
+def check_blobs(staging: Staging) -> None:
+    """Raise INVALID for the id of a blob that could be a path."""
+    for (blob_id,) in staging.values(schema.blob.c.id):
+        if not is_blob_id(blob_id):
+            raise invalid(f"The archive names a blob {blob_id[:80]!r}. Nothing was imported.")
+
+
+def check(staging: Staging) -> None:
+    """Raise INVALID for an archive that no server has written."""
+    counters: dict[str, int] = dict(staging.values(schema.counter.c.name, schema.counter.c.value))
+    for (path,) in staging.values(schema.file.c.path):
+        check_path(path, last_candidate=counters.get("candidate", 0))
+    for column in PLACES:
+        _check_places(column, (place for (place,) in staging.values(column)))
+    location = schema.model_version.c.location
+    found = (place for (place,) in staging.values(location))
+    _check_places(location, (place for place in found if source.is_elsewhere(place)))
+
+
+def check_path(path: str, *, last_candidate: int) -> None:
+    """Raise INVALID for the path of a file that is in no owner's folder, or in one that is yet to come: whatever is
+    promoted or kept there later would have the file.
+    """
+    try:
+        plain = paths.clean(path) == path
+    except MltrailError:
+        plain = False
+    numbered = _BESIDE.fullmatch(path) or _PROMOTION.fullmatch(path)
+    if not plain or not (int(numbered[1]) <= last_candidate if numbered else _OWNED.fullmatch(path)):
+        raise invalid(f"The archive has a file {path[:200]!r}, which no server keeps. Nothing was imported.")
+
+
+def _check_places(column: sa.Column[Any], given: Iterable[str | None]) -> None:
+    for place in given:
+        if place is None:
+            continue
+        try:
+            source.checked_place(place)
+        except MltrailError as error:
+            raise invalid(f"{column} of the archive is not allowed: {error.message} Nothing was imported.") from error

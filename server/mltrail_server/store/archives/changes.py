@@ -1,0 +1,178 @@
+"""What becomes of rows that move to another server, GitLab or project.
+
+Three cases, which `Trust` names. Each table and column that is about GitLab, or that this server would believe, is
+named in one of the tables below; a test goes through the schema and fails for one that nobody has thought of.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import sqlalchemy as sa
+
+from mltrail_server.domain import former, gitlab_ci
+from mltrail_server.domain.candidate import Status
+from mltrail_server.domain.ids import ProjectId
+from mltrail_server.store.db.statements import Tuple
+
+from .rows import columns
+
+
+class Trust(Enum):
+    """How much of what another server has written is believed."""
+
+    SAME = "same"  # our own key signed it, and it is the same project of the same GitLab: everything stays as it was
+    MOVED = "moved"  # our own key signed it, but the project has another number or GitLab now
+    FOREIGN = (
+        "foreign"  # somebody else wrote it, or nobody knows who: the history is kept, the evidence is not believed
+    )
+
+
+GITLAB_NUMBERS: Mapping[str, tuple[str, ...]] = {
+    "alias_event": ("pipeline_id",),
+    "amendment": ("job_id",),
+    "assessment": ("job_id",),
+    "candidate_job": ("job_id", "pipeline_id"),
+    "candidate_trace": ("job_id",),
+    "case_use": ("merge_request_iid",),
+    "gate_override": ("merge_request_iid", "pipeline_id"),
+    "job": ("id", "pipeline_id"),
+    "merge_request": ("iid", "note_pipeline_id"),
+    "pipeline": ("id", "root_id", "report_job_id", "merge_request_iid"),
+    "promotion": ("pipeline_id", "trained_in", "merge_request_iid", "job_id"),
+    "red_verdict": ("merge_request_iid", "pipeline_id", "passed_pipeline_id"),
+    "tombstone": ("pipeline_id",),
+    "trace": ("job_id", "pipeline_id"),
+}
+"""Numbers of pipelines, jobs and merge requests. After a move they are those of a former GitLab."""
+
+LEFT_BEHIND: Mapping[str, str] = {
+    "commit_status": "it is a status at the former GitLab",
+    "due": "what the worker looks up at GitLab; the former one is not asked again",
+    "gate_refusal": "what the former GitLab refused to publish",
+    "gate_thread": "a thread at the former GitLab",
+    "regression_issue": "an issue at the former GitLab",
+    "webhook": "when the former GitLab's webhooks last came",
+}
+"""Tables whose rows mean something at one GitLab alone. They don't move to another."""
+
+NOT_BELIEVED: Mapping[str, str] = {
+    "candidate_job": "stamps: that a job's token came with a run. The run keeps its tags, which say the same",
+    "case_use": "which merge requests a test set has judged",
+    "gate_override": "who has overridden the gate",
+    "imported": "what the other server had imported, and must not be imported again",
+    "job": "what GitLab said about jobs",
+    "merge_request": "what GitLab said about merge requests",
+    "origin": "where the other server had imported from",
+    "pipeline": "what GitLab said about pipelines, and their contracts",
+    "promotion": "what was promoted, and its provenance. Versions, aliases and the moves of aliases stay",
+    "red_verdict": "which merge requests have failed",
+    "tombstone": "which evidence was removed",
+}
+"""Tables that only the server that wrote them can vouch for. Foreign rows are left out."""
+
+_NOTHING_POSTED = {
+    "note_id": None,
+    "note_pipeline_id": None,
+    "note_sha256": None,
+    "note_problem": None,
+    "note_failures": 0,
+    "note_next_ms": None,
+    "note_written_ms": None,
+    "note_lease": None,
+    "note_lease_until_ms": None,
+}
+_MOVED_VALUES: Mapping[str, Mapping[str, Any]] = {
+    "project": {"default_branch": None},
+    "merge_request": {"source_project_id": None, **_NOTHING_POSTED},
+}
+_FOREIGN_VALUES: Mapping[str, Mapping[str, Any]] = {
+    "project": {"default_branch": None},
+    "candidate": {"protected": None, "discarded": False, "detached_until_ms": None, "promoted": False},
+    "candidate_trace": {"own": False},
+    "model_version": {"promoted": False},
+    "trace": {"protected": False},
+}
+
+Change = Callable[[Tuple], Tuple]
+
+
+@dataclass(frozen=True, slots=True)
+class Moving:
+    """Where rows go. `origin_id` marks foreign rows, `at_ms` is when they were read at the source."""
+
+    trust: Trust
+    to: ProjectId
+    path: str
+    origin_id: int
+    at_ms: int
+
+    def takes(self, table: sa.Table) -> bool:
+        """Return whether rows of the table come along at all."""
+        if self.trust is Trust.SAME:
+            return True
+        return table.name not in LEFT_BEHIND and not (self.trust is Trust.FOREIGN and table.name in NOT_BELIEVED)
+
+    def of(self, table: sa.Table) -> Change:
+        """Return what makes a row of the table the row that it becomes."""
+        places = {column.name: place for place, column in enumerate(columns(table))}
+        values = {places[name]: value for name, value in self._values(table).items()}
+        shifts = [places[name] for name in self._shifted(table)]
+        more = _MOVED_MORE.get(table.name) if self.trust is Trust.MOVED else None
+
+        def change(row: Tuple) -> Tuple:
+            made = list(row)
+            if more is not None:
+                more(made, places, self.at_ms)
+            for place, value in values.items():
+                made[place] = value
+            for place in shifts:
+                if made[place] is not None:
+                    made[place] = former.shifted(made[place])
+            return tuple(made)
+
+        return change
+
+    def _values(self, table: sa.Table) -> dict[str, Any]:
+        found: dict[str, Any] = {"project_id": self.to}
+        if table.name == "project":
+            found["path"] = self.path
+        if self.trust is Trust.MOVED:
+            found |= _MOVED_VALUES.get(table.name, {})
+        if self.trust is Trust.FOREIGN:
+            found |= _FOREIGN_VALUES.get(table.name, {})
+            if "origin_id" in table.c:
+                found["origin_id"] = self.origin_id
+        return found
+
+    def _shifted(self, table: sa.Table) -> tuple[str, ...]:
+        return () if self.trust is Trust.SAME else GITLAB_NUMBERS.get(table.name, ())
+
+
+def _ended(made: list[Any], places: Mapping[str, int], _at_ms: int) -> None:
+    """Note that GitLab no longer has a pipeline or job that had not ended: nobody will ask about it again."""
+    if made[places["status"]] not in gitlab_ci.ENDED:
+        made[places["status"]] = gitlab_ci.DELETED
+
+
+def _killed(made: list[Any], places: Mapping[str, int], at_ms: int) -> None:
+    """End a run that was still running: its job can't go on logging here."""
+    if not Status(made[places["status"]]).ended:
+        made[places["status"]] = Status.KILLED.value
+        made[places["status_reason"]] = "the project was moved while it was running"
+        made[places["ended_ms"]] = made[places["ended_ms"]] or at_ms
+    made[places["detached_until_ms"]] = None
+
+
+def _closed(made: list[Any], places: Mapping[str, int], _at_ms: int) -> None:
+    if made[places["state"]] in ("opened", "locked"):
+        made[places["state"]] = "closed"
+
+
+_MOVED_MORE: Mapping[str, Callable[[list[Any], Mapping[str, int], int], None]] = {
+    "candidate": _killed,
+    "job": _ended,
+    "merge_request": _closed,
+    "pipeline": _ended,
+}
