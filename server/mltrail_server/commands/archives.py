@@ -14,6 +14,8 @@ from .opening import open_server
 
 if TYPE_CHECKING:
     from mltrail_server.services.archives.importing import Imported
+    from mltrail_server.services.context.deps import Deps
+    from mltrail_server.services.identity.projects import NamedProject
 
 _TRUST = {
     "same": "This server's own key has signed it, so everything is as it was.",
@@ -70,11 +72,10 @@ def run_export(settings: Settings, options: argparse.Namespace) -> int:
 
 def run_import(settings: Settings, options: argparse.Namespace) -> int:
     from mltrail_server.services.archives import importing
-    from mltrail_server.services.identity import projects
 
     _refuse_others(options)
     deps = open_server(settings)
-    target = projects.target(deps, options.project) if options.project else None
+    target = _target(deps, options.project) if options.project else None
     done = importing.import_archive(deps, options.from_archive, target, progress=_progress(options))
     _report(done, f"Imported {options.from_archive} into", options)
     return 1 if done.differs else 0
@@ -85,10 +86,17 @@ def run_move(settings: Settings, options: argparse.Namespace) -> int:
     from mltrail_server.services.identity import projects
 
     deps = open_server(settings)
-    source, target = projects.named(deps, options.source), projects.target(deps, options.to)
+    source, target = projects.named(deps, options.source), _target(deps, options.to)
     done = moves.move(deps, source, target, progress=_progress(options))
     _report(done, f"Moved project {source.path} ({source.project_id}) to", options)
     return 0
+
+
+def _target(deps: "Deps", project: str) -> "NamedProject":
+    from mltrail_server.services.identity.projects import NamedProject
+    from mltrail_server.services.imports import destinations
+
+    return NamedProject(*destinations.find(deps, project))
 
 
 def _refuse_others(options: argparse.Namespace) -> None:
@@ -100,6 +108,8 @@ def _refuse_others(options: argparse.Namespace) -> None:
         "--rehearse": options.rehearse,
         "--report": options.report,
         "--gitlab-project": options.gitlab_project,
+        "--artifacts": options.artifacts,
+        "--artifacts-root": options.artifacts_root,
     }
     for name, value in given.items():
         if value:

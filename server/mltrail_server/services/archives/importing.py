@@ -29,6 +29,7 @@ from mltrail_server.store.db import migrate
 from mltrail_server.store.db.statements import Tuple
 from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.identity import projects as known_projects
+from mltrail_server.store.tracking import usage
 
 from . import claims, reader
 from .manifest import Manifest
@@ -120,7 +121,8 @@ def write_rows(tx: Transaction, deps: Deps, read: Callable[[sa.Table], Iterator[
         change = moving.of(table)
         if table is schema.experiment and done.trust is Trust.FOREIGN:
             change = _without_places(change, deps.settings.locations, done)
-        done.rows[table.name] = rows.write_all(tx.connection, table, (change(row) for row in read(table)))
+        found = _counters(read(table), done.trust) if table is schema.counter else read(table)
+        done.rows[table.name] = rows.write_all(tx.connection, table, (change(row) for row in found))
     known_projects.ensure(tx, path=done.target.path)
     if done.trust is not Trust.SAME:
         _note_origin(tx, done)
@@ -225,6 +227,15 @@ def _without_places(change: Change, allowed: Sequence[str], done: Imported) -> C
         return tuple(made)
 
     return changed
+
+
+def _counters(found: Iterator[Tuple], trust: Trust) -> Iterator[Tuple]:
+    """Leave out how much a project holds: it is counted again when it is first needed, so nobody can forge it. Origins
+    are counted from the first one where those of the archive stay behind.
+    """
+    place = [column.name for column in rows.columns(schema.counter)].index("name")
+    left_out = {*usage.ALL, "origin"} if trust is Trust.FOREIGN else usage.ALL if trust is Trust.MOVED else ()
+    return (row for row in found if row[place] not in left_out)
 
 
 def _note_origin(tx: Transaction, done: Imported) -> None:

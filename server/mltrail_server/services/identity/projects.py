@@ -6,7 +6,7 @@ On gitlab.com anybody can create a project, and a token with our audience for it
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mltrail_server.domain.errors import forbidden, invalid, not_found
+from mltrail_server.domain.errors import forbidden, not_found
 from mltrail_server.domain.identity import Actor
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.context.deps import Deps
@@ -61,17 +61,3 @@ def named(deps: Deps, project: str) -> NamedProject:
     if not found:
         raise not_found(f"No project '{project}' has been used here.")
     return found[-1]
-
-
-def target(deps: Deps, project: str) -> NamedProject:
-    """Find a project by its path or number, at GitLab if there is one: it need not have been used here yet.
-
-    Raises NOT_FOUND, and INVALID for a path in local mode, which knows numbers only.
-    """
-    if deps.team is not None:
-        found = deps.team.gitlab.project_named(project)
-        return NamedProject(ProjectId(found.id), found.path)
-    if not (project.isascii() and project.isdigit() and len(project) < 19):
-        raise invalid(f"In local mode, projects have numbers only, not a path such as {project!r}: name it, such as 1.")
-    number = ProjectId(int(project))
-    return NamedProject(number, path_of(deps.project(number)) or project)

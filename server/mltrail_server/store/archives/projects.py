@@ -7,8 +7,9 @@ from mltrail_server.store.db.transaction import Transaction
 
 from . import rows
 
-_BY_ITSELF = frozenset({"project", "webhook", "due", "upload"})
-"""Tables in which a project has rows as soon as somebody has looked at it, or GitLab has announced something."""
+_BY_ITSELF = frozenset({"project", "webhook", "due", "upload", "counter"})
+"""Tables in which a project has rows as soon as somebody has looked at it, or GitLab has announced something; and the
+last numbers, also of what was deleted for good."""
 
 
 def full_table(tx: Transaction) -> str | None:
@@ -34,8 +35,7 @@ def clear(tx: Transaction) -> None:
 def add_origin(tx: Transaction, *, kind: str, address: str, description: str, report: str) -> int:
     """Note where the project came from, and return the number of it."""
     table = schema.origin
-    last = tx.execute(sa.select(sa.func.max(table.c.id)).where(table.c.project_id == tx.project_id)).scalar()
-    number = (last or 0) + 1
+    number = tx.next_number("origin")
     row = {
         "project_id": tx.project_id,
         "id": number,

@@ -30,6 +30,7 @@ _COUNTED_BY = {
     "model_id": "model",
     "key_id": "metric_key",
     "dataset_id": "dataset",
+    "origin_id": "origin",
 }
 _COUNTED_KEYS = {
     "alias_event": "id",
@@ -39,6 +40,7 @@ _COUNTED_KEYS = {
     "metric_key": "id",
     "model": "id",
     "model_version": "id",
+    "origin": "id",
 }
 """The counters of a project, and the columns with numbers that they have given out."""
 

@@ -15,6 +15,7 @@ BYTES = "used_bytes"
 CANDIDATES = "used_candidates"
 POINTS = "used_points"
 TRACES = "used_traces"
+ALL = (BYTES, CANDIDATES, POINTS, TRACES)
 
 _T = schema.counter
 
