@@ -61,7 +61,9 @@ def _bring_one(
     before = Told(known.told if known else "")
     brought = _files(target, record, fit, folder, here, before)
     there |= brought.there
-    if not target.dry_run:
+    if target.dry_run:
+        target.coming.add(record.id)
+    else:
         with target.project.write() as tx:
             tags = _tags(record, fit)
             _write(tx, record, fit, place, here, before, tags, brought.elsewhere)

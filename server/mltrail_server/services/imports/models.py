@@ -80,7 +80,7 @@ def _begin(target: Target, model: _Model, entity: Entity) -> None:
             user = target.plan.user(record.user) or USER
             made = store.create(tx, name=model.name, description=description, user_name=user)
             assert made is not None  # noqa: S101 - nobody has the name, and this transaction would know
-            model.id = made
+            model.id, model.known, before = made, None, Told("")
             created_ms = tx.now if record.created_ms is None else record.created_ms
             updated_ms = created_ms if record.updated_ms is None else record.updated_ms
             registry.set_times(tx, model.id, created_ms=created_ms, updated_ms=updated_ms, user_name=user)
@@ -88,6 +88,8 @@ def _begin(target: Target, model: _Model, entity: Entity) -> None:
             registry.reserve_numbers(tx, model.id, max(promoted, default=0))
         else:
             model.id = here.id
+            if model.known is not None and model.known.here != str(here.id):
+                model.known, before = None, Told("")  # it has another name here now
             if model.known is None:
                 fit.say(Loss.NOTE, entity, "a model of this name was here before: versions are added to it")
             if description != here.description:
@@ -99,7 +101,7 @@ def _begin(target: Target, model: _Model, entity: Entity) -> None:
 
 
 def _describe(tx: Transaction, model: _Model, entity: Entity, before: Told, old: str | None, new: str | None) -> None:
-    if before.has("description", old or ""):
+    if not old or before.has("description", old):
         registry.describe(tx, model.id, new)
     else:
         model.fit.say(Loss.CHANGED, entity, "its description is another one here, and stays so")
@@ -163,6 +165,8 @@ def _bring_version(target: Target, model: _Model, record: VersionRecord) -> None
     digest = _fingerprint_of(record)
     with target.project.read() as tx:
         known = imported.one(tx, Entity.VERSION, key)
+        if known is not None and known.here != _here(model, record):
+            known = None  # the model has another name here now
         here = registry.versions_here(tx, model.id).get(record.number) if model.id else None
     place_here = here.location if here is not None else None
     if known is not None and here is not None and target.is_same(known, digest):
@@ -188,6 +192,8 @@ def _bring_content(
 ) -> None:
     with target.project.read() as tx:
         place = Place() if model.is_prompt else version_sources.find(tx, target, record)
+    if place is None and target.dry_run and version_sources.will_come(target, record):
+        place = Place()
     brought: Brought | None = None
     if place is None:
         place, brought = version_sources.bring_own(target, record, fit, iid=model.experiment_iid)
@@ -199,7 +205,9 @@ def _bring_content(
                 place = _with_own_run(tx, target, model, record, place, brought)
                 files.store(tx, target, brought)
             ours = _write(tx, target, model, record, fit, place, known, here)
-            made = Imported(key, "" if fit.lost else target.marked(_fingerprint_of(record)), there, told(ours))
+            made = Imported(
+                _here(model, record), "" if fit.lost else target.marked(_fingerprint_of(record)), there, told(ours)
+            )
             imported.put(tx, Entity.VERSION, target.origin_id, [(key, made)])
     folder = brought.folder if brought is not None else None
     target.tally.note(
@@ -353,6 +361,10 @@ def _semver(tx: Transaction, model_id: int, number: int, wanted: str | None, fit
         why = "is taken" if wanted in taken else "is no semantic version"
         fit.say(Loss.CHANGED, Entity.VERSION, f"its semantic version {wanted[:60]!r} {why}; it is {made} here")
     return made
+
+
+def _here(model: _Model, record: VersionRecord) -> str:
+    return f"{model.id}/{record.number}"
 
 
 def _identity(record: VersionRecord) -> str:

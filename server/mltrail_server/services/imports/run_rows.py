@@ -70,6 +70,8 @@ def write(target: Target, some: Sequence[Prepared], known_datasets: dict[Dataset
             raise
         target.scope.deps.metric_key_cache.learn(target.scope.project_id, numbers)
         known_datasets |= made
+    else:
+        target.coming.update(one.record.id for one in some)
     for one in some:
         here = str(one.iid) if one.iid else None
         # In a dry run, what changed at the source is no sign of anything here.

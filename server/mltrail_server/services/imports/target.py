@@ -38,6 +38,8 @@ class Target:
     dry_run: bool = False
     experiments: dict[str, int] = field(default_factory=dict)
     """Experiments here, by their ids at the source."""
+    coming: set[str] = field(default_factory=set)
+    """In a dry run: the ids of runs and logged models that would come."""
 
     @property
     def project(self) -> Project:

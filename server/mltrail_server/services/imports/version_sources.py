@@ -55,6 +55,19 @@ def find(tx: Transaction, target: Target, record: VersionRecord) -> Place | None
     return None
 
 
+def will_come(target: Target, record: VersionRecord) -> bool:
+    """Return, for a dry run, whether the files of a version would come with a run, a logged model or a version."""
+    for uri in filter(None, (record.source, record.storage_location)):
+        parsed = _parsed(uri)
+        if isinstance(parsed, rules.OfVersion):
+            return True
+        named = [getattr(parsed, name, None) for name in ("eid", "model_id")]
+        named += [found["id"] for pattern in (_IN_LOGGED_MODEL, _IN_RUN) if (found := pattern.search(uri))]
+        if any(one in target.coming for one in named):
+            return True
+    return False
+
+
 def run_of(tx: Transaction, record: VersionRecord) -> int | None:
     found = candidates.get(tx, record.run_id) if record.run_id else None
     return found.iid if found is not None else None

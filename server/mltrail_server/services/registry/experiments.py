@@ -19,7 +19,7 @@ from mltrail_server.store.tracking.candidates import Candidate
 def make(tx: Transaction, model: str) -> int:
     """Create a model's experiment, or take the existing one of that name, and return its number."""
     name = experiment_name(model)
-    iid = experiments.create(tx, name=name)
+    iid = experiments.create(tx, name=name) if experiments.get_by_name(tx, name) is None else None
     if iid is not None:
         return iid
     experiment = experiment_service.existing_by_name(tx, name)

@@ -25,8 +25,15 @@ class NewScorerVersion:
 def scorer_id(tx: Transaction, experiment_iid: int, name: str, *, new_id: str) -> str:
     """Return the id of an experiment's scorer, which is created if it does not exist."""
     key = {"project_id": tx.project_id, "experiment_iid": experiment_iid, "name": name}
-    tx.execute(tx.insert(_SCORER).values(**key, id=new_id, last_version=0).on_conflict_do_nothing())
-    found: str = tx.execute(sa.select(_SCORER.c.id).filter_by(**key)).scalar_one()
+    where = (
+        _SCORER.c.project_id == tx.project_id,
+        _SCORER.c.experiment_iid == experiment_iid,
+        _SCORER.c.name == name,
+    )
+    found: str | None = tx.execute(sa.select(_SCORER.c.id).where(*where)).scalar()
+    if found is None:
+        tx.execute(tx.insert(_SCORER).values(**key, id=new_id, last_version=0).on_conflict_do_nothing())
+        found = str(tx.execute(sa.select(_SCORER.c.id).where(*where)).scalar_one())
     return found
 
 

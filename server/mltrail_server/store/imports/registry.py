@@ -55,8 +55,9 @@ def describe(tx: Transaction, model_id: int, description: str | None) -> None:
 
 def reserve_numbers(tx: Transaction, model_id: int, last: int) -> None:
     """Have the model's next version get a number after `last`."""
-    where = (_MODEL.c.project_id == tx.project_id, _MODEL.c.id == model_id, _MODEL.c.last_number < last)
-    tx.execute(sa.update(_MODEL).where(*where).values(last_number=last))
+    where = (_MODEL.c.project_id == tx.project_id, _MODEL.c.id == model_id)
+    if (tx.execute(sa.select(_MODEL.c.last_number).where(*where)).scalar() or 0) < last:
+        tx.execute(sa.update(_MODEL).where(*where).values(last_number=last))
 
 
 def add_version(tx: Transaction, new: NewVersion, *, origin_id: int) -> None:
