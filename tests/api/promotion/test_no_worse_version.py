@@ -153,6 +153,7 @@ class TestWhatIsNotCompared:
         assert done["comparison"] == {
             "version": None,
             "why_not": "there is no version to compare with yet",
+            "imported": None,
             "metrics": [],
         }
 
