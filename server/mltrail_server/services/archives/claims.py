@@ -10,10 +10,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from mltrail_server.domain import paths, source
+from mltrail_server.domain import former, paths, source
 from mltrail_server.domain.errors import MltrailError, invalid
 from mltrail_server.domain.ids import is_blob_id
 from mltrail_server.store import schema
+from mltrail_server.store.archives import changes
 from mltrail_server.store.archives.staging import Staging
 
 _BESIDE = re.compile(r"beside/(\d{1,18})/.+", re.ASCII | re.DOTALL)
@@ -29,6 +30,16 @@ def check_blobs(staging: Staging) -> None:
     for (blob_id,) in staging.values(schema.blob.c.id):
         if not is_blob_id(blob_id):
             raise invalid(f"The archive names a blob {blob_id[:80]!r}. Nothing was imported.")
+
+
+def check_numbers(staging: Staging) -> None:
+    """Raise INVALID for the number of a pipeline, job or merge request that would become one of this GitLab's."""
+    for name, columns in changes.GITLAB_NUMBERS.items():
+        for column in columns:
+            which = schema.METADATA.tables[name].c[column]
+            for ends in staging.values(sa.func.min(which), sa.func.max(which)):
+                for number in ends:
+                    former.shifted(number or 0)
 
 
 def check(staging: Staging) -> None:

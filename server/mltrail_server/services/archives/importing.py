@@ -85,6 +85,8 @@ def import_archive(
         staging = _staged(archive, Path(temporary), progress)
         try:
             claims.check_blobs(staging)
+            if done.trust is not Trust.SAME:
+                claims.check_numbers(staging)
             if done.trust is Trust.FOREIGN:
                 claims.check(staging)
             progress("copying files")

@@ -148,7 +148,7 @@ class Staging:
         given = sa.select(schema.counter.c.value).where(schema.counter.c.name == name)
         return max(connection.execute(given, execution_options=everything).scalar() or 0, *numbers)
 
-    def values(self, *columns: sa.Column[Any]) -> Iterator[Tuple]:
+    def values(self, *columns: sa.ColumnElement[Any]) -> Iterator[Tuple]:
         """Read some columns of a table."""
         with self.database.read() as connection:
             found = connection.execute(sa.select(*columns), execution_options={"all_projects": True, "yield_per": 1000})
