@@ -1,13 +1,22 @@
 """`mltrail-server export`: take a project out of this server, as an archive of ours or for MLflow's tools."""
 
 import argparse
+import json
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mltrail_server.domain.errors import invalid
+from mltrail_server.domain.errors import not_found
 from mltrail_server.settings import Settings
 
 from . import archives
 from .arguments import Commands, Parser
+from .opening import open_server
+
+if TYPE_CHECKING:
+    from mltrail_server.domain.ids import ProjectId
+    from mltrail_server.domain.transfer import Counts
+    from mltrail_server.services.context.deps import Deps
 
 _EPILOG = (
     "Exit code 0: everything is in the folder; 1: something is missing, and each is listed; 2: wrong use, or it could "
@@ -33,9 +42,45 @@ def add(commands: Commands, shared: Parser) -> None:
 
 
 def run(settings: Settings, options: argparse.Namespace) -> int:
-    formats = {"archive": archives.run_export, "mlflow": _not_yet}
+    formats = {"archive": archives.run_export, "mlflow": _for_mlflow}
     return formats[options.format](settings, options)
 
 
-def _not_yet(_settings: Settings, _options: argparse.Namespace) -> int:
-    raise invalid("This format is not available yet.")
+def _for_mlflow(settings: Settings, options: argparse.Namespace) -> int:
+    from mltrail_server.domain.transfer import Entity
+    from mltrail_server.services.exports import layout
+
+    deps = open_server(settings)
+    project_id, path = _project(deps, options.project)
+
+    def show(counts: "Counts") -> None:
+        runs = counts[Entity.RUN] + counts[Entity.DELETED_RUN]
+        line = f"{runs:,} runs, {counts[Entity.POINT]:,} points, {counts[Entity.FILE]:,} files"
+        print(f"\r{line}", end="", file=sys.stderr, flush=True)
+
+    progress = show if sys.stderr.isatty() and not options.quiet else lambda _counts: None
+    written = layout.write(deps, deps.project(project_id), path, options.to, progress)
+    if options.json:
+        print(json.dumps(written.as_json()))
+        return 1 if written.findings.lost else 0
+    for finding in written.findings.kept:
+        print(finding.line())
+    for entity in Entity:
+        if written.counts[entity]:
+            print(f"{written.counts[entity]:,} {entity.value}")
+    if written.findings.lost:
+        print(f"Incomplete: {written.findings.lost:,} losses, which are listed above and in {layout.STATE}.")
+        return 1
+    print(f"Project {path} is in {options.to}. Load it into an MLflow server with {layout.LOADER}.")
+    return 0
+
+
+def _project(deps: "Deps", wanted: str) -> "tuple[ProjectId, str]":
+    from mltrail_server.store.identity import projects
+
+    with deps.db.read() as connection:
+        known = projects.known(connection, None)
+    for number, path in known:
+        if wanted in {path, str(number)}:
+            return number, path
+    raise not_found(f"No project '{wanted}' has been used here.")

@@ -29,6 +29,10 @@ def open_source(settings: Settings, spec: SourceSpec, findings: Findings) -> Sou
         from mltrail_server.sources.mlruns_folder import MlrunsFolder
 
         return MlrunsFolder(Path(spec.address), findings, access)
+    if spec.kind is Kind.EXPORT:
+        from mltrail_server.sources.export_folder import ExportFolder
+
+        return ExportFolder(Path(spec.address), findings, access)
     raise invalid(f"An import from {spec.kind} is not available yet.")
 
 

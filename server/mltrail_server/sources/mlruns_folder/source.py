@@ -183,16 +183,24 @@ class MlrunsFolder:
         uri = str(own) if own.is_dir() else self._located(trace.artifact_uri or "")
         if not uri:
             return None
-        owner = f"trace {trace.id}"
+        owner, spans, others = f"trace {trace.id}", None, 0
         for file in self._artifacts.files(uri, owner):
             if file.path == "traces.json":
-                try:
-                    with self._artifacts.open(file) as stream:
-                        return stream.read(_LARGEST_TRACE)
-                except MltrailError as error:
-                    self._findings.add(Loss.MISSING, Entity.TRACE, owner, error.message)
-                    return None
-        return None
+                spans = self._read(file, owner)
+            else:
+                others += 1
+        if others:
+            text = "its attachments (images, sound, files) are not brought over; its spans name them"
+            self._findings.add(Loss.MISSING, Entity.FILE, owner, text, count=others)
+        return spans
+
+    def _read(self, file: FileRecord, owner: str) -> bytes | None:
+        try:
+            with self._artifacts.open(file) as stream:
+                return stream.read(_LARGEST_TRACE)
+        except MltrailError as error:
+            self._findings.add(Loss.MISSING, Entity.TRACE, owner, error.message)
+            return None
 
     def scorers(self, experiment: ExperimentRecord) -> Iterator[ScorerRecord]:
         """Return nothing: FileStore keeps no scorers."""
