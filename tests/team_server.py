@@ -97,6 +97,13 @@ class TeamServer:
         }
         return own | settings | self._variables
 
+    def settle_elsewhere(self, folder: Path, database_url: str = "") -> None:
+        """Have another data folder and database from the next start on, at the same address."""
+        self.folder = folder
+        self._variables.pop("MLTRAIL_DATABASE_URL", None)
+        if database_url:
+            self._variables["MLTRAIL_DATABASE_URL"] = database_url
+
     def stop(self, *, seconds: float = PATIENCE_SECONDS) -> None:
         """Ask it to leave, as systemd and Kubernetes do, and wait until it has."""
         assert self.process

@@ -78,19 +78,21 @@ def _make(settings: Settings, destination: "Destination", options: argparse.Name
 
     recipients = settings.recipients
     encryption = Encryption(recipients) if recipients else None
+    secret = settings.with_kept_secrets().secret_key if encryption else ""
     check_apart(settings, options.to)
     origin = open_origin(settings)
-    began = time.monotonic()
+    began, meter = time.monotonic(), Meter(quiet=options.quiet)
     try:
         made = backup.make(
             origin,
             destination,
             encryption,
             work_place=options.work_dir or settings.data_path,
-            names_secret=settings.with_kept_secrets().secret_key,
-            progress=Meter(quiet=options.quiet),
+            names_secret=secret,
+            progress=meter,
         )
     finally:
+        meter.end()
         origin.database.dispose()
     removed = None
     # An older backup may be the only one that has a good copy of what is damaged now.
@@ -158,14 +160,16 @@ def _verify(settings: Settings, destination: "Destination", options: argparse.Na
     from mltrail_server.services.backups import verify
     from mltrail_server.services.promotion import provenance
 
+    meter = Meter(quiet=options.quiet)
     found = verify.verify(
         destination,
         options.verify or None,
         open_decryption(settings),
         provenance.signer(settings),
         lambda problem: print(json.dumps({"damaged": problem}) if options.json else f"damaged: {problem}", flush=True),
-        progress=Meter(quiet=options.quiet),
+        progress=meter,
     )
+    meter.end()
     if options.json:
         print(json.dumps(found.as_json()))
     else:

@@ -52,9 +52,11 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
         raise invalid(f"The folder of {url.database} does not exist: create it first.")
     origin = open_origin(settings)
     goal = Database(options.to)
+    meter = Meter(quiet=options.quiet)
     try:
-        moved = move.move(origin.database, goal, progress=Meter(quiet=options.quiet))
+        moved = move.move(origin.database, goal, progress=meter)
     finally:
+        meter.end()
         origin.database.dispose()
         goal.dispose()
     shown = url.render_as_string(hide_password=True)

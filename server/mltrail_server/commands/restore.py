@@ -61,10 +61,13 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
             reader, place, provenance.signer(settings), report, start_over=options.start_over, progress=meter
         )
     finally:
+        meter.end()
         place.database.dispose()
     remarks = [restored.remark] if restored.remark else []
     remarks += _bring_secrets(settings, restored)
-    totals = store_check.check(create_deps(settings), lambda problem: report(problem.line()), with_digests=True)
+    deps = create_deps(settings)
+    totals = store_check.check(deps, lambda problem: report(problem.line()), with_digests=True)
+    deps.db.dispose()
     if options.json:
         found = {"name": restored.manifest.name, "rows": restored.manifest.rows, "files": restored.files}
         print(json.dumps({**found, "lost": restored.lost, "remarks": remarks, "check": totals.as_json()}))

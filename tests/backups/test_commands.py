@@ -1,0 +1,144 @@
+"""The commands, from their options to their exit codes and what they print."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from mltrail_server import cli
+from mltrail_server.store import schema
+from mltrail_server.store.db import migrate
+from mltrail_server.store.db.database import Database
+from tests.backups.world import World, key_pair
+
+BACKENDS = ("sqlite",)
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
+    """Run a command with the settings of the server in the data folder, and return exit code, output and errors."""
+    monkeypatch.setenv("MLTRAIL_DATA_DIR", str(tmp_path / "data"))
+
+    def run_it(*arguments: str | Path) -> tuple[int, str, str]:
+        code = cli.main([str(one) for one in arguments])
+        return code, *capsys.readouterr()
+
+    return run_it
+
+
+def test_a_backup_is_made_listed_verified_and_restored(world: World, run: Run, tmp_path: Path) -> None:
+    world.put("a", b"content")
+    (tmp_path / "data" / "secret-key").write_text("key\n")
+    place = tmp_path / "b"
+    code, said, _ = run("backup", "--to", place)
+    assert (code, "1 files (7 bytes); 1 files were new" in said) == (0, True)
+    assert f"Keep these by hand, or set MLTRAIL_BACKUP_RECIPIENTS: {tmp_path / 'data' / 'secret-key'}" in said
+    code, said, _ = run("backup", "--to", place, "--keep", "1", "--json")
+    made = json.loads(said)
+    assert (code, made["new_files"], len(made["removed"])) == (0, 0, 1)
+    assert run("backup", "--to", place, "--list")[1].startswith(f"{made['name']}: ")
+    assert json.loads(run("backup", "--to", place, "--list", "--json")[1])["files"] == 1
+    code, said, _ = run("backup", "--to", place, "--verify")
+    assert (code, "all are whole" in said) == (0, True)
+    assert run("backup", "--to", place, "--verify", "none")[0] == 2
+    code, said, errors = run("restore", "--from", place, "--data-dir", tmp_path / "new")
+    assert (code, errors) == (0, "")
+    assert "Checked 1 files (7 bytes): 0 missing" in said
+    assert "The backup had no secrets" in said
+    code, _, errors = run("restore", "--from", place, "--data-dir", tmp_path / "new")
+    assert (code, "not empty" in errors) == (2, True)
+    code, said, _ = run("restore", "--from", place, "--data-dir", tmp_path / "json", "--json")
+    assert json.loads(said)["check"]["files"] == 1
+
+
+def test_damage_is_exit_code_1(world: World, run: Run, tmp_path: Path) -> None:
+    place = tmp_path / "b"
+    world.put("a", b"content")
+    assert run("backup", "--to", place)[0] == 0
+    world.deps.files.delete(1, world.put("gone", b"gone"))  # type: ignore[arg-type] # a project's id
+    code, said, _ = run("backup", "--to", place, "--keep", "1")
+    assert (code, "its bytes are missing" in said, "No older backup was removed" in said) == (1, True, True)
+    assert len(run("backup", "--to", place, "--list")[1].splitlines()) == 2
+    code, said, _ = run("restore", "--from", place, "--data-dir", tmp_path / "new")
+    assert (code, "1 missing" in said) == (1, True)
+    next(path for path in (place / "blobs").rglob("*") if path.is_file()).write_bytes(b"Content")
+    code, said, _ = run("backup", "--to", place, "--verify", "--json")
+    assert (code, len(said.splitlines())) == (1, 2)
+
+
+def test_an_encrypted_backup_brings_its_secrets(
+    world: World, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encryption, _ = key_pair(tmp_path)
+    place, new = tmp_path / "b", tmp_path / "new"
+    (tmp_path / "recipients").write_text("# the team's\n" + "\n".join(encryption.recipients) + "\n")
+    monkeypatch.setenv("MLTRAIL_BACKUP_RECIPIENTS", str(tmp_path / "recipients"))
+    assert run("migrate")[0] == 0
+    (tmp_path / "data" / "secret-key").write_text("the-old-key\n")
+    code, said, _ = run("backup", "--to", place)
+    assert (code, "by hand" in said) == (0, False)
+    assert "encrypted" in run("backup", "--to", place, "--list")[1]
+    code, said, _ = run("backup", "--to", place, "--verify")
+    assert (code, "MLTRAIL_BACKUP_IDENTITY is not set" in said) == (0, True)
+    code, _, errors = run("restore", "--from", place, "--data-dir", new)
+    assert (code, "MLTRAIL_BACKUP_IDENTITY" in errors) == (2, True)
+    monkeypatch.setenv("MLTRAIL_BACKUP_IDENTITY", str(tmp_path / "identity"))
+    assert "not set" not in run("backup", "--to", place, "--verify")[1]
+    assert run("restore", "--from", place, "--data-dir", new)[0] == 0
+    assert (new / "secret-key").read_text() == "the-old-key\n"
+    assert (new / "secret-key").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (("backup", "--to", "gs://bucket"), "not in gs://"),
+        (("backup", "--to", "data/artifacts/x"), "the same place"),
+        (("backup", "--to", "b", "--keep", "0"), "--keep must be"),
+        (("backup", "--to", "b", "--verify"), "no complete backup"),
+        (("restore", "--from", "nowhere"), "no complete backup"),
+        (("move-database", "--to", "mysql://host/db"), "--to must name"),
+        (("move-database", "--to", "nonsense"), "not a URL"),
+        (("move-database", "--to", "sqlite:///none/x.db"), "does not exist"),
+    ],
+)
+def test_wrong_use_is_told(
+    world: World, run: Run, arguments: tuple[str, ...], problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, _, errors = run(*arguments)
+    assert (code, problem in errors) == (2, True), errors
+
+
+def test_a_database_moves_and_the_password_is_not_shown(
+    world: World, run: Run, tmp_path: Path, new_postgresql: str
+) -> None:
+    world.fill()
+    code, said, _ = run("move-database", "--to", new_postgresql)
+    assert code == 0
+    assert "MLTRAIL_DATABASE_URL=postgresql://" in said
+    assert new_postgresql not in said
+    code, said, _ = run("move-database", "--to", f"sqlite:///{tmp_path}/again.db", "--json")
+    assert (code, json.loads(said)["different"]) == (0, [])
+
+
+def test_an_older_schema_is_backed_up_before_the_upgrade_and_migrated_when_it_is_restored(
+    run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "data").mkdir()
+    old = Database(f"sqlite:///{tmp_path / 'data' / 'mltrail.db'}")
+    migrate.upgrade(old, to="0005")
+    with old.write() as connection:
+        connection.exec_driver_sql("INSERT INTO project (project_id, path, created_ms) VALUES (7, 'team/old', 1)")
+    old.dispose()
+    assert run("backup", "--to", tmp_path / "b")[0] == 0
+    assert "schema 0005" in run("backup", "--to", tmp_path / "b", "--list")[1]
+    assert run("restore", "--from", tmp_path / "b", "--data-dir", tmp_path / "new")[0] == 0
+    new = Database(f"sqlite:///{tmp_path / 'new' / 'mltrail.db'}")
+    assert migrate.revision(new) == migrate.newest()
+    with new.read() as connection:
+        assert connection.execute(sa.select(schema.project.c.path)).scalars().all() == ["team/old"]
+    new.dispose()

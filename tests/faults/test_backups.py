@@ -1,0 +1,38 @@
+"""A backup while many clients write: nothing that was acknowledged before it began is missing, and nothing is half."""
+
+import copy
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.faults.load import Connection, Load
+from tests.team_server import TeamServer
+
+CLIENTS = 32
+SOME = 96  # batches
+
+
+@pytest.mark.e2e
+def test_what_was_acknowledged_before_a_backup_is_in_it(tmp_path: Path, database_url: str) -> None:
+    """Restored elsewhere, from either database into SQLite."""
+    with TeamServer(tmp_path, database_url=database_url) as server:
+        load = Load(server.tracking_uri, server.token())
+        with load.running(CLIENTS):
+            load.wait_for(SOME)
+            before = [copy.deepcopy(training) for training in list(load.trainings)]
+            server.run("backup", "--to", str(tmp_path / "backups"), "--quiet")
+            load.wait_for(SOME)
+        server.stop()
+        server.settle_elsewhere(tmp_path / "new")
+        said = server.run("restore", "--from", str(tmp_path / "backups"), "--quiet", "--json")
+        check = json.loads(said.splitlines()[-1])["check"]
+        assert check["files"] > 0
+        assert not any(check["problems"].values())
+        server.start()
+        connection = Connection(server.tracking_uri, server.token())
+        for training in before:
+            training.unsure = list(range(load.steps))  # what came later may be in it, too
+            training.check(connection)
+        assert sum(len(training.sure) for training in before) > SOME / 2
+        assert "incident" not in server.log.read_text()
