@@ -8,9 +8,10 @@ import pytest
 from werkzeug import Request, Response
 
 from mltrail_server.domain.errors import MltrailError
+from mltrail_server.domain.transfer import GoneError
 from mltrail_server.sources.credentials import Credentials
 from mltrail_server.sources.downloads import open_file
-from mltrail_server.sources.http import GoneError, LostError, Rest
+from mltrail_server.sources.http import LostError, Rest
 from mltrail_server.sources.paging import pages
 from mltrail_server.sources.patience import Patience
 from tests.fakes.stubborn import LOGIN_PAGE, Fault, Handler, Stubborn, cut, short, status

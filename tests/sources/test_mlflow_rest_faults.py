@@ -13,9 +13,8 @@ from werkzeug import Response
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from mltrail_server.domain.errors import MltrailError
-from mltrail_server.domain.transfer import Entity, Findings, Loss, RunRecord
+from mltrail_server.domain.transfer import Entity, Findings, GoneError, Loss, RunRecord
 from mltrail_server.sources.credentials import Credentials
-from mltrail_server.sources.http import GoneError
 from mltrail_server.sources.mlflow_rest import MlflowRest
 from mltrail_server.sources.patience import Patience
 from tests.fakes.stubborn import LOGIN_PAGE, Fault, Handler, Stubborn, cut, short, status

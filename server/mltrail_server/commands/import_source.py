@@ -20,7 +20,7 @@ def open_source(settings: Settings, spec: SourceSpec, findings: Findings) -> Sou
     if spec.kind is Kind.MLFLOW:
         from mltrail_server.sources.mlflow_rest import MlflowRest
 
-        return MlflowRest(spec.address, findings, credentials(), access=access)
+        return MlflowRest(spec.address, findings, credentials(), access=access, verify=_verification())
     if spec.kind is Kind.DATABASE:
         from mltrail_server.sources.mlflow_database import MlflowDatabase
 
@@ -43,6 +43,13 @@ def credentials() -> "Credentials":
     variables = ("MLTRAIL_IMPORT_TOKEN", "MLTRAIL_IMPORT_USERNAME", "MLTRAIL_IMPORT_PASSWORD")
     token, username, password = (os.environ.get(name, "").strip() for name in variables)
     return Credentials(token=token, username=username, password=password)
+
+
+def _verification() -> bool | str:
+    """Whose certificates are trusted: MLflow's own variables can name an authority's file, or turn the check off."""
+    if os.environ.get("MLFLOW_TRACKING_INSECURE_TLS", "").strip().lower() in ("true", "1"):
+        return False
+    return os.environ.get("MLFLOW_TRACKING_SERVER_CERT_PATH", "").strip() or True
 
 
 def _access(settings: Settings, spec: SourceSpec) -> "Access":

@@ -14,10 +14,10 @@ from typing import BinaryIO, Protocol
 from urllib.parse import quote, unquote, urlsplit
 
 from mltrail_server.domain.errors import MltrailError, invalid, not_found
-from mltrail_server.domain.transfer import Entity, FileRecord, Findings, Loss
+from mltrail_server.domain.transfer import Entity, FileRecord, Findings, GoneError, Loss
 
 from .credentials import Credentials
-from .http import GoneError, Rest
+from .http import Rest
 from .local_files import LocalFiles
 from .proxied_files import SERVICE, ProxiedFiles
 from .s3_files import S3Files

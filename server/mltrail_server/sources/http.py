@@ -17,6 +17,7 @@ import requests
 import urllib3
 
 from mltrail_server.domain.errors import Code, MltrailError
+from mltrail_server.domain.transfer import GoneError
 
 from .credentials import Credentials, split_credentials
 from .patience import Patience
@@ -45,13 +46,6 @@ class LostError(MltrailError):
         self.error_code = error_code
         self.passing = passing
         self.pause = pause
-
-
-class GoneError(MltrailError):
-    """The server does not respond any more, or does not let us in."""
-
-    def __init__(self, message: str, code: Code = Code.UNAVAILABLE) -> None:
-        super().__init__(code, message)
 
 
 class _NoConnectionError(LostError):
@@ -164,6 +158,7 @@ class Rest:
                 params=query,
                 json=body,
                 headers=headers,
+                verify=self._verify,
                 auth=self._credentials if _origin(url) == _origin(self.url) else None,
                 stream=True,
                 allow_redirects=False,
@@ -293,7 +288,7 @@ class Rest:
         if session is None:
             session = self._local.session = requests.Session()
             session.headers.update(self._headers)
-            session.verify, session.cert = self._verify, self._certificate
+            session.cert = self._certificate
             with self._lock:
                 self._sessions.append(session)
         return session

@@ -33,5 +33,9 @@ class Workers:
             for _, unneeded in waiting:
                 unneeded.cancel()
 
+    def start(self, call: Callable[[], Result]) -> Future[Result]:
+        """Call at some time from now on."""
+        return self._pool.submit(call)
+
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)

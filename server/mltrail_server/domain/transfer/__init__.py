@@ -19,7 +19,7 @@ from .records import (
     TraceRecord,
     VersionRecord,
 )
-from .source import Source
+from .source import GoneError, Source
 
 __all__ = [
     "AssessmentRecord",
@@ -32,6 +32,7 @@ __all__ = [
     "FileRecord",
     "Finding",
     "Findings",
+    "GoneError",
     "LoggedModelRecord",
     "Loss",
     "ModelLink",

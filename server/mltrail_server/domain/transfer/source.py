@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO, Protocol
 
+from mltrail_server.domain.errors import Code, MltrailError
+
 from .counts import Counts
 from .records import (
     EvaluationDatasetRecord,
@@ -17,6 +19,13 @@ from .records import (
     TraceRecord,
     VersionRecord,
 )
+
+
+class GoneError(MltrailError):
+    """The whole source fails: it does not respond any more, or does not let us in."""
+
+    def __init__(self, message: str, code: Code = Code.UNAVAILABLE) -> None:
+        super().__init__(code, message)
 
 
 class Source(Protocol):

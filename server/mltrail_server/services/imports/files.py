@@ -12,6 +12,7 @@ from mltrail_server.domain.errors import MltrailError, invalid
 from mltrail_server.domain.transfer import (
     Entity,
     FileRecord,
+    GoneError,
     LoggedModelRecord,
     Loss,
     RunRecord,
@@ -153,6 +154,8 @@ def _copied(target: Target, fit: Fit, file: FileRecord, inner: str) -> StoredBlo
         with target.source.open(file) as stream:
             reading = _Metered(stream, lambda size: target.progress.advance(Entity.BYTES, size))
             blob = store.put(project_id, cast("BinaryIO", reading))
+    except GoneError:
+        raise
     except (MltrailError, OSError) as error:
         if reading is not None and not reading.failed:
             raise  # it is our own store that fails

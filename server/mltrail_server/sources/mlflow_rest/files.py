@@ -1,12 +1,15 @@
 """Files of runs, logged models and versions: by the server, which may read them, or else from where they lie."""
 
-from collections.abc import Callable, Iterator
-from typing import BinaryIO
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import urlencode
 
 from mltrail_server.domain.transfer import (
     Entity,
     FileRecord,
+    Findings,
     LoggedModelRecord,
     Loss,
     RunRecord,
@@ -19,14 +22,27 @@ from mltrail_server.sources.paging import pages
 
 from .records import PROMPT_TAG, Json, whole
 from .server import AJAX, API, Server, page, said
+from .small_files import OURS, SmallFiles
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 _PROXY = "api/2.0/mlflow-artifacts/artifacts"
 _PROXIED = "mlflow-artifacts:/"
-_OURS = ("get-artifact?", "api/", "ajax-api/")
 _DEEPEST = 100
+_RUNS_AHEAD = 5
 
 _List = Callable[[str, str], tuple[list[Json], str]]
 """Lists a folder: takes its path and a page token."""
+
+
+@dataclass(slots=True)
+class _Listing:
+    """What a thread has found, for the thread that asks."""
+
+    files: list[FileRecord] = field(default_factory=list)
+    findings: Findings = field(default_factory=Findings)
+    lost: LostError | None = None
 
 
 class Files:
@@ -34,23 +50,31 @@ class Files:
         self._server, self._artifacts = server, artifacts
         self._folder = ""
         self._folders: frozenset[str] | None = None
+        self._coming: Sequence[RunRecord] = ()
+        self._listings: dict[str, Future[_Listing]] = {}
+        self._small = SmallFiles(server.rest, server.workers)
+
+    def expect(self, runs: Sequence[RunRecord]) -> None:
+        """Be told which runs will be asked for, in which order, if any are: the next ones are listed meanwhile."""
+        self._coming, self._listings = runs, {}
 
     def of(self, owner: RunRecord | LoggedModelRecord | VersionRecord) -> Iterator[FileRecord]:
         if isinstance(owner, RunRecord):
-            yield from self._of_run(owner)
+            yield from self._small.passed(self._of_run(owner))
         elif isinstance(owner, LoggedModelRecord):
             name = f"logged model {owner.id}"
             if owner.deleted:  # the server says that it does not exist, but its files may
                 yield from self._artifacts.files(owner.artifact_uri, name)
             else:
                 found = self._of_model(owner.id, owner.artifact_uri, name)
-                yield from self._expected(found, name) if owner.status == "READY" else found
+                yield from self._small.passed(self._expected(found, name) if owner.status == "READY" else found)
         elif owner.tags.get(PROMPT_TAG, "").lower() != "true":
-            yield from self._expected(self._of_version(owner), f"version {owner.number} of {owner.model}")
+            found = self._expected(self._of_version(owner), f"version {owner.number} of {owner.model}")
+            yield from self._small.passed(found)
 
     def open(self, file: FileRecord) -> BinaryIO:
-        if file.uri.startswith(_OURS):
-            return open_file(self._server.rest, file.uri, size=file.size)
+        if file.uri.startswith(OURS):
+            return self._small.taken(file) or open_file(self._server.rest, file.uri, size=file.size)
         return self._artifacts.open(file)
 
     def content_at(self, uri: str, path: str, owner: str) -> bytes | None:
@@ -72,14 +96,36 @@ class Files:
             self._server.findings.add(Loss.MISSING, Entity.FILE, owner, text)
 
     def _of_run(self, run: RunRecord) -> Iterator[FileRecord]:
-        if run.status != "RUNNING" and not self._may_have_files(run):
+        """List the files of a run, and begin to list those of the runs that come next."""
+        position = next((at for at, one in enumerate(self._coming) if one.id == run.id), None)
+        for later in (run,) if position is None else self._coming[position : position + _RUNS_AHEAD]:
+            if later.id not in self._listings and self._may_have_files(later):
+                self._listings[later.id] = self._server.workers.start(partial(self._listing, later))
+        if run.id not in self._listings:
             return
+        listing = self._listings.pop(run.id).result()
+        for finding in listing.findings.kept:
+            self._server.findings.add(finding.loss, finding.entity, finding.owner, finding.text)
+        yield from listing.files
+        if listing.lost is not None:
+            yield from self._lost(f"run {run.id}", run.artifact_uri, listing.lost, any_found=bool(listing.files))
 
+    def _listing(self, run: RunRecord) -> "_Listing":
+        listing = _Listing()
+        ask = self._ask_of_run(run.id)
+        try:
+            for file in self._below(ask, lambda path: _of_run(run.id, path), "", "", f"run {run.id}", listing.findings):
+                listing.files.append(file)
+        except LostError as error:
+            listing.lost = error
+        return listing
+
+    def _ask_of_run(self, run_id: str) -> _List:
         def ask(folder: str, token: str) -> tuple[list[Json], str]:
-            query = said({"run_id": run.id, "path": folder, "page_token": token})
+            query = said({"run_id": run_id, "path": folder, "page_token": token})
             return page(self._server.rest.get(f"{API}/artifacts/list", query), "files")
 
-        yield from self._listed(f"run {run.id}", run.artifact_uri, ask, lambda path: _of_run(run.id, path))
+        return ask
 
     def _of_model(self, model_id: str, uri: str, owner: str, root: str = "") -> Iterator[FileRecord]:
         def ask(folder: str, token: str) -> tuple[list[Json], str]:
@@ -97,12 +143,7 @@ class Files:
         owner, uri = f"version {version.number} of {version.model}", version.storage_location or version.source
         run_id, path = _in_run(uri, version.run_id)
         if run_id:
-
-            def ask(folder: str, token: str) -> tuple[list[Json], str]:
-                query = said({"run_id": run_id, "path": folder, "page_token": token})
-                return page(self._server.rest.get(f"{API}/artifacts/list", query), "files")
-
-            yield from self._listed(owner, uri, ask, lambda path: _of_run(run_id, path), path)
+            yield from self._listed(owner, uri, self._ask_of_run(run_id), lambda path: _of_run(run_id, path), path)
         elif version.logged_model_id and f"/{version.logged_model_id}/artifacts" in uri:
             path = uri.partition(f"/{version.logged_model_id}/artifacts")[2].strip("/")
             yield from self._of_model(version.logged_model_id, uri, owner, path)
@@ -115,17 +156,20 @@ class Files:
         """List a folder by the server; where the server can't read it but we may, by ourselves."""
         found = False
         try:
-            for file in self._below(ask, place, root, "", owner):
+            for file in self._below(ask, place, root, "", owner, self._server.findings):
                 found = True
                 yield file
         except LostError as error:
-            if found or uri.startswith((_PROXIED, "runs:", "models:")):
-                self._server.lost(Entity.FILE, owner, "its files can't be listed to the end", error)
-            else:
-                yield from self._artifacts.files(uri, owner)
+            yield from self._lost(owner, uri, error, any_found=found)
+
+    def _lost(self, owner: str, uri: str, error: LostError, *, any_found: bool) -> Iterator[FileRecord]:
+        if any_found or uri.startswith((_PROXIED, "runs:", "models:")):
+            self._server.lost(Entity.FILE, owner, "its files can't be listed to the end", error)
+        else:
+            yield from self._artifacts.files(uri, owner)
 
     def _below(
-        self, ask: _List, place: Callable[[str], str], root: str, folder: str, owner: str
+        self, ask: _List, place: Callable[[str], str], root: str, folder: str, owner: str, findings: Findings
     ) -> Iterator[FileRecord]:
         if folder.count("/") > _DEEPEST:
             raise LostError(f"the folders in {folder[:80]}… have no end")
@@ -135,15 +179,19 @@ class Files:
                 name = str(one["path"]).rstrip("/").rpartition("/")[2]
                 if name in {"", ".", ".."} or ".." in str(one["path"]).split("/"):
                     text = f"{one['path']!r} in its folder {folder!r} is no name for a file"
-                    self._server.findings.add(Loss.REFUSED, Entity.FILE, owner, text)
+                    findings.add(Loss.REFUSED, Entity.FILE, owner, text)
                 elif one.get("is_dir"):
-                    yield from self._below(ask, place, root, f"{folder}{name}/", owner)
+                    yield from self._below(ask, place, root, f"{folder}{name}/", owner, findings)
                 else:
                     size = whole(one.get("file_size"))
                     yield FileRecord(f"{folder}{name}", place(f"{root}/{folder}{name}".lstrip("/")), size)
 
     def _may_have_files(self, run: RunRecord) -> bool:
-        """Whether a run has a folder among those of its experiment's runs: one call tells it for all of them."""
+        """Whether a run has a folder among those of its experiment's runs: one call tells it for all of them. A run
+        that goes on may have got one since.
+        """
+        if run.status == "RUNNING":
+            return True
         folder, _, rest = run.artifact_uri.rpartition(f"/{run.id}/")
         if not folder.startswith(_PROXIED) or folder.startswith(f"{_PROXIED}/") or rest != "artifacts":
             return True

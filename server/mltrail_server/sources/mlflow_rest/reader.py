@@ -80,6 +80,7 @@ class MlflowRest:
         yield from self._tracking.runs(experiment)
 
     def points(self, runs: Sequence[RunRecord]) -> Iterator[list[Point]]:
+        self._files.expect(runs)
         yield from self._histories.of(runs)
 
     def logged_models(self, experiment: ExperimentRecord) -> Iterator[LoggedModelRecord]:

@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qs, urldefrag, urlsplit, urlunsplit
 
 from mltrail_server.domain.errors import MltrailError, invalid
-from mltrail_server.domain.transfer import Entity, Findings, Loss
-from mltrail_server.sources.http import GoneError, LostError, Rest
+from mltrail_server.domain.transfer import Entity, Findings, GoneError, Loss
+from mltrail_server.sources.http import LostError, Rest
 from mltrail_server.sources.paging import pages
 from mltrail_server.sources.workers import Workers
 
