@@ -7,6 +7,9 @@ from typing import BinaryIO, Protocol
 
 from mltrail_server.domain.errors import Code, MltrailError
 
+OWN = ("backups/", "blobs/")
+"""Where backups are in a destination. Whatever else is there belongs to others."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stored:

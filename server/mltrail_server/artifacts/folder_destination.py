@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from mltrail_server.domain.errors import MltrailError, not_found, unavailable
 
-from .destination import Sink, Stored, in_use
+from .destination import OWN, Sink, Stored, in_use
 
 _LOCK = "lock"
 _ASIDE = ".part"
@@ -87,8 +87,9 @@ class FolderDestination:
 
     def drop_unfinished(self) -> None:
         with self._translating_errors():
-            for path in self._folder.rglob(f"*{_ASIDE}"):
-                path.unlink(missing_ok=True)
+            for folder in OWN:
+                for path in (self._folder / folder).rglob(f"*{_ASIDE}"):
+                    path.unlink(missing_ok=True)
 
     @contextmanager
     def lock(self) -> Iterator["_FolderLock"]:

@@ -5,12 +5,13 @@ import secrets
 import threading
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager, suppress
+from itertools import chain
 from typing import TYPE_CHECKING, BinaryIO
 
 from mltrail_server.domain.errors import Code, MltrailError, conflict, not_found, unavailable
 
 from . import s3_reading
-from .destination import Sink, Stored, in_use
+from .destination import OWN, Sink, Stored, in_use
 from .s3 import part_size
 from .s3_client import LazyClient
 
@@ -75,10 +76,10 @@ class S3Destination:
         """Do nothing: S3 acknowledges only what is safely stored."""
 
     def drop_unfinished(self) -> None:
+        uploads = self._client.api.get_paginator("list_multipart_uploads")
         with _translating("list"):
-            for page in self._client.api.get_paginator("list_multipart_uploads").paginate(
-                Bucket=self._bucket, Prefix=self._root
-            ):
+            pages = (uploads.paginate(Bucket=self._bucket, Prefix=self._root + prefix) for prefix in OWN)
+            for page in chain.from_iterable(pages):
                 for one in page.get("Uploads", ()):
                     self._client.api.abort_multipart_upload(
                         Bucket=self._bucket, Key=one["Key"], UploadId=one["UploadId"]

@@ -45,7 +45,7 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
     from mltrail_server.store.db.database import Database
 
     def report(problem: str) -> None:
-        print(json.dumps({"lost": problem}) if options.json else problem, flush=True)
+        print(json.dumps({"problem": problem}) if options.json else problem, flush=True)
 
     check_apart(settings, options.place)
     endpoint = settings.backup_s3_endpoint_url or settings.s3_endpoint_url

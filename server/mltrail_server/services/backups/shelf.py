@@ -43,7 +43,8 @@ def interrupted(destination: Destination) -> Iterator[str]:
     """List the objects of backups that did not end."""
     ended = set(complete(destination))
     for one in destination.list(FOLDER):
-        if one.name.removeprefix(FOLDER).partition("/")[0] not in ended:
+        name = one.name.removeprefix(FOLDER).partition("/")[0]
+        if _NAME.fullmatch(name) and name not in ended:
             yield one.name
 
 
