@@ -77,15 +77,7 @@ def _begin(target: Target, model: _Model, entity: Entity) -> None:
         before = Told(model.known.told if model.known else "")
         here = store.get(tx, model.name)
         if here is None:
-            user = target.plan.user(record.user) or USER
-            made = store.create(tx, name=model.name, description=description, user_name=user)
-            assert made is not None  # noqa: S101 - nobody has the name, and this transaction would know
-            model.id, model.known, before = made, None, Told("")
-            created_ms = tx.now if record.created_ms is None else record.created_ms
-            updated_ms = created_ms if record.updated_ms is None else record.updated_ms
-            registry.set_times(tx, model.id, created_ms=created_ms, updated_ms=updated_ms, user_name=user)
-            promoted = [number for number, _ in promotions.taken(tx, model.id)]
-            registry.reserve_numbers(tx, model.id, max(promoted, default=0))
+            model.id, model.known, before = _create(tx, target, model, description), None, Told("")
         else:
             model.id = here.id
             if model.known is not None and model.known.here != str(here.id):
@@ -98,6 +90,19 @@ def _begin(target: Target, model: _Model, entity: Entity) -> None:
         store.put_tags(tx, model.id, changes(fit, entity, tags, there, before))
         if not model.is_prompt:
             model.experiment_iid = experiments.make(tx, model.name)
+
+
+def _create(tx: Transaction, target: Target, model: _Model, description: str | None) -> int:
+    record = model.record
+    user = target.plan.user(record.user) or USER
+    made = store.create(tx, name=model.name, description=description, user_name=user)
+    assert made is not None  # noqa: S101 - nobody has the name, and this transaction would know
+    created_ms = tx.now if record.created_ms is None else record.created_ms
+    updated_ms = created_ms if record.updated_ms is None else record.updated_ms
+    registry.set_times(tx, made, created_ms=created_ms, updated_ms=updated_ms, user_name=user)
+    promoted = [number for number, _ in promotions.taken(tx, made)]
+    registry.reserve_numbers(tx, made, max(promoted, default=0))
+    return made
 
 
 def _describe(tx: Transaction, model: _Model, entity: Entity, before: Told, old: str | None, new: str | None) -> None:
