@@ -3,6 +3,7 @@
 A point takes 24 bytes here; as a tuple it would take ten times as much, and a run can have millions.
 """
 
+import math
 import sys
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,45 +21,53 @@ from .fit import Fit
 _ROWS = 20_000
 _SORTED_AT_ONCE = 100_000
 _LARGEST = sys.float_info.max
-_run_of = itemgetter(0)
+_LIMIT = 2**63
+_run_of, _key_of = itemgetter(0), itemgetter(1)
 
 _Series = tuple["array[int]", "array[int]", "array[float]"]
 
 
 class History:
-    """The points of one run, by key."""
+    """The points of one run, by key. `count` is how many were read, `kept` how many of them are kept."""
 
     def __init__(self) -> None:
         self._by_key: dict[str, _Series] = {}
         self.count = 0
-        self.too_large: dict[str, int] = {}
+        self.kept = 0
+        self._too_large: dict[str, int] = {}
 
     def add(self, points: Iterable[Point]) -> None:
-        before, steps, times, values = None, None, None, None
-        for _, key, step, at, value in points:
-            if key != before:
-                series = self._by_key.get(key)
-                if series is None:
-                    series = self._by_key[key] = (array("q"), array("q"), array("d"))
-                steps, times, values = series
-                before = key
+        for key, of_key in groupby(points, key=_key_of):
+            series = self._by_key.get(key)
+            if series is None:
+                series = self._by_key[key] = (array("q"), array("q"), array("d"))
+            _, _, *columns = zip(*of_key, strict=True)
+            self.count += len(columns[0])
+            self.kept += len(columns[0])
+            before = len(series[0])
             try:
-                steps.append(step)  # type: ignore[union-attr] # set with the first key
+                series[0].extend(columns[0])
+                series[1].extend(columns[1])
+                series[2].extend(columns[2])
             except OverflowError:
-                self._refuse(key)
-                continue
-            try:
-                times.append(at)  # type: ignore[union-attr]
-            except OverflowError:
-                steps.pop()  # type: ignore[union-attr]
-                self._refuse(key)
-                continue
-            values.append(value)  # type: ignore[union-attr]
-            self.count += 1
+                self._add_small(key, series, before, list(zip(*columns, strict=True)))
+
+    def _add_small(self, key: str, series: _Series, before: int, rows: Sequence[tuple[int, int, float]]) -> None:
+        """Add points again, but without those with a step or time beyond 64 bits."""
+        for known in series:
+            del known[before:]
+        for step, at, value in rows:
+            if -_LIMIT <= step < _LIMIT and -_LIMIT <= at < _LIMIT:
+                series[0].append(step)
+                series[1].append(at)
+                series[2].append(value)
+            else:
+                self._too_large[key] = self._too_large.get(key, 0) + 1
+                self.kept -= 1
 
     def fitted(self, fit: Fit) -> None:
         """Leave out metrics whose names are not allowed, and list what can't be kept as it is."""
-        for key, count in self.too_large.items():
+        for key, count in self._too_large.items():
             fit.say(Loss.REFUSED, Entity.POINT, f"points of {key!r} have a step or time beyond 64 bits", count=count)
         for key in list(self._by_key):
             count = len(self._by_key[key][0])
@@ -69,8 +78,9 @@ class History:
                 count=count,
             ):
                 del self._by_key[key]
+                self.kept -= count
                 continue
-            infinite = sum(1 for value in self._by_key[key][2] if not -_LARGEST <= value <= _LARGEST and value == value)  # noqa: PLR0124 - NaN
+            infinite = sum(map(math.isinf, self._by_key[key][2]))
             if infinite:
                 fit.say(
                     Loss.NOTE,
@@ -82,10 +92,6 @@ class History:
     @property
     def keys(self) -> Sequence[str]:
         return list(self._by_key)
-
-    @property
-    def kept(self) -> int:
-        return sum(len(series[0]) for series in self._by_key.values())
 
     def rows(self, project_id: ProjectId, candidate_iid: int, numbers: Mapping[str, int]) -> Iterator[list[Stored]]:
         """Return the rows to store, in lists of some ten thousand that are sorted and distinct."""
@@ -106,10 +112,6 @@ class History:
                     rows = []
         if rows:
             yield rows
-
-    def _refuse(self, key: str) -> None:
-        self.too_large[key] = self.too_large.get(key, 0) + 1
-        self.count += 1
 
 
 def of_runs(source: Source, runs: Sequence[RunRecord]) -> Iterator[tuple[RunRecord, History]]:

@@ -27,13 +27,14 @@ def bring(target: Target, experiment: ExperimentRecord, iid: int | None) -> None
     for batch in batches(target.source.runs(experiment), _LOOKED_UP_AT_ONCE):
         changed = [one for one in _looked_up(target, batch, iid) if not _is_unchanged(target, one)]
         waiting: list[Prepared] = []
+        points = copied = 0
         for prepared in _with_contents(target, [one for one in changed if _may_come(target, one)]):
             waiting.append(prepared)
-            points = sum(one.history.kept for one in waiting)
-            copied = sum(one.files.copied for one in waiting if one.files is not None)
+            points += prepared.history.kept
+            copied += prepared.files.copied if prepared.files is not None else 0
             if points >= _POINTS_AT_ONCE or copied >= _BYTES_AT_ONCE:
                 run_rows.write(target, waiting, known_datasets)
-                waiting = []
+                waiting, points, copied = [], 0, 0
         if waiting:
             run_rows.write(target, waiting, known_datasets)
 
