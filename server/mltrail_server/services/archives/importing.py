@@ -29,6 +29,7 @@ from mltrail_server.store.db import migrate
 from mltrail_server.store.db.statements import Tuple
 from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.identity import projects as known_projects
+from mltrail_server.store.imports import marks, origins
 from mltrail_server.store.tracking import usage
 
 from . import claims, reader
@@ -41,6 +42,8 @@ ARCHIVE, MOVED = "archive", "moved"
 numbers pipelines had, see `domain/former.py`."""
 
 Progress = Callable[[str], None]
+_FOREIGN_ORIGIN = 1
+"""The number of the origin of a foreign archive: its own origins stay behind."""
 
 
 @dataclass(slots=True)
@@ -113,8 +116,7 @@ def write_rows(tx: Transaction, deps: Deps, read: Callable[[sa.Table], Iterator[
     refuse_unless_empty(tx, done.target)
     projects.clear(tx)
     manifest = done.manifest
-    origin_id = 1  # of a foreign archive: its own origins stay behind
-    moving = Moving(done.trust, tx.project_id, done.target.path, origin_id, manifest.created_ms)
+    moving = Moving(done.trust, tx.project_id, done.target.path, _FOREIGN_ORIGIN, manifest.created_ms)
     for table in rows.ARCHIVED:
         if not moving.takes(table):
             if left := sum(1 for _ in read(table)):
@@ -260,6 +262,9 @@ def _note_origin(tx: Transaction, done: Imported) -> None:
         description=f"mltrail {done.manifest.mltrail}",
         report=json.dumps(report),
     )
+    origin = origins.get(tx, _FOREIGN_ORIGIN) if foreign else None
+    if origin is not None:
+        marks.put_on_all(tx, origin.id, origin.place())
 
 
 def reasons(done: Imported) -> dict[str, str]:

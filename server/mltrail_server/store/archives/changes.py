@@ -58,7 +58,7 @@ LEFT_BEHIND: Mapping[str, str] = {
 """Tables whose rows mean something at one GitLab alone. They don't move to another."""
 
 NOT_BELIEVED: Mapping[str, str] = {
-    "candidate_job": "stamps: that a job's token came with a run. The run keeps its tags, which say the same",
+    "candidate_job": "stamps: that a job's token came with a run. The run keeps its tags, but for gitlab.verified",
     "case_use": "which merge requests a test set has judged",
     "gate_override": "who has overridden the gate",
     "imported": "what the other server had imported, and must not be imported again",

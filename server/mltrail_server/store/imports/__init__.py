@@ -1,3 +1,3 @@
 """What was imported from where, and bulk statements that write it."""
 
-__all__ = ["counts", "evaluations", "imported", "origins", "registry", "runs"]
+__all__ = ["counts", "evaluations", "imported", "marks", "origins", "registry", "runs"]
