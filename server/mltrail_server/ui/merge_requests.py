@@ -86,6 +86,7 @@ def _number(call: Call, name: str) -> int | None:
     text = call.request.args.get(name, "")
     if not text:
         return None
-    if not (text.isascii() and text.isdecimal() and len(text) < 18):
+    digits = text.removeprefix("-")  # which numbers of a former GitLab have
+    if not (digits.isascii() and digits.isdecimal() and len(digits) < 18):
         raise invalid(f"{name} must be a number, not '{text[:20]}'.")
     return int(text)

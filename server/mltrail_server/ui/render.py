@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 from flask import Flask, render_template
 
-from mltrail_server.domain import numbers
+from mltrail_server.domain import former, numbers
 from mltrail_server.domain.clock import iso
 from mltrail_server.domain.identity import Access
 from mltrail_server.http.call import Call
@@ -54,6 +54,8 @@ def configure(app: Flask, settings: Settings) -> None:
         number=numbers.number,
         prose=prose.shown,
         short=values.short,
+        is_former=former.is_former,
+        original=former.original,
     )
 
 

@@ -1,5 +1,7 @@
 """A project that gets another id, at this GitLab or another one, keeps its trail; pipelines are never mixed up."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,12 @@ from mltrail_server.services.identity.projects import NamedProject
 from mltrail_server.store import schema
 from mltrail_server.store.archives.changes import LEFT_BEHIND, Trust
 from mltrail_server.store.tracking import experiments
-from tests.api.archives.filled import PROJECT, Start, column, every_row
+from tests.api.archives.filled import CONTRACT, PROJECT, Start, column, every_row
+from tests.api.promotion.promoting import aliases, promote
 from tests.api.trail import SHAS, Trail
+from tests.fakes.gitlab import FakeGitLab
+from tests.team import EXTERNAL_URL, team_in
+from tests.ui.browsing import TEAM_ML, sign_in, team_page
 
 NEW = NamedProject(ProjectId(77), "team/renamed")
 BACKENDS = ("sqlite",)
@@ -90,12 +96,62 @@ def test_the_worker_asks_gitlab_about_nothing_of_the_former_project(filled: Trai
     assert filled.team.gitlab.requests == []
 
 
+class TestAtAnotherGitLab:
+    """It begins with the same numbers as the former one did."""
+
+    @pytest.fixture
+    def new(self, filled: Trail, start: Start, tmp_path: Path) -> Iterator[Trail]:
+        writer.export(filled.deps, PROJECT, tmp_path / "out")
+        with FakeGitLab(clock=lambda: filled.clock() / 1000) as gitlab:
+            team = team_in(gitlab)
+            other = start(gitlab_url=gitlab.url, gitlab_token=team.tokens["bot"])
+            assert importing.import_archive(other.deps, tmp_path / "out").trust is Trust.MOVED
+            for sha, parent in ((SHAS["b"], "a1" * 20), (SHAS["d"], SHAS["b"])):
+                files = {".mltrail.yml": CONTRACT}
+                gitlab.add_commit(team.project, sha, parents=(parent,), branch="main", files=files)
+            yield replace(other.trail, team=team)
+
+    def test_pipelines_with_the_same_numbers_are_others(self, new: Trail, filled: Trail) -> None:
+        was = every_row(filled.deps)
+        request = new.request(SHAS["e"])
+        pipeline = new.of_request(request, SHAS["e"])
+        assert pipeline.id in column(filled.deps, schema.pipeline.c.id)
+        new.train(pipeline, [0.85, 0.86, 0.87])
+        new.work()
+        (model,) = [one for one in new.report(pipeline)["models"] if one["name"] == "churn"]
+        assert len(model["candidates"]) == 3
+        # What the former default branch has trained is the baseline.
+        assert former.original(model["baseline"]["pipeline_id"]) in column(filled.deps, schema.pipeline.c.id)
+        (note,) = new.notes(request)
+        assert f"{filled.team.gitlab.url}/team/churn/-/pipelines/" in note
+        assert str(former.SHIFT)[:8] not in note
+        after = every_row(new.deps)
+        for name in ("promotion", "red_verdict", "alias_event"):
+            assert len(after[name]) == len(was[name])
+
+    def test_promotion_goes_on(self, new: Trail) -> None:
+        pipeline = new.main(SHAS["e"], CONTRACT)
+        new.train(pipeline, [0.95, 0.96, 0.97])
+        (made,) = promote(new, pipeline)
+        assert made["version"] == "1.0.1"
+        assert aliases(new) == {"champion": "2"}
+
+    def test_pages_name_the_numbers_of_the_former_gitlab_and_link_to_none_here(self, new: Trail) -> None:
+        sign_in(new.client, new.team.tokens["maintainer"], base_url=EXTERNAL_URL)
+        paths = ["merge_requests", "models/churn", "models/churn/versions/1.0.0", "experiments/1"]
+        iids = column(new.deps, schema.candidate_job.c.candidate_iid)
+        for path in [*paths, *(f"candidates/{iid}" for iid in iids)]:
+            shown = team_page(new.client, f"{TEAM_ML}/{path}")
+            assert "-2814749767" not in shown, path
+        assert "of the former project" in team_page(new.client, f"{TEAM_ML}/candidates/{iids[0]}")
+
+
 class TestRenamedOrTransferred:
     """The id stays, and so does everything. Its path follows with the first call."""
 
     def test_it_keeps_its_trail(self, filled: Trail) -> None:
         before = every_row(filled.deps)
-        filled.team.project.path = "other-group/churn-2"
+        filled.team.gitlab.move_project(filled.team.project, "other-group/churn-2")
         filled.train(filled.main(SHAS["e"]), [0.9])
         after = every_row(filled.deps)
         assert projects.path_of(filled.deps.project(PROJECT)) == "other-group/churn-2"

@@ -2,6 +2,7 @@
 
 from urllib.parse import quote, urlencode
 
+from mltrail_server.domain import former
 from mltrail_server.settings import Settings
 
 
@@ -51,7 +52,9 @@ def prompt(settings: Settings, project_path: str, name: str, *, old: str | None 
 
 
 def pipeline(settings: Settings, project_path: str, pipeline_id: int) -> str:
-    return f"{_gitlab_project(settings, project_path)}/-/pipelines/{pipeline_id}"
+    """Return the address of a pipeline. One of a former GitLab is not here, so that is the address of them all."""
+    number = "" if former.is_former(pipeline_id) else f"/{pipeline_id}"
+    return f"{_gitlab_project(settings, project_path)}/-/pipelines{number}"
 
 
 def job(settings: Settings, project_path: str, job_id: int) -> str:

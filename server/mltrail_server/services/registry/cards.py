@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from mltrail_server.domain import grouping, model_card, provenance
+from mltrail_server.domain import former, grouping, model_card, provenance
 from mltrail_server.domain.markdown import Markdown, link
 from mltrail_server.domain.model_card import Card, CardDataset, CardPromotion
 from mltrail_server.domain.statistics import Summary, summarise
@@ -61,18 +61,20 @@ def _card(tx: Transaction, scope: Scope, version: Version) -> Card:
 
 def _promotion(tx: Transaction, scope: Scope, promotion: Promotion, envelope: dict[str, Any]) -> CardPromotion:
     settings, path = scope.deps.settings, scope.actor.project_path
-    pipeline = Markdown(f"pipeline {promotion.pipeline_id}")
+    pipeline = Markdown(f"pipeline {former.original(promotion.pipeline_id)}")
+    promoted_for = pipelines.get(tx, promotion.pipeline_id)
+    url = promoted_for.web_url if promoted_for else None
     request = None
     if promotion.merge_request_iid is not None:
         row = merge_requests.get(tx, promotion.merge_request_iid)
-        request = link(Markdown(f"!{promotion.merge_request_iid}"), row.web_url if row else None)
+        request = link(Markdown(f"!{former.original(promotion.merge_request_iid)}"), row.web_url if row else None)
     annotations = (
         provenance.opened(envelope)["predicate"]["runDetails"]["byproducts"][0]["annotations"] if envelope else {}
     )
     return CardPromotion(
         promotion.at_ms,
         promotion.user_name,
-        link(pipeline, links.pipeline(settings, path, promotion.pipeline_id)),
+        link(pipeline, url or links.pipeline(settings, path, promotion.pipeline_id)),
         promotion.bump,
         promotion.reason,
         request,

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from mltrail_server.domain import former
 from mltrail_server.domain.cases.evaluation import EvaluatedCase, EvaluationResult
 from mltrail_server.domain.grouping import Run
 from mltrail_server.domain.markdown import Markdown, code, link, name
@@ -45,7 +46,7 @@ class Page:
 
     def pipeline(self, pipeline: Pipeline, text: Markdown | str | None = None) -> Markdown:
         url = pipeline.web_url or links.pipeline(self.settings, self.path, pipeline.id)
-        return link(text if text is not None else Markdown(f"pipeline {pipeline.id}"), url)
+        return link(text if text is not None else Markdown(f"pipeline {former.original(pipeline.id)}"), url)
 
     def candidate(self, iid: int) -> str:
         return links.candidate(self.settings, self.path, iid)

@@ -2,6 +2,7 @@
 
 import math
 
+from mltrail_server.domain import former
 from mltrail_server.domain.comparison import MetricChange
 from mltrail_server.domain.markdown import Markdown, name
 from mltrail_server.services.review.judged import ModelReport
@@ -50,11 +51,11 @@ def _points(model: ModelReport, change: MetricChange) -> list[tuple[str, float]]
     if change.current is None or change.baseline is None or model.baseline is None:
         return []
     points = [
-        (str(pipeline.id), group.metrics[change.name].mean)
+        (str(former.original(pipeline.id)), group.metrics[change.name].mean)
         for pipeline, group in zip(model.history, model.comparison.history, strict=False)
         if group is not None and change.name in group.metrics
     ][::-1]
-    points += [(str(model.baseline.id), change.baseline.mean), ("this", change.current.mean)]
+    points += [(str(former.original(model.baseline.id)), change.baseline.mean), ("this", change.current.mean)]
     return [(label, value) for label, value in points if math.isfinite(value)]
 
 
