@@ -31,12 +31,13 @@ _COMMIT_TAGS = ("gitlab.CI_COMMIT_SHA", "mlflow.source.git.commit")
 @dataclass(frozen=True, slots=True)
 class ImportedBaseline:
     """What a model could be compared with. `origin` is where it was imported from, and `found` how many imported runs
-    of the model there are. `runs` are those that count: none unless the contract says so.
+    of the model there are; `cut` if there may be more. `runs` are those that count: none unless the contract says so.
     """
 
     origin: Origin | None = None
     found: int = 0
     runs: Sequence[Run] = ()
+    cut: bool = False
 
 
 @dataclass(slots=True)
@@ -72,7 +73,7 @@ class ImportedBaselines:
         newest = known.by_iid[selected[0].iid]
         origin = origins.get(self.tx, newest.origin_id)
         if not model.imported.baseline:
-            return ImportedBaseline(origin, len(selected))
+            return ImportedBaseline(origin, len(selected), cut=len(listed) == _MOST_RUNS)
         return ImportedBaseline(origin, len(selected), _one_training(self.tx, known, selected, model))
 
 

@@ -24,11 +24,11 @@ def of_model(report: Report, model: ModelReport, style: Style) -> Line | None:
         return None
     contract = report.gate.contract
     line = policy.of_model(contract.contract, (), model.name).line("imported", "baseline: true", style.text)
-    runs, are, them = ("run", "is", "it") if unused.found == 1 else ("runs", "are", "them")
-    found = (
-        "the version's run"
-        if model.version is not None
-        else count(unused.found, f"imported {runs}", f"imported {runs}")
+    are, them = ("is", "it") if unused.found == 1 else ("are", "them")
+    found = "the version's run" if model.version is not None else count(unused.found, "imported run")
+    least = "at least " if unused.cut else ""
+    why = f"{unused.origin.sentence(style.text)}, and not verified"
+    return Line(
+        "Baseline",
+        f"{least}{found} {are} not used: {why}. To compare with {them} until there are runs of CI jobs, write {line}.",
     )
-    since = f"{found} {are} not used: {unused.origin.sentence(style.text)}, and not verified"
-    return Line("Baseline", f"{since}. To compare with {them} until there are runs of CI jobs, write {line}.")
