@@ -1,5 +1,9 @@
 """Archives that were damaged, or made to deceive: each is refused before anything is written, or not believed."""
 
+import base64
+import hashlib
+import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from mltrail_server.domain.errors import MltrailError
 from mltrail_server.domain.former import SHIFT
@@ -24,7 +30,9 @@ BACKENDS = ("sqlite",)
 
 
 @pytest.fixture
-def archive(request: pytest.FixtureRequest, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def archive(
+    backend: str, request: pytest.FixtureRequest, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """A project with two runs of a pipeline, files, and a version with an alias. It is made once."""
     made = tmp_path_factory.getbasetemp() / "archive-to-forge"
     if not made.exists():
@@ -50,6 +58,25 @@ def refused(deps: Deps, archive: Path, why: str) -> None:
         importing.import_archive(deps, archive)
     assert not any(every_row(deps).values())
     assert list(deps.files.stored(PROJECT)) == []
+
+
+def test_an_archive_can_be_read_without_mltrail(
+    archive: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the lines of Python in docs/reference/archive.md, and the signature by what the page says of it."""
+    page = (Path(__file__).parents[3] / "docs/reference/archive.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    monkeypatch.chdir(archive)
+    exec(compile(code, "archive.md", "exec"), {})
+    assert [line.count("'eid'") for line in capsys.readouterr().out.splitlines()] == [1, 1]
+    manifest = (archive / "manifest.json").read_bytes()
+    signature = json.loads((archive / "signature.json").read_text())
+    prefix = f"DSSEv1 36 application/vnd.mltrail.archive+json {len(manifest)} ".encode()
+    key = load_pem_private_key(pem().encode(), None).public_key()
+    assert isinstance(key, Ed25519PublicKey)
+    key.verify(base64.b64decode(signature["sig"]), prefix + manifest)
+    der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    assert signature["keyid"] == hashlib.sha256(der).hexdigest()
 
 
 class TestDamaged:
