@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mltrail_server.domain.errors import not_found
 from mltrail_server.settings import Settings
 
 from . import archives
@@ -14,9 +13,7 @@ from .arguments import Commands, Parser
 from .opening import open_server
 
 if TYPE_CHECKING:
-    from mltrail_server.domain.ids import ProjectId
     from mltrail_server.domain.transfer import Counts
-    from mltrail_server.services.context.deps import Deps
 
 _EPILOG = (
     "Exit code 0: everything is in the folder; 1: something is missing, and each is listed; 2: wrong use, or it could "
@@ -49,9 +46,10 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
 def _for_mlflow(settings: Settings, options: argparse.Namespace) -> int:
     from mltrail_server.domain.transfer import Entity
     from mltrail_server.services.exports import layout
+    from mltrail_server.services.identity import projects
 
     deps = open_server(settings)
-    project_id, path = _project(deps, options.project)
+    project = projects.named(deps, options.project)
 
     def show(counts: "Counts") -> None:
         runs = counts[Entity.RUN] + counts[Entity.DELETED_RUN]
@@ -59,7 +57,7 @@ def _for_mlflow(settings: Settings, options: argparse.Namespace) -> int:
         print(f"\r{line}", end="", file=sys.stderr, flush=True)
 
     progress = show if sys.stderr.isatty() and not options.quiet else lambda _counts: None
-    written = layout.write(deps, deps.project(project_id), path, options.to, progress)
+    written = layout.write(deps, deps.project(project.project_id), project.path, options.to, progress)
     if options.json:
         print(json.dumps(written.as_json()))
         return 1 if written.findings.lost else 0
@@ -71,16 +69,5 @@ def _for_mlflow(settings: Settings, options: argparse.Namespace) -> int:
     if written.findings.lost:
         print(f"Incomplete: {written.findings.lost:,} losses, which are listed above and in {layout.STATE}.")
         return 1
-    print(f"Project {path} is in {options.to}. Load it into an MLflow server with {layout.LOADER}.")
+    print(f"Project {project.path} is in {options.to}. Load it into an MLflow server with {layout.LOADER}.")
     return 0
-
-
-def _project(deps: "Deps", wanted: str) -> "tuple[ProjectId, str]":
-    from mltrail_server.store.identity import projects
-
-    with deps.db.read() as connection:
-        known = projects.known(connection, None)
-    for number, path in known:
-        if wanted in {path, str(number)}:
-            return number, path
-    raise not_found(f"No project '{wanted}' has been used here.")

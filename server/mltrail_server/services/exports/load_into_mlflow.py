@@ -77,6 +77,7 @@ class Refused(Exception):  # noqa: N818 - it is what the server did
     def __init__(self, status: int, text: str) -> None:
         super().__init__(f"{status}: {text[:300]}")
         self.exists = "RESOURCE_ALREADY_EXISTS" in text
+        self.gone = "RESOURCE_DOES_NOT_EXIST" in text or "deleted" in text
 
 
 class Journal:
@@ -184,27 +185,50 @@ class Loader:
     def _fill_run(self, folder: Path, measured: dict[tuple[Any, ...], list[Json]]) -> None:
         one = record_of(folder)
         self._count("deleted runs" if one["deleted"] else "runs")
+        place = self._files(folder, f"run {one['id']}")  # lists losses, also when the run is there already
+        links = self._links(one)
         if f"filled {one['id']}" in self.journal:
             return
         run_id = self._known("run", one["id"])
         if not run_id:
             raise ValueError("it could not be made")
-        tags = one["tags"] | {SOURCE_TAG: one["id"]}
-        parent = self._known("run", tags.get(PARENT_TAG, ""))
-        if parent:
-            tags[PARENT_TAG] = parent
         for params in in_parts(pairs(one["params"]), 100):
             self.server.post("runs/log-batch", run_id=run_id, params=params)
-        for part in in_parts(pairs(tags), 100):
-            self.server.post("runs/log-batch", run_id=run_id, tags=part)
+        for tags in in_parts(pairs(self._tags(one)), 100):
+            self.server.post("runs/log-batch", run_id=run_id, tags=tags)
         for points in in_parts(list(self._points(folder, one["id"], measured)), 500):
             self.server.post("runs/log-batch", run_id=run_id, metrics=points)
-        self._link_run(one, run_id)
-        if place := self._files(folder, f"run {one['id']}"):
+        for path, fields in links.items():
+            self.server.post(path, run_id=run_id, **fields)
+        if place:
             self.server.client.log_artifacts(run_id, str(place))
         ended = {} if one["ended_ms"] is None else {"end_time": one["ended_ms"]}
         self.server.post("runs/update", run_id=run_id, status=one["status"], run_name=one["name"], **ended)
         self.journal.note(f"filled {one['id']}")
+
+    def _tags(self, one: Json) -> dict[str, str]:
+        tags: dict[str, str] = one["tags"] | {SOURCE_TAG: one["id"]}
+        parent = self._known("run", tags.get(PARENT_TAG, ""))
+        return tags | ({PARENT_TAG: parent} if parent else {})
+
+    def _links(self, one: Json) -> dict[str, Json]:
+        """Return what a run has used and made, by the calls that say so."""
+        datasets = [
+            {"dataset": {key: data[key] for key in DATASET if data[key] is not None}, "tags": pairs(data["tags"])}
+            for data in one["datasets"]
+        ]
+        inputs = [{"model_id": made} for link in one["model_inputs"] if (made := self._made_model(link, one))]
+        outputs = [
+            {"model_id": made, "step": link["step"]}
+            for link in one["model_outputs"]
+            if (made := self._made_model(link, one))
+        ]
+        calls: dict[str, Json] = {}
+        if datasets or inputs:
+            calls["runs/log-inputs"] = {"datasets": datasets, "models": inputs}
+        if outputs:
+            calls["runs/outputs"] = {"models": outputs}
+        return calls
 
     def _points(self, folder: Path, old: str, measured: dict[tuple[Any, ...], list[Json]]) -> Iterator[Json]:
         """Return a run's points; those that were measured for a logged model say so."""
@@ -216,22 +240,6 @@ class Loader:
                     made = self._known("logged model", model.get("model", ""))
                     yield shown | ({"model_id": made} | model["dataset"] if made else {})
 
-    def _link_run(self, one: Json, run_id: str) -> None:
-        datasets = [
-            {"dataset": {key: data[key] for key in DATASET if data[key] is not None}, "tags": pairs(data["tags"])}
-            for data in one["datasets"]
-        ]
-        inputs = [{"model_id": made} for link in one["model_inputs"] if (made := self._made_model(link, one))]
-        if datasets or inputs:
-            self.server.post("runs/log-inputs", run_id=run_id, datasets=datasets, models=inputs)
-        outputs = [
-            {"model_id": made, "step": link["step"]}
-            for link in one["model_outputs"]
-            if (made := self._made_model(link, one))
-        ]
-        if outputs:
-            self.server.post("runs/outputs", run_id=run_id, models=outputs)
-
     def _made_model(self, link: Json, one: Json) -> str:
         made = self._known("logged model", link["model_id"])
         if not made:
@@ -241,6 +249,7 @@ class Loader:
     def _logged_model(self, folder: Path) -> None:
         one = record_of(folder)
         self._count("logged models")
+        place = self._files(folder, f"logged model {one['id']}")
         if f"filled {one['id']}" in self.journal:
             return
         model_id = self._known("logged model", one["id"])
@@ -255,7 +264,7 @@ class Loader:
                 tags=pairs(one["tags"]),
             )
             model_id = self.journal.note(f"logged model {one['id']}", made["model"]["info"]["model_id"])
-        if place := self._files(folder, f"logged model {one['id']}"):
+        if place:
             self.server.client.log_model_artifacts(model_id, str(place))
         if one["status"] != "PENDING":
             status = f"LOGGED_MODEL_{one['status']}"
@@ -274,12 +283,21 @@ class Loader:
         by_number = {one["number"]: one for one in whole["versions"]}
         for number in range(1, max([*by_number, model["last_number"] or 0]) + 1):
             if f"version {name} {number}" not in self.journal:
-                self._version(folder, by_number, number)
+                if not self._is_there(name, number):
+                    self._version(folder, by_number, number)
                 self.journal.note(f"version {name} {number}")
             self._count("versions", int(number in by_number))
         for alias, number in model["aliases"].items():
             self.server.post("registered-models/alias", name=name, alias=alias, version=str(number))
             self._count("aliases")
+
+    def _is_there(self, name: str, number: int) -> bool:
+        """Whether there is a version already, from an attempt that was interrupted before it was noted."""
+        try:
+            self.server.call("GET", "2.0/mlflow/model-versions/get", name=name, version=str(number))
+        except Refused:
+            return False
+        return True
 
     def _version(self, folder: Path, by_number: dict[int, Json], number: int) -> None:
         """Make a version; one that is missing is made and deleted, so that the others keep their numbers."""
@@ -412,18 +430,17 @@ class Loader:
     def _scorer(self, one: Json) -> None:
         self._count("scorer versions")
         key = f"scorer {one['experiment_id']} {one['name']} {one['version']}"
-        if key in self.journal:
-            return
-        made = self.server.call(
-            "POST",
-            "3.0/mlflow/scorers/register",
-            experiment_id=self._known("experiment", one["experiment_id"]),
-            name=one["name"],
-            serialized_scorer=one["serialized"],
-        )
-        self.journal.note(key)
-        if str(made.get("version", one["version"])) != str(one["version"]):
-            raise ValueError(f"it has become version {made['version']}")
+        if key not in self.journal:
+            made = self.server.call(
+                "POST",
+                "3.0/mlflow/scorers/register",
+                experiment_id=self._known("experiment", one["experiment_id"]),
+                name=one["name"],
+                serialized_scorer=one["serialized"],
+            )
+            self.journal.note(key, str(made.get("version", one["version"])))
+        if self.journal.known[key] != str(one["version"]):
+            raise ValueError(f"it has become version {self.journal.known[key]}")
 
     def _delete(self, runs: list[Path], models: list[Path], experiments: list[Json]) -> None:
         """Delete what was deleted: at the end, since nothing can be logged to it then."""
@@ -444,7 +461,11 @@ class Loader:
                 )
 
     def _delete_one(self, old: str, method: str, path: str, fields: Json) -> None:
-        self.server.call(method, f"2.0/mlflow/{path}", **fields)
+        try:
+            self.server.call(method, f"2.0/mlflow/{path}", **fields)
+        except Refused as error:
+            if not error.gone:  # it may be, since an attempt that was interrupted
+                raise
         self.journal.note(f"deleted {old}")
 
 

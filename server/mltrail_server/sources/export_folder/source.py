@@ -77,7 +77,7 @@ class ExportFolder:
             if not said.get("complete"):
                 raise conflict(f"The export in {self.address} has not ended. Repeat `mltrail-server export` first.")
             return "export of mltrail"
-        if not folders.experiments(self._root) and not folders.models(self._root):
+        if not any(find(self._root) for find in (folders.experiments, folders.models, folders.loose_runs)):
             raise not_found(f"{self.address} has no experiments, models or runs as mlflow-export-import writes them.")
         text = (
             "the tool exports neither deleted runs nor logged models, prompts and traces: if the server still runs, "
