@@ -96,10 +96,12 @@ def _statements(steps: int) -> list[str]:
 def measure(path: Path, data: Path, options: list[str]) -> Measured:
     """Import into a new data folder by the command line."""
     server = [sys.executable, "-m", "mltrail_server.cli"]
-    subprocess.run([*server, "migrate", "--data-dir", data], check=True, capture_output=True)
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    migrate = [*server, "migrate", "--data-dir", data]
+    subprocess.run(migrate, check=True, capture_output=True, env=environment)
     command = [*server, "import", "--from-database", path, "--project", "1", "--data-dir", data, "--json", *options]
     began = time.monotonic()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
     assert process.stdout is not None
     said = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)
