@@ -6,9 +6,11 @@ from pathlib import Path
 
 from mltrail_ci import naming
 from mltrail_ci.cli import module_of
+from mltrail_server.cli import parser_of_all
 
 PAGE = Path(__file__).parents[1] / "docs/reference/cli.md"
 _TABLE = re.compile(r"(<!-- options of (?P<command>\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_OF_SERVER = re.compile(r"(<!-- options of mltrail-server (?P<command>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _NAMES = re.compile(r"(<!-- names of models -->\n).*?(<!-- end -->)", re.DOTALL)
 _MODELS = ("churn", "churn-eu", "churn_eu", "fraud.v2", "Churn", "früh warnung", "流失模型")
 
@@ -16,6 +18,7 @@ _MODELS = ("churn", "churn-eu", "churn_eu", "fraud.v2", "Churn", "früh warnung"
 def page() -> str:
     """The page with up-to-date tables."""
     text = _TABLE.sub(lambda found: f"{found[1]}{_table(found['command'])}{found[3]}", PAGE.read_text())
+    text = _OF_SERVER.sub(lambda found: f"{found[1]}{_table_of_server(found['command'])}{found[3]}", text)
     return _NAMES.sub(lambda found: f"{found[1]}{_names()}{found[2]}", text)
 
 
@@ -30,8 +33,19 @@ def _names() -> str:
 def _table(command: str) -> str:
     parser = argparse.ArgumentParser(add_help=False)
     module_of(command).arguments(parser)
+    return _rows(parser)
+
+
+def _table_of_server(command: str) -> str:
+    (commands,) = (one for one in parser_of_all()._actions if isinstance(one, argparse._SubParsersAction))  # noqa: SLF001 - argparse has no public list
+    return _rows(commands.choices[command])
+
+
+def _rows(parser: argparse.ArgumentParser) -> str:
     rows = ["| Option | Meaning |", "|---|---|"]
     for action in parser._actions:  # noqa: SLF001 - argparse has no public list of options
+        if action.help is argparse.SUPPRESS or isinstance(action, argparse._HelpAction):  # noqa: SLF001
+            continue
         values = "\\|".join(action.choices or ()) or action.metavar or ("" if action.nargs == 0 else "NAME")
         values = f"[{values}]" if action.nargs == "?" else values
         names = [*action.option_strings[:1], str(values)]

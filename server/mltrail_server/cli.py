@@ -15,7 +15,7 @@ from .settings import Settings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = _parser().parse_args(arguments)
+    options = parser_of_all().parse_args(arguments)
     try:
         settings = Settings.from_environment(data_dir=options.data_dir)
         exit_code: int = options.run(settings, options)
@@ -118,7 +118,7 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser_of_all() -> argparse.ArgumentParser:
     parser = Parser(
         prog="mltrail-server",
         description="Model tracking for GitLab pipelines. Settings are environment variables: see docs/reference.",

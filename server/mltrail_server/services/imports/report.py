@@ -60,7 +60,7 @@ class Report:
                         entity.value: {
                             "source": one.source[entity],
                             "here": one.here[entity],
-                            "added_here": one.more[entity],
+                            "more_here": one.more[entity],
                         }
                         for entity in Entity
                         if one.source[entity] or one.here[entity] or one.more[entity]
@@ -126,7 +126,7 @@ def _order(counted: tuple[tuple[Loss, Entity], int]) -> tuple[int, int]:
 
 
 def _table(one: ProjectReport, *, dry_run: bool) -> Iterator[str]:
-    rows = [("", "source", "here already" if dry_run else "here", "added here since")]
+    rows = [("", "source", "here already" if dry_run else "here", "more here")]
     for entity in Entity:
         numbers = (one.source[entity], one.here[entity], one.more[entity])
         if any(numbers):
