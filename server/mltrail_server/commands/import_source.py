@@ -20,7 +20,7 @@ def open_source(settings: Settings, spec: SourceSpec, findings: Findings) -> Sou
     if spec.kind is Kind.MLFLOW:
         from mltrail_server.sources.mlflow_rest import MlflowRest
 
-        return MlflowRest(spec.address, findings, credentials(), access=access, verify=_verification())
+        return MlflowRest(spec.address, findings, credentials(settings), access=access, verify=_verification())
     if spec.kind is Kind.DATABASE:
         from mltrail_server.sources.mlflow_database import MlflowDatabase
 
@@ -36,13 +36,11 @@ def open_source(settings: Settings, spec: SourceSpec, findings: Findings) -> Sou
     raise invalid(f"An import from {spec.kind} is not available yet.")
 
 
-def credentials() -> "Credentials":
-    """How to sign in at the source, from the environment: other people can see a command's options."""
+def credentials(settings: Settings) -> "Credentials":
+    """How to sign in at the source. Never an option: other people can see a command's options."""
     from mltrail_server.sources.credentials import Credentials
 
-    variables = ("MLTRAIL_IMPORT_TOKEN", "MLTRAIL_IMPORT_USERNAME", "MLTRAIL_IMPORT_PASSWORD")
-    token, username, password = (os.environ.get(name, "").strip() for name in variables)
-    return Credentials(token=token, username=username, password=password)
+    return Credentials(settings.import_token, settings.import_username, settings.import_password)
 
 
 def _verification() -> bool | str:
@@ -55,5 +53,5 @@ def _verification() -> bool | str:
 def _access(settings: Settings, spec: SourceSpec) -> "Access":
     from mltrail_server.sources.artifacts import Access
 
-    endpoint = os.environ.get("MLFLOW_S3_ENDPOINT_URL", "") or settings.s3_endpoint_url
-    return Access(spec.artifacts, spec.artifacts_root, credentials(), endpoint)
+    endpoint = settings.import_s3_endpoint_url or settings.s3_endpoint_url
+    return Access(spec.artifacts, spec.artifacts_root, credentials(settings), endpoint)

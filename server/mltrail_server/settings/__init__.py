@@ -192,6 +192,17 @@ class Settings:
         "MLTRAIL_BACKUP_S3_ENDPOINT_URL",
         "URL of the store that keeps backups, if they are in S3. Unset: `MLTRAIL_S3_ENDPOINT_URL`, or AWS",
     )
+    import_token: str = _setting(
+        "MLTRAIL_IMPORT_TOKEN", "Token for the server that `import` reads. It is never printed", secret=True
+    )
+    import_username: str = _setting(
+        "MLTRAIL_IMPORT_USERNAME", "User name for the server or database that `import` reads, instead of a token"
+    )
+    import_password: str = _setting("MLTRAIL_IMPORT_PASSWORD", "That user's password", secret=True)
+    import_s3_endpoint_url: str = _setting(
+        "MLTRAIL_IMPORT_S3_ENDPOINT_URL",
+        "URL of the store that `import` reads files from, if they are in S3. Unset: `MLTRAIL_S3_ENDPOINT_URL`, or AWS",
+    )
     metrics_token: str = _setting(
         "MLTRAIL_METRICS_TOKEN",
         "Token (`Authorization: Bearer`) that `/metrics` requires. Unset: `/metrics` responds to this machine only",
