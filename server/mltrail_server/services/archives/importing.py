@@ -94,9 +94,8 @@ def import_archive(
                 claims.check(staging)
             progress("copying files")
             _copy_contents(deps, archive, staging, done)
-            progress("writing rows")
             with deps.project(target.project_id).write() as tx:
-                write_rows(tx, deps, staging.all, done)
+                write_rows(tx, deps, staging.all, done, progress=progress)
         finally:
             staging.close()
     return done
@@ -111,7 +110,14 @@ def trust_of(deps: Deps, archive: Archive, target: NamedProject) -> Trust:
     return Trust.SAME if same else Trust.MOVED
 
 
-def write_rows(tx: Transaction, deps: Deps, read: Callable[[sa.Table], Iterator[Tuple]], done: Imported) -> None:
+def write_rows(
+    tx: Transaction,
+    deps: Deps,
+    read: Callable[[sa.Table], Iterator[Tuple]],
+    done: Imported,
+    *,
+    progress: Progress = lambda _: None,
+) -> None:
     """Write all rows that come along into the transaction's project, which must be empty."""
     refuse_unless_empty(tx, done.target)
     projects.clear(tx)
@@ -122,6 +128,7 @@ def write_rows(tx: Transaction, deps: Deps, read: Callable[[sa.Table], Iterator[
             if left := sum(1 for _ in read(table)):
                 done.left_out[table.name] = left
             continue
+        progress(f"writing the rows: {table.name}")
         change = moving.of(table)
         if table is schema.experiment and done.trust is Trust.FOREIGN:
             change = _without_places(change, deps.settings.locations, done)

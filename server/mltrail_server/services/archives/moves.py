@@ -48,12 +48,11 @@ def move(deps: Deps, source: NamedProject, target: NamedProject, *, progress: Pr
     progress("copying files")
     copied: set[str] = set()
     _copy(deps, source, target, copied)
-    progress("moving rows")
     with deps.db.write() as connection:
         old, new = (deps.project(one.project_id).begun(connection) for one in (source, target))
         done = Imported(_described(deps, old, source), target, Trust.MOVED)
         _copy(deps, source, target, copied, within=old)  # what has come meanwhile; from now on nothing comes
-        importing.write_rows(new, deps, lambda table: _rows(old, table), done)
+        importing.write_rows(new, deps, lambda table: _rows(old, table), done, progress=progress)
         done.blobs, done.bytes = done.manifest.blobs.count, done.manifest.blobs.bytes
         projects.clear(old)
         store.ensure(old, path=source.path)
