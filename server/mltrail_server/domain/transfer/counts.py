@@ -29,6 +29,8 @@ class Entity(Enum):
     FILE = "files"
     BYTES = "bytes of files"
 
+    __hash__ = object.__hash__  # Enum's own is written in Python, and these are counted for every parameter
+
 
 @dataclass(slots=True)
 class Counts:

@@ -89,16 +89,26 @@ class Reading:
         with self._lock, self._translating():
             return self.connection.execute(statement, values or {}).fetchall()
 
+    def tuples(self, statement: sa.Executable, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+        """Return rows as the driver makes them, which takes half the time."""
+        with self._lock, self._translating():
+            result = self.connection.execute(statement, values)
+            found: list[tuple[Any, ...]] = list(_cursor(result).fetchall())
+            result.close()
+            return found
+
     def value(self, statement: sa.Executable, values: dict[str, Any] | None = None) -> Any:  # noqa: ANN401
         with self._lock, self._translating():
             return self.connection.execute(statement, values or {}).scalar()
 
-    def streamed(self, statement: sa.Executable, values: dict[str, Any], size: int) -> Iterator[Rows]:
-        """Return rows in parts, without all of them being in memory. Not for SQLite, where it would keep a lock."""
+    def streamed(self, statement: sa.Executable, size: int) -> Iterator[list[tuple[Any, ...]]]:
+        """Return such rows in parts, without having all in memory. Not for SQLite, where it would keep a lock."""
         with self._translating(), self._for_streams() as connection:
             options = {"stream_results": True, "max_row_buffer": size}
-            result = connection.execute(statement, values, execution_options=options)
-            yield from result.partitions(size)
+            result = connection.execute(statement, execution_options=options)
+            while rows := _cursor(result).fetchmany(size):
+                yield list(rows)
+            result.close()
 
     @contextmanager
     def _for_streams(self) -> Iterator[sa.Connection]:
@@ -128,6 +138,10 @@ class Reading:
         for secret in (self.address.url.password, self.address.url.username):
             text = text.replace(str(secret), "…") if secret else text
         return unavailable(f"The database {shown} can't be read: {text[:300]}. Nothing there was changed.")
+
+
+def _cursor(result: sa.CursorResult[Any]) -> Any:  # noqa: ANN401 - sqlite3's, psycopg's or PyMySQL's
+    return result.cursor
 
 
 def _engine(address: Address) -> sa.Engine:
