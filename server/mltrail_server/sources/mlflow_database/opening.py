@@ -93,7 +93,8 @@ class Reading:
         """Return rows as the driver makes them, which takes half the time."""
         with self._lock, self._translating():
             result = self.connection.execute(statement, values)
-            found: list[tuple[Any, ...]] = list(_cursor(result).fetchall())
+            cursor: Any = result.cursor
+            found: list[tuple[Any, ...]] = list(cursor.fetchall())
             result.close()
             return found
 
@@ -106,9 +107,8 @@ class Reading:
         with self._translating(), self._for_streams() as connection:
             options = {"stream_results": True, "max_row_buffer": size}
             result = connection.execute(statement, execution_options=options)
-            while rows := _cursor(result).fetchmany(size):
-                yield list(rows)
-            result.close()
+            for rows in result.partitions(size):
+                yield [tuple(row) for row in rows]
 
     @contextmanager
     def _for_streams(self) -> Iterator[sa.Connection]:
@@ -138,10 +138,6 @@ class Reading:
         for secret in (self.address.url.password, self.address.url.username):
             text = text.replace(str(secret), "…") if secret else text
         return unavailable(f"The database {shown} can't be read: {text[:300]}. Nothing there was changed.")
-
-
-def _cursor(result: sa.CursorResult[Any]) -> Any:  # noqa: ANN401 - sqlite3's, psycopg's or PyMySQL's
-    return result.cursor
 
 
 def _engine(address: Address) -> sa.Engine:
