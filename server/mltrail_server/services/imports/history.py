@@ -7,7 +7,7 @@ import math
 import sys
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import groupby
+from itertools import groupby, repeat
 from operator import itemgetter
 
 from mltrail_server.domain import limits
@@ -99,14 +99,7 @@ class History:
         for key in sorted(self._by_key, key=numbers.__getitem__):
             number = numbers[key]
             for steps, times, values in _pieces(self._by_key[key]):
-                rows += sorted(
-                    {
-                        (project_id, candidate_iid, number, step, at, 0.0, True)
-                        if value != value  # noqa: PLR0124 - only NaN differs from itself
-                        else (project_id, candidate_iid, number, step, at, max(-_LARGEST, min(_LARGEST, value)), False)
-                        for step, at, value in zip(steps, times, values, strict=True)
-                    }
-                )
+                rows += sorted(_stored(project_id, candidate_iid, number, steps, times, values))
                 if len(rows) >= _ROWS:
                     yield rows
                     rows = []
@@ -132,6 +125,26 @@ def of_runs(source: Source, runs: Sequence[RunRecord]) -> Iterator[tuple[RunReco
     yield current, history
     for rest in waiting:
         yield rest, History()
+
+
+def _stored(
+    project_id: ProjectId,
+    candidate_iid: int,
+    number: int,
+    steps: "array[int]",
+    times: "array[int]",
+    values: "array[float]",
+) -> set[Stored]:
+    """Return the points of a key as they are stored, each once."""
+    constant = repeat(project_id), repeat(candidate_iid), repeat(number)
+    if all(map(math.isfinite, values)):
+        return set(zip(*constant, steps, times, values, repeat(False)))
+    return {
+        (project_id, candidate_iid, number, step, at, 0.0, True)
+        if value != value  # noqa: PLR0124 - only NaN differs from itself
+        else (project_id, candidate_iid, number, step, at, max(-_LARGEST, min(_LARGEST, value)), False)
+        for step, at, value in zip(steps, times, values, strict=True)
+    }
 
 
 def _pieces(series: _Series) -> Iterator[_Series]:
