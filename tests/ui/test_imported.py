@@ -3,8 +3,10 @@
 import pytest
 from flask.testing import FlaskClient
 
+from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.store import schema
+from mltrail_server.store.traces import links
 from tests.api.imported import ON, an_origin, mark
 from tests.mlflow_client import LOCAL_TOKEN, Mlflow
 from tests.ui.browsing import ML, page, sign_in
@@ -52,3 +54,12 @@ def test_every_page_marks_it(history: str, client: FlaskClient) -> None:
 def test_the_model_card_says_so(history: str, client: FlaskClient) -> None:
     assert "registered by hand" not in page(client, f"{ML}/models/churn/versions/1")
     assert "no: imported from `MLflow 2.22.1` at `https://evil" in page(client, f"{ML}/models/churn/versions/1")
+
+
+def test_the_page_of_an_imported_evaluation_leads_to_its_traces(history: str, client: FlaskClient, deps: Deps) -> None:
+    with deps.project(ProjectId(1)).write() as tx:
+        links.to_run(tx, 1, [history], own=False)
+    assert "/candidates/1/evaluation" not in page(client, f"{ML}/candidates/1")
+    shown = page(client, f"{ML}/candidates/1/evaluation")
+    assert "This run was imported" in shown
+    assert "/experiments/0/traces?filter=trace.run_id" in shown

@@ -185,7 +185,9 @@ def _tags_of(
 
 
 def without_job(tx: Transaction, shas: Sequence[str], *, limit: int) -> list[Candidate]:
-    """Fetch the newest candidates that claim to be of these commits and were made by no job: on somebody's machine."""
+    """Fetch the newest candidates that claim to be of these commits and were made by no job: on somebody's machine.
+    Imported ones are none of these.
+    """
     if not shas:
         return []
     tied = (
@@ -210,6 +212,7 @@ def without_job(tx: Transaction, shas: Sequence[str], *, limit: int) -> list[Can
         _CANDIDATE.c.project_id == tx.project_id,
         _CANDIDATE.c.iid.in_(of_commits),
         _CANDIDATE.c.stage == Stage.ACTIVE,
+        _CANDIDATE.c.origin_id.is_(None),
         ~tied,
     )
     rows = tx.execute(query.order_by(_CANDIDATE.c.iid.desc()).limit(limit))
