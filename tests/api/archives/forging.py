@@ -51,6 +51,26 @@ class Forgery:
     def put(self, table: str, rows: list[Any]) -> None:
         self.put_lines(table, b"".join(json.dumps(row).encode() + b"\n" for row in rows), len(rows))
 
+    def drop(self, table: str) -> None:
+        """Remove a table."""
+        for path in (self.folder / "tables").glob(f"{table}-*.jsonl.gz"):
+            path.unlink()
+        self.rewrite(
+            lambda manifest: manifest.update(tables=[one for one in manifest["tables"] if one["name"] != table])
+        )
+
+    def keep(self, table: str, columns: list[str]) -> None:
+        """Remove all other columns of a table."""
+        before = self.columns(table)
+        if (self.folder / f"tables/{table}-1.jsonl.gz").exists():
+            self.put(table, [[row[before.index(name)] for name in columns] for row in self.rows(table)])
+
+        def change(manifest: Any) -> None:
+            (found,) = (one for one in manifest["tables"] if one["name"] == table)
+            found["columns"] = columns
+
+        self.rewrite(change)
+
     def put_lines(self, table: str, lines: bytes, count: int, *, announced: int | None = None) -> None:
         """Write the only part of a table, and what the manifest says of it."""
         packed = gzip.compress(lines, 9)
