@@ -13,6 +13,7 @@ from mltrail_server.domain.transfer import Entity, Findings, Loss, RunRecord
 from mltrail_server.sources.artifacts import Access
 from mltrail_server.sources.credentials import Credentials
 from mltrail_server.sources.mlflow_database import MlflowDatabase
+from mltrail_server.sources.mlflow_database.opening import read_address
 from tests import mariadb
 from tests.postgresql import Cluster
 from tests.sources.filled import Filled
@@ -251,11 +252,15 @@ def test_what_is_no_database_of_mlflow(tmp_path: Path, opened: Open, url: str, w
     assert "hidden" not in error.value.message
 
 
-def test_user_and_password_by_themselves(opened: Open) -> None:
-    access = Access(credentials=Credentials(username="someone", password="hidden"))
-    with pytest.raises(MltrailError) as error:
-        opened("postgresql://127.0.0.1:1/x", access)
-    assert "hidden" not in error.value.message
+def test_a_password_by_itself_is_for_one_server_only() -> None:
+    """Either the database's, or that of the server with the files."""
+    credentials = Credentials(username="someone", password="hidden")
+    without = read_address("postgresql://127.0.0.1:1/x", credentials)
+    assert (without.url.username, without.url.password, without.took_credentials) == ("someone", "hidden", True)
+    own = read_address("mysql://me:mine@127.0.0.1:1/x", credentials)
+    assert (own.url.username, own.url.password, own.took_credentials) == ("me", "mine", False)
+    assert not read_address("sqlite:///mlflow.db", credentials).took_credentials
+    assert "hidden" not in repr(without.url) + without.shown
 
 
 def same(kind: sa.types.TypeEngine[object]) -> sa.types.TypeEngine[object]:

@@ -1,6 +1,7 @@
 """An MLflow database as a place to import from."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import BinaryIO
 
 import sqlalchemy as sa
@@ -24,6 +25,7 @@ from mltrail_server.domain.transfer import (
     VersionRecord,
 )
 from mltrail_server.sources.artifacts import Access, Artifacts
+from mltrail_server.sources.credentials import Credentials
 
 from . import evaluation, experiments, logged_models
 from .opening import Reading, read_address
@@ -53,6 +55,8 @@ class MlflowDatabase:
         """
         access = access or Access()
         address = read_address(url, access.credentials)
+        if address.took_credentials:
+            access = replace(access, credentials=Credentials())
         self.address = address.shown
         self._findings = findings
         self._reading = Reading(address)

@@ -31,11 +31,15 @@ Rows = Sequence[Row]
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """What is opened. `shown` has neither user name nor password; `workspace` is the URL's, if it names one."""
+    """What is opened. `shown` has neither user name nor password; `workspace` is the URL's, if it names one.
+
+    `took_credentials` says that the given ones are the database's, so that no other server gets them.
+    """
 
     url: sa.URL
     shown: str
     workspace: str
+    took_credentials: bool = False
 
     @property
     def file(self) -> Path | None:
@@ -61,11 +65,10 @@ def read_address(text: str, credentials: Credentials) -> Address:
         raise invalid(f"Databases of {backend} can't be read: import from the MLflow server by --from-mlflow. {_HOW}")
     shown = sa.URL.create(backend, host=url.host, port=url.port, database=url.database).render_as_string()
     url = url.set(drivername=_DRIVERS[backend], query=query)
-    if not url.username:
-        url = url.set(username=credentials.username or None)
-    if not url.password:
-        url = url.set(password=credentials.password or credentials.token or None)
-    return Address(url, shown, workspace)
+    if url.password or not credentials.password:
+        return Address(url, shown, workspace)
+    url = url.set(username=url.username or credentials.username or None, password=credentials.password)
+    return Address(url, shown, workspace, took_credentials=True)
 
 
 class Reading:
