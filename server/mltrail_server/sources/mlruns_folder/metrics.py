@@ -3,7 +3,6 @@
 Lines of the time before 1.0 have no step.
 """
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -15,6 +14,7 @@ from .tree import Tree
 _PAGE = 5_000
 _LONGEST = 8_192
 _BLOCK = 1 << 20
+_TOO_LARGE = 2**63
 
 
 class Metrics:
@@ -99,13 +99,13 @@ def _whole(line: bytes, stream: BinaryIO) -> bytes:
 
 def _parsed(line: bytes) -> tuple[int, float, int | None, str] | None:
     """Read a line; a step of None is missing. None: the line is broken."""
+    parts = line.split(b" ", 3)
     try:
-        timestamp, value, *rest = line.decode().rstrip("\r\n").split(" ", 3)
-        number = float(value)
-        step = int(rest[0]) if rest else None
-        moment = int(timestamp)
-    except (ValueError, UnicodeDecodeError):
+        moment, number = int(parts[0]), float(parts[1])
+        step = int(parts[2]) if len(parts) > 2 else None
+        rest = parts[3].decode().rstrip("\r\n") if len(parts) > 3 else ""
+    except (ValueError, IndexError):
         return None
-    if not -(2**63) <= (step or 0) < 2**63 or not 0 <= moment < 2**63:
+    if not 0 <= moment < _TOO_LARGE or not -_TOO_LARGE <= (step or 0) < _TOO_LARGE:
         return None
-    return moment, math.nan if math.isnan(number) else number, step, rest[1] if len(rest) > 1 else ""
+    return moment, number, step, rest
