@@ -32,15 +32,20 @@ class Finding:
 
 @dataclass(slots=True)
 class Findings:
-    """Collects findings. Of each kind only the first `most` are kept; all are counted."""
+    """Collects findings. Of each kind only the first `most` are kept; all are counted, and `owners` are those of which
+    something was lost, whoever has noticed it.
+    """
 
     most: int = 10_000
     kept: list[Finding] = field(default_factory=list)
     counted: dict[tuple[Loss, Entity], int] = field(default_factory=dict)
+    owners: set[str] = field(default_factory=set)
 
     def add(self, loss: Loss, entity: Entity, owner: str, text: str, *, count: int = 1) -> None:
         so_far = self.counted.get((loss, entity), 0)
         self.counted[loss, entity] = so_far + count
+        if loss is not Loss.NOTE:
+            self.owners.add(owner)
         if so_far < self.most:
             self.kept.append(Finding(loss, entity, owner, text, count))
 

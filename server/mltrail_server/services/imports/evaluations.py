@@ -38,13 +38,13 @@ def bring_scorers(target: Target, experiment: ExperimentRecord, iid: int | None)
     refused: set[str] = set()
     for record in target.source.scorers(experiment):
         there[record.name] = there.get(record.name, 0) + 1
-        fit = target.fit(f"scorer {record.name!r} {record.version} of {experiment.name!r}")
+        fit = target.fit(f"scorer {record.name} {record.version} of experiment {experiment.name}")
         if not target.dry_run and iid is not None and _may_come(record, fit):
             here[record.name] = _add_scorer(target, record, fit, iid)
         if fit.lost:
             refused.add(record.name)
     for name, count in there.items():
-        owner = f"scorer {name!r} of {experiment.name!r}"
+        owner = f"scorer {name} of experiment {experiment.name}"
         explained = name in refused or target.dry_run
         target.tally.note(Entity.SCORER, here.get(name), owner, {Entity.SCORER: count}, explained=explained)
 
@@ -73,7 +73,7 @@ def _add_scorer(target: Target, record: ScorerRecord, fit: Fit, iid: int) -> str
 
 def bring_dataset(target: Target, record: EvaluationDatasetRecord) -> None:
     """Bring a dataset with its rows. It belongs to those of its experiments that are imported."""
-    fit = target.fit(f"evaluation dataset {record.name!r}")
+    fit = target.fit(f"evaluation dataset {record.name}")
     digest = fingerprint(record.name, record.digest, record.updated_ms, sorted(record.tags.items()))
     with target.project.read() as tx:
         known = imported.one(tx, Entity.EVALUATION_DATASET, record.id)

@@ -18,7 +18,7 @@ from .told import Told, told
 
 def bring(target: Target, record: ExperimentRecord) -> int | None:
     """Create an experiment or find the one of its name, and return its number; None in a dry run if there is none."""
-    fit = target.fit(f"experiment {record.name!r}")
+    fit = target.fit(f"experiment {record.name}")
     name = name_here(target, record, fit)
     tags = fit.pairs(
         Entity.EXPERIMENT,

@@ -13,15 +13,18 @@ _LARGEST = 2**63
 
 @dataclass(slots=True)
 class Fit:
-    """Fits the parts of one thing. `owner` names it in the findings; `lost` tells whether there were any but notes."""
+    """Fits the parts of one thing. `owner` names it in the findings, as sources do."""
 
     findings: Findings
     owner: str
-    lost: bool = False
+
+    @property
+    def lost(self) -> bool:
+        """Whether there were any findings but notes, from here or from the source."""
+        return self.owner in self.findings.owners
 
     def say(self, loss: Loss, entity: Entity, text: str, *, count: int = 1) -> None:
         self.findings.add(loss, entity, self.owner, text, count=count)
-        self.lost = self.lost or loss is not Loss.NOTE
 
     def text(self, entity: Entity, what: str, value: str, most: int | None = None) -> str:
         """Return a text that databases can store, of at most this many characters."""

@@ -79,7 +79,7 @@ class _Chosen:
                 self.experiments[id(taker)].append(experiment)
             elif len(plans) > 1:
                 text = "no project of the map takes it"
-                findings.add(Loss.NOTE, Entity.EXPERIMENT, f"experiment {experiment.name!r}", text)
+                findings.add(Loss.NOTE, Entity.EXPERIMENT, f"experiment {experiment.name}", text)
 
     def plan_of_model(self, name: str) -> Plan | None:
         return next((plan for plan in self._plans if plan.takes_model(name)), None)

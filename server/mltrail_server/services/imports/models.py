@@ -45,8 +45,7 @@ class _Model:
 
 def bring(target: Target, record: ModelRecord) -> None:
     is_prompt = record.tags.get(PROMPT_TAG) == "true"
-    what = "prompt" if is_prompt else "model"
-    fit = target.fit(f"{what} {record.name!r}")
+    fit = target.fit(f"model {record.name}")
     entity = Entity.PROMPT if is_prompt else Entity.MODEL
     name = target.plan.renames.models.get(record.name, record.name)
     model = _Model(record, name, fit, is_prompt)
@@ -165,7 +164,7 @@ def _set_alias(tx: Transaction, target: Target, model: _Model, alias: str, numbe
 
 
 def _bring_version(target: Target, model: _Model, record: VersionRecord) -> None:
-    fit = target.fit(f"version {record.number} of {model.record.name!r}")
+    fit = target.fit(f"version {record.number} of {model.record.name}")
     key = f"{record.model}/{record.number}"
     digest = _fingerprint_of(record)
     with target.project.read() as tx:

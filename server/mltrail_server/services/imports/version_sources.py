@@ -43,16 +43,17 @@ def find(tx: Transaction, target: Target, record: VersionRecord) -> Place | None
     """
     run = candidates.get(tx, record.run_id) if record.run_id else None
     run_iid = run.iid if run is not None else None
-    for uri in filter(None, (record.source, record.storage_location)):
-        place = _of_logged_model(tx, record, uri) or _of_run(tx, record, uri) or _of_version(tx, target, uri)
-        if place is not None:
-            return Place(
-                place.location,
-                run_iid if run_iid is not None else place.candidate_iid,
-                place.logged_model_id,
-                place.source,
-            )
-    return None
+    uris = [uri for uri in (record.source, record.storage_location) if uri]
+    found = [
+        _of_logged_model(tx, record, uri) or _of_run(tx, record, uri) or _of_version(tx, target, uri) for uri in uris
+    ]
+    # A run without files at that place has none at the source either.
+    found += [_of_run(tx, record, uri, empty_too=True) for uri in uris]
+    place = next((one for one in found if one is not None), None)
+    if place is None:
+        return None
+    iid = run_iid if run_iid is not None else place.candidate_iid
+    return Place(place.location, iid, place.logged_model_id, place.source)
 
 
 def will_come(target: Target, record: VersionRecord) -> bool:
@@ -90,7 +91,7 @@ def _of_logged_model(tx: Transaction, record: VersionRecord, uri: str) -> Place 
     return Place(_join(folder, path), maker.iid if maker else None, model_id, source)
 
 
-def _of_run(tx: Transaction, record: VersionRecord, uri: str) -> Place | None:
+def _of_run(tx: Transaction, record: VersionRecord, uri: str, *, empty_too: bool = False) -> Place | None:
     parsed = _parsed(uri)
     if isinstance(parsed, rules.OfRun):
         eid, path = parsed.eid, parsed.path
@@ -105,7 +106,7 @@ def _of_run(tx: Transaction, record: VersionRecord, uri: str) -> Place | None:
     location = _join(folder, path)
     source = record.source if _is_portable(record.source) else f"runs:/{_join(eid, path)}"
     logged = record.logged_model_id
-    if path and run.elsewhere is None and not store.has_files(tx, location):
+    if path and run.elsewhere is None and not empty_too and not store.has_files(tx, location):
         # MLflow 3 keeps what log_model(name="model") logs outside the run, but runs:/<id>/model still means it.
         model = store.logged_model_of_run(tx, eid, path)
         if model is None:
@@ -137,14 +138,16 @@ def bring_own(target: Target, record: VersionRecord, fit: Fit, *, iid: int) -> t
     brought = Brought(Owner(iid, eid=eid).folder)
     uri = record.storage_location or record.source
     if target.plan.files is FilesMode.IN_PLACE:
-        stays = files.in_place(target, fit, uri) if uri else None
-        return Place(stays or "", source=stays or ""), brought
+        place = files.in_place(target, fit, uri) if uri else None
+        return Place(place or "", source=place or ""), brought
+    # Clients can go on reading a place elsewhere by themselves, as they can with any version.
+    stays = uri if isinstance(_parsed(uri), rules.Elsewhere) else ""
     if target.plan.files is FilesMode.LEAVE:
-        return Place(), brought
+        return Place(stays, source=stays), brought
     with target.project.read() as tx:
         before = Before(files.here(tx, brought.folder))
     brought = files.bring(target, record, fit, uri=uri, folder=brought.folder, before=before)
-    if not brought.there.get(Entity.FILE) and uri:
+    if not brought.there.get(Entity.FILE) and uri and not fit.lost and not stays:
         fit.say(
             Loss.MISSING,
             Entity.VERSION,
@@ -152,8 +155,9 @@ def bring_own(target: Target, record: VersionRecord, fit: Fit, *, iid: int) -> t
             "its experiment, too, or the version can't be loaded",
         )
     has_files = bool(brought.new or before.files)
-    location = brought.folder if has_files else ""
-    return Place(location, source=f"mlflow-artifacts:/{location}" if location else ""), brought
+    if not has_files:
+        return Place(stays, source=stays), brought
+    return Place(brought.folder, source=f"mlflow-artifacts:/{brought.folder}"), brought
 
 
 def own_eid(target: Target, record: VersionRecord) -> str:
