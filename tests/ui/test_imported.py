@@ -41,6 +41,7 @@ def test_every_page_marks_it(history: str, client: FlaskClient) -> None:
         "compare?run=1&run=2": 1,
         "models/churn": 1,
         "models/churn/versions/1": 1,
+        "experiments/0/traces": 1,
     }
     assert {path: page(client, f"{ML}/{path}").count(BADGE) for path in marks} == marks
     for path in ("candidates/1", "models/churn/versions/1", f"traces/{history}"):
