@@ -135,15 +135,16 @@ def test_the_newest_training_counts_with_the_runs_that_differ_by_chance(trail: T
     assert model["metrics"][0]["baseline"]["mean"] == pytest.approx(0.81)
 
 
-def test_a_sweep_is_one_training(trail: Trail) -> None:
+@pytest.mark.parametrize("status", ["FINISHED", "FAILED"])
+def test_a_sweep_is_one_training(trail: Trail, status: str) -> None:
     on_main(trail, contract(RULE, imported=LETS))
-    parent = import_run(trail, 0.0, metric="trials", params={"lr": "sweep"})
+    parent = import_run(trail, 0.0, params={"lr": "sweep"}, status=status)
     for number, value in enumerate((0.5, 0.81, 0.6)):
         tags = {"mlflow.parentRunId": parent}
         import_run(trail, value, params={"lr": str(number)}, tags=tags, started_ms=AT_MS + number)
     _, pipeline = a_request(trail, GOOD)
     (model,) = trail.report(pipeline)["models"]
-    assert model["baseline"]["runs"] == 1
+    assert model["metrics"][0]["baseline"] == {"mean": 0.81, "sd": None, "n": 1}
 
 
 @pytest.mark.parametrize("baseline", ["champion", "version:3.2.0"])

@@ -143,9 +143,14 @@ class _Known:
 
 
 def _one_training(tx: Transaction, known: _Known, selected: Sequence[Run], model: Model) -> list[Run]:
-    """Return the newest of the selected runs with those that differ from it only by chance, and the trials of each."""
+    """Return the newest of the selected runs with those that differ from it only by chance, and the trials of each; if
+    it is a trial whose parent does not count, all trials of that parent.
+    """
     iids = {run.iid for run in selected}
     roots = [run for run in selected if run.parent_iid not in iids] or selected
+    if parent := roots[0].tags.get(PARENT_TAG):
+        trials = [run for run in selected if run.tags.get(PARENT_TAG) == parent]
+        return with_their_evaluations(pipeline_runs.filled(tx, [*trials, *_below(trials, selected)]))
     newest = known.by_iid[roots[0].iid]
     alike = [run for run in roots if known.is_of_training(run, of=newest)]
     filled = {run.iid: run for run in pipeline_runs.filled(tx, alike)}
