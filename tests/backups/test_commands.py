@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from mltrail_server import cli
 from mltrail_server.store import schema
@@ -78,8 +80,12 @@ def test_an_encrypted_backup_brings_its_secrets(
     monkeypatch.setenv("MLTRAIL_BACKUP_RECIPIENTS", str(tmp_path / "recipients"))
     assert run("migrate")[0] == 0
     (tmp_path / "data" / "secret-key").write_text("the-old-key\n")
+    pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (tmp_path / "signing.pem").write_bytes(pem)
+    monkeypatch.setenv("MLTRAIL_SIGNING_KEY", str(tmp_path / "signing.pem"))
     code, said, _ = run("backup", "--to", place)
     assert (code, "by hand" in said) == (0, False)
+    monkeypatch.delenv("MLTRAIL_SIGNING_KEY")
     assert "encrypted" in run("backup", "--to", place, "--list")[1]
     code, said, _ = run("backup", "--to", place, "--verify")
     assert (code, "MLTRAIL_BACKUP_IDENTITY is not set" in said) == (0, True)
@@ -87,7 +93,9 @@ def test_an_encrypted_backup_brings_its_secrets(
     assert (code, "MLTRAIL_BACKUP_IDENTITY" in errors) == (2, True)
     monkeypatch.setenv("MLTRAIL_BACKUP_IDENTITY", str(tmp_path / "identity"))
     assert "not set" not in run("backup", "--to", place, "--verify")[1]
-    assert run("restore", "--from", place, "--data-dir", new)[0] == 0
+    code, said, _ = run("restore", "--from", place, "--data-dir", new)
+    assert (code, "set MLTRAIL_SIGNING_KEY to it" in said) == (0, True)
+    assert (new / "signing-key.pem").read_bytes() == pem
     assert (new / "secret-key").read_text() == "the-old-key\n"
     assert (new / "secret-key").stat().st_mode & 0o077 == 0
 
