@@ -22,6 +22,7 @@ class FolderDestination:
     def __init__(self, address: str, folder: Path) -> None:
         self.address = address
         self._folder = folder
+        self._changed: set[Path] = set()  # folders whose names may not be on the disk
 
     @contextmanager
     def create(self, name: str, *, size: int = 0) -> Iterator[Sink]:
@@ -39,6 +40,7 @@ class FolderDestination:
                     os.fsync(file.fileno())  # so that a name is never that of half a file
             with self._translating_errors():
                 aside.rename(path)
+            self._changed.add(path.parent)
         except BaseException:
             with suppress(OSError):
                 aside.unlink()
@@ -83,7 +85,16 @@ class FolderDestination:
                 path.rmdir()
 
     def settle(self) -> None:
-        os.sync()  # the contents are on disk already, and now their names, too
+        """The contents are on the disk already. Only our own folders are waited for: `sync` would make every program on
+        this machine wait, the server first.
+        """
+        changed, self._changed = self._changed, set()
+        for folder in sorted({above for path in changed for above in (path, *path.parents) if self._is_ours(above)}):
+            with self._translating_errors(), suppress(FileNotFoundError):
+                _sync(folder)
+
+    def _is_ours(self, folder: Path) -> bool:
+        return folder == self._folder or self._folder in folder.parents
 
     def drop_unfinished(self) -> None:
         with self._translating_errors():
@@ -112,6 +123,14 @@ class FolderDestination:
         except OSError as error:
             name = error.filename or self.address
             raise unavailable(f"The backups can't be read or written ({name}: {error.strerror}).") from error
+
+
+def _sync(folder: Path) -> None:
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 class _FolderLock:
