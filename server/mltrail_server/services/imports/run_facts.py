@@ -46,14 +46,13 @@ class Facts:
 
 def fingerprint_of(record: RunRecord) -> str:
     """Return a digest of what the source says of a run. Where files lie is no part of it: another way to the same run
-    says that differently.
+    says that differently; nor is the number of points, which not all know.
     """
     return fingerprint(
         (record.name, record.user, record.status, record.started_ms, record.ended_ms, record.deleted),
         sorted(record.params.items()),
         sorted(record.tags.items()),
         sorted(map(str, record.latest)),
-        record.points,
         sorted((one.name, one.digest, sorted(one.tags.items())) for one in record.datasets),
         sorted((one.model_id, one.step) for one in record.model_inputs),
         sorted((one.model_id, one.step) for one in record.model_outputs),

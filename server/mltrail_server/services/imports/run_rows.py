@@ -200,5 +200,8 @@ def _made(target: Target, one: Prepared) -> Imported:
     whole = not one.fit.lost and facts.status.ended
     of_files = one.files.told if one.files is not None else []
     return Imported(
-        str(one.iid), target.marked(one.fingerprint) if whole else "", one.there, told([*facts.told(), *of_files])
+        str(one.iid),
+        target.marked(one.fingerprint) if whole else "",
+        one.there,
+        told([*facts.told(), ("points", str(one.history.count)), *of_files]),
     )

@@ -73,6 +73,11 @@ def _is_unchanged(target: Target, one: Prepared) -> bool:
     """Skip a run that is as it was when it was imported; a run that had not ended then may have gone on since."""
     if one.known is None or one.here is None or not target.is_same(one.known, one.fingerprint):
         return False
+    points = one.record.points
+    if points not in (None, one.known.counts.get(Entity.POINT, 0)) and not Told(one.known.told).has(
+        "points", str(points)
+    ):
+        return False
     target.tally.note(Entity.RUN, one.known.here, one.fit.owner, one.known.counts, folder=one.folder)
     target.progress.skipped += 1
     for entity in (Entity.RUN, Entity.POINT, Entity.BYTES, Entity.FILE):
