@@ -53,18 +53,20 @@ def read(
     if only is not None:
         first = first.where(table.c.project_id == sa.bindparam("only", only))
         onward = keys[1:]  # SQLite seeks in the index only by columns that no other condition has named
-    found = connection.execute(first).fetchall()
+    booleans = _booleans(connection, stored)
+    found = _fetched(connection.execute(first), booleans)
     if not onward:
-        yield [tuple(row) for row in found]
+        yield found
         return
     after = sa.tuple_(*onward) > sa.tuple_(*(sa.bindparam(f"after_{key.name}", type_=key.type) for key in onward))
     following = first.where(after)
     places = [(f"after_{key.name}", stored.index(key)) for key in onward]
     while found:
-        yield [tuple(row) for row in found]
+        yield found
         if len(found) < size:
             return
-        found = connection.execute(following, {name: found[-1][place] for name, place in places}).fetchall()
+        after_last = {name: found[-1][place] for name, place in places}
+        found = _fetched(connection.execute(following, after_last), booleans)
 
 
 def write(connection: sa.Connection, table: sa.Table, rows: Sequence[Tuple]) -> int:
@@ -103,6 +105,24 @@ def count(connection: sa.Connection, table: sa.Table, *, only: ProjectId | None 
     if only is not None:
         query = query.where(table.c.project_id == only)
     return connection.execute(query).scalar_one()
+
+
+def _booleans(connection: sa.Connection, stored: Sequence[sa.Column[Any]]) -> list[int]:
+    """Return the places of booleans that the driver gives as numbers."""
+    if connection.dialect.name != "sqlite":
+        return []
+    return [place for place, column in enumerate(stored) if isinstance(column.type, sa.Boolean)]
+
+
+def _fetched(result: sa.CursorResult[Any], booleans: list[int]) -> list[Tuple]:
+    """Fetch tuples from the driver: rows of SQLAlchemy would take twice the time."""
+    assert result.cursor is not None  # noqa: S101 - of a SELECT
+    found: list[Tuple] = list(result.cursor.fetchall())
+    result.close()
+    for place in booleans:
+        after = place + 1
+        found = [(*row[:place], None if row[place] is None else bool(row[place]), *row[after:]) for row in found]
+    return found
 
 
 def _batch(table: sa.Table) -> int:

@@ -29,8 +29,8 @@ _ENCODER = msgspec.json.Encoder()
 def lines(table: sa.Table, found: Sequence[Tuple]) -> bytes:
     """Write rows as lines."""
     doubles = _doubles(table)
-    if doubles:
-        found = [_spelled(row, doubles) for row in found]
+    for place in doubles:
+        found = [row if math.isfinite(row[place] or 0.0) else _spelled(row, doubles) for row in found]
     return _ENCODER.encode_lines(found)
 
 
@@ -53,7 +53,10 @@ def reader(table: sa.Table, names: Sequence[str] = ()) -> Callable[[bytes], Tupl
             raise invalid(f"A line of the table {table.name} is not a row of it: {error}") from error
         if not in_order:
             row = tuple([row[place] for place in places])
-        return _meant(row, doubles) if doubles else row
+        for place in doubles:
+            if isinstance(row[place], str):
+                return _meant(row, doubles)
+        return row
 
     return read
 
@@ -85,19 +88,15 @@ def _doubles(table: sa.Table) -> tuple[int, ...]:
 
 
 def _spelled(row: Tuple, doubles: tuple[int, ...]) -> Tuple:
-    if all(row[place] is None or math.isfinite(row[place]) for place in doubles):
-        return row
     values = list(row)
     for place in doubles:
         value = values[place]
-        if value is not None and not math.isfinite(value):
+        if isinstance(value, float) and not math.isfinite(value):
             values[place] = "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     return tuple(values)
 
 
 def _meant(row: Tuple, doubles: tuple[int, ...]) -> Tuple:
-    if not any(isinstance(row[place], str) for place in doubles):
-        return row
     values = list(row)
     for place in doubles:
         values[place] = _NOT_JSON.get(values[place], values[place])
