@@ -15,11 +15,14 @@ from mltrail_server.domain.transfer import (
     AssessmentRecord,
     Counts,
     DatasetRecord,
+    Entity,
     EvaluationDatasetRecord,
     EvaluationRowRecord,
     ExperimentRecord,
     FileRecord,
+    Findings,
     LoggedModelRecord,
+    Loss,
     ModelLink,
     ModelMetricRecord,
     ModelRecord,
@@ -54,6 +57,8 @@ class FakeSource:
     listed_versions: list[VersionRecord] = field(default_factory=list)
     bytes_of: dict[str, bytes] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)
+    unlisted: set[str] = field(default_factory=set)
+    findings: Findings = field(default_factory=Findings)
     dies_after: int = -1
     opened: list[str] = field(default_factory=list)
 
@@ -103,6 +108,9 @@ class FakeSource:
 
     def files(self, owner: Owner) -> Iterator[FileRecord]:
         root = _root(owner)
+        if isinstance(owner, RunRecord) and owner.id in self.unlisted:
+            self.findings.add(Loss.MISSING, Entity.FILE, f"run {owner.id}", "the bucket does not answer")
+            return
         for uri, content in self._alive(sorted(self.bytes_of.items())):
             if root and uri.startswith(f"{root}/"):
                 yield FileRecord(uri.removeprefix(f"{root}/"), uri, len(content))

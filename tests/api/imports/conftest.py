@@ -1,6 +1,5 @@
 """Imports of a fake history into project 1."""
 
-from collections.abc import Callable
 from typing import Any, Protocol
 
 import pytest
@@ -22,7 +21,8 @@ class Bring(Protocol):
 def bring_into(deps: Deps, source: FakeSource, *, dry_run: bool = False, **plan: Any) -> Report:
     """Import as the command does, in no time."""
     plans = [Plan(ProjectId(1), "1", **plan)]
-    return importer.bring(deps, source, plans, Findings(), Progress(lambda: 0.0), dry_run=dry_run)
+    source.findings = Findings()
+    return importer.bring(deps, source, plans, source.findings, Progress(lambda: 0.0), dry_run=dry_run)
 
 
 @pytest.fixture
@@ -33,6 +33,3 @@ def bring(deps: Deps) -> Bring:
 @pytest.fixture
 def source() -> FakeSource:
     return history()
-
-
-Listed = Callable[[Report], list[str]]

@@ -66,6 +66,18 @@ def test_a_missing_file_is_tried_again(bring: Bring, source: FakeSource) -> None
     assert second.projects[0].source == second.projects[0].here
 
 
+def test_what_the_source_could_not_list_is_tried_again(bring: Bring, source: FakeSource) -> None:
+    source.unlisted.add(eid(0))
+    first = bring(source)
+    source.unlisted.clear()
+
+    second = bring(source)
+
+    assert found(first) == {("missing", "files")}
+    assert second.clean
+    assert second.projects[0].here[Entity.FILE] == len(source.bytes_of)
+
+
 @pytest.mark.parametrize("path", ["../../etc/passwd", "a\\b", "model/MLmodel/inner"])
 def test_files_stay_in_their_folder(bring: Bring, source: FakeSource, path: str) -> None:
     source.bytes_of[f"{source.listed_runs[0].artifact_uri}/{path}"] = b"x"
