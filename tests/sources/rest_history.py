@@ -74,6 +74,8 @@ def make_history(url: str, token: str = "") -> Made:
     _make_runs(made)
     _make_models(made)
     _make_evaluations(made)
+    for name in ("first", "nested"):
+        made.post("runs/update", run_id=made.ids[name], status="FINISHED", end_time=START + 600_000)
     made.post("runs/delete", run_id=made.ids["deleted run"])
     made.post("experiments/delete", experiment_id=made.ids["gone"])
     return made
