@@ -88,7 +88,8 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
     deps = open_server(settings)
     wanted = _wanted(options)
     plans = _plans(deps, wanted)
-    findings = Findings()
+    # All of them are wanted in the file; on the screen, the first of each kind.
+    findings = Findings(most=sys.maxsize) if options.report is not None else Findings()
     source = import_source.open_source(settings, wanted.source, findings)
     try:
         if options.rehearse:

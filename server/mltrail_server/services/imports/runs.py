@@ -17,7 +17,7 @@ from .told import Told
 
 _MAX_EID = 64
 _LOOKED_UP_AT_ONCE = 200
-_POINTS_AT_ONCE = 100_000
+_POINTS_AT_ONCE = 50_000
 _BYTES_AT_ONCE = 64 * 1024**2
 """What is written in one transaction, at most, unless a single run has more: the web server waits for it."""
 
