@@ -1,10 +1,18 @@
 """What a reader does when the server that it reads has trouble. Over real connections; only the pauses are not real."""
 
+import datetime as dt
+import ipaddress
 import json
+import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from werkzeug import Request, Response
 
 from mltrail_server.domain.errors import MltrailError
@@ -14,6 +22,7 @@ from mltrail_server.sources.downloads import open_file
 from mltrail_server.sources.http import LostError, Rest
 from mltrail_server.sources.paging import pages
 from mltrail_server.sources.patience import Patience
+from tests.fakes.gitlab.serving import Serving
 from tests.fakes.stubborn import LOGIN_PAGE, Fault, Handler, Stubborn, cut, short, status
 from tests.processes import free_port
 
@@ -175,6 +184,34 @@ def test_credentials_come_from_arguments_or_the_url(
     rest.get("thing")
     assert rest.url == rig.url
     assert rig.fake.tokens == [sent]
+
+
+def _own_certificate(folder: Path) -> tuple[str, ssl.SSLContext]:
+    """Make the certificate of an authority of one's own, and what a server serves with."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "own")])
+    day, now = dt.timedelta(1), dt.datetime.now(dt.UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now - day, now + day)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    (folder / "own.pem").write_bytes(made.public_bytes(pem))
+    (folder / "own.key").write_bytes(key.private_bytes(pem, pkcs8, serialization.NoEncryption()))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "own.pem", folder / "own.key")
+    return str(folder / "own.pem"), context
+
+
+def test_certificates_are_verified_unless_that_is_turned_off(tmp_path: Path) -> None:
+    authority, context = _own_certificate(tmp_path)
+    with Serving(_small_server, tls=context) as server:
+        with pytest.raises(GoneError, match="MLFLOW_TRACKING_SERVER_CERT_PATH"):
+            Rest(server.url).get("thing")
+        assert Rest(server.url, verify=authority).get("thing") == {"path": "/thing"}
+        assert Rest(server.url, verify=False).get("thing") == {"path": "/thing"}
 
 
 def test_no_error_contains_a_token(rig: Rig) -> None:

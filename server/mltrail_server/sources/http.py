@@ -82,6 +82,9 @@ class Rest:
         self.url, self._credentials = split_credentials(url, credentials)
         self._patience = patience or Patience()
         self._verify, self._certificate, self._timeout = verify, certificate, timeout_seconds
+        if verify is False:
+            # Whoever turned the check off knows; otherwise there would be a warning on each connection.
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         self._headers = {"User-Agent": USER_AGENT, **(headers or {})}
         self._local = threading.local()
         self._lock = threading.Lock()
@@ -173,7 +176,7 @@ class Rest:
         except requests.exceptions.SSLError as error:
             raise GoneError(
                 f"The certificate of {self.url} can't be verified. Name the file with its authority's certificate in "
-                "REQUESTS_CA_BUNDLE."
+                "MLFLOW_TRACKING_SERVER_CERT_PATH."
             ) from error
         except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
             raise LostError(f"{call} took too long.", passing=True) from error
