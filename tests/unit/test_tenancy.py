@@ -90,7 +90,7 @@ ACROSS_PROJECTS = {
     "identity/projects.py": {"ids", "known"},
     "identity/sessions.py": {"add", "claim", "delete", "get", "put"},
 }
-"""The operator's figures, archives, the worker's next task, and what belongs to no project."""
+"""The operator's figures, archives and backups, the worker's next task, and what belongs to no project."""
 
 
 def test_only_what_spans_projects_takes_a_raw_connection() -> None:
