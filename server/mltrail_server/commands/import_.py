@@ -110,6 +110,9 @@ def _import(
     progress = Progress(time.monotonic, write, terminal=sys.stderr.isatty())
     try:
         report = importer.bring(deps, source, plans, findings, progress, dry_run=options.dry_run)
+    except KeyboardInterrupt:
+        print("\nStopped. What has come stays; run it again, and it goes on where it was.", file=sys.stderr)
+        return 2
     finally:
         progress.end()
         if options.report is not None:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -199,3 +200,21 @@ def test_what_was_changed_here_stays(bring: Bring, source: FakeSource, mlflow: M
         (Loss.CHANGED, Entity.TAG),
         (Loss.CHANGED, Entity.ALIAS),
     }
+
+
+def test_an_experiment_that_is_deleted_there_stays_here(bring: Bring, source: FakeSource, mlflow: Mlflow) -> None:
+    bring(source)
+    source.listed_experiments[1] = replace(source.listed_experiments[1], deleted=True)
+
+    report = bring(source)
+
+    assert report.clean
+    assert [one.loss for one in report.findings.kept] == [Loss.NOTE]
+    stages = {one.name: one.deleted for one in source.listed_experiments}
+    found = {
+        name: mlflow.get("experiments/get-by-name", experiment_name=name)["experiment"]["lifecycle_stage"]
+        for name in stages
+    }
+    assert set(found.values()) == {"active", "deleted"}
+    assert found[source.listed_experiments[1].name] == "active"
+    assert found["gone"] == "deleted"

@@ -15,6 +15,9 @@ from .plan import FilesMode
 from .target import Target
 from .told import Told, told
 
+_MADE = ("made", "here")
+_DELETED = ("stage", str(int(Stage.DELETED)))
+
 
 def bring(target: Target, record: ExperimentRecord) -> int | None:
     """Create an experiment or find the one of its name, and return its number; None in a dry run if there is none."""
@@ -55,7 +58,7 @@ def end(target: Target, record: ExperimentRecord, iid: int) -> None:
     with target.project.write() as tx:
         known = imported.one(tx, Entity.EXPERIMENT, record.name)
         here = experiments.get(tx, iid)
-        if known is None or here is None or not Told(known.told).has("stage", str(int(Stage.DELETED))):
+        if known is None or here is None or not Told(known.told).has(*_DELETED):
             return  # it was here before, or somebody has restored it
         if here.stage is not Stage.DELETED:
             experiments.change(tx, iid, stage=Stage.DELETED)
@@ -90,18 +93,28 @@ def _write(tx: Transaction, target: Target, record: ExperimentRecord, fit: Fit, 
     else:
         iid, before = here.iid, dict(here.tags)
         _note_same_name(fit, here, known)
-    kept = changes(fit, Entity.EXPERIMENT, tags, before, Told(known.told if known else ""))
+    earlier = Told(known.told if known else "")
+    kept = changes(fit, Entity.EXPERIMENT, tags, before, earlier)
     if kept:
         experiments.set_tags(tx, iid, kept.items())
-    made = known is None and here is None
-    was_ours = known is not None and Told(known.told).has("made", "here")
-    ours = [("made", "here")] if made or was_ours else []
-    if ours and record.deleted:
-        ours.append(("stage", str(int(Stage.DELETED))))
+    ours = _ours(record, fit, earlier, made=here is None)
     now = Imported(str(iid), "", {Entity.EXPERIMENT: 1}, told([*ours, *_fields(tags)]))
     if known != now:
         imported.put(tx, Entity.EXPERIMENT, target.origin_id, [(record.name, now)])
     return iid
+
+
+def _ours(record: ExperimentRecord, fit: Fit, before: Told, *, made: bool) -> list[tuple[str, str]]:
+    """Return what is an import's doing: that the experiment is here at all, and that it is deleted. Once it has been
+    active, it is not deleted after the source: people may use it here by now.
+    """
+    if not made and not before.has(*_MADE):
+        return []
+    if record.deleted and (made or before.has(*_DELETED)):
+        return [_MADE, _DELETED]
+    if record.deleted:
+        fit.say(Loss.NOTE, Entity.EXPERIMENT, "it was deleted at the source since; here it stays")
+    return [_MADE]
 
 
 def _create(tx: Transaction, target: Target, record: ExperimentRecord, name: str) -> int:
