@@ -192,11 +192,11 @@ def evaluate(client: MlflowClient, experiment_id: str, run_id: str) -> dict[str,
 def traces(client: MlflowClient) -> list[Any]:
     """Return what the store says of all traces, once those that a thread writes are there."""
     where = [one.experiment_id for one in client.search_experiments(view_type=ViewType.ALL)]
-    for _ in range(1200):
+    for _ in range(600):
         found, _ = client._tracking_client.store.search_traces(
             **{"locations" if VERSION >= (3, 4) else "experiment_ids": where}
         )
-        if len(found) >= 2 and all(one.execution_duration for one in found if VERSION >= (3, 0)):
+        if len(found) >= 2 and all(one.state != "IN_PROGRESS" for one in found if VERSION >= (3, 0)):
             return list(found)
         time.sleep(0.1)
     raise AssertionError("the traces were not written")

@@ -117,6 +117,40 @@ def test_a_broken_assessment_is_left_out(copy: Path, opened: Open, findings: Fin
 
 
 @pytest.mark.clients
+def test_broken_rows_and_texts(copy: Path, opened: Open, findings: Findings) -> None:
+    change(
+        copy,
+        "UPDATE evaluation_dataset_records SET inputs = '{' WHERE inputs LIKE '%why%'",
+        "UPDATE params SET value = CAST(X'61FF62' AS TEXT) WHERE key = 'lr'",
+        "DROP TABLE alembic_version",
+    )
+    source = opened(copy)
+    assert source.describe() == "MLflow database, schema unknown"
+    assert [run.params["lr"] for run in runs_of(source) if run.name == "fit"] == [r"a\xffb"]
+    for dataset in source.evaluation_datasets():
+        assert [one.outputs for one in source.evaluation_rows(dataset)] == ["text"]
+    assert [one.loss for one in findings.kept] == [Loss.CHANGED, Loss.MISSING]
+
+
+@pytest.mark.clients
+def test_spans_that_are_gone(copy: Path, opened: Open, findings: Findings, all_filled: dict[str, Filled]) -> None:
+    change(
+        copy,
+        "DELETE FROM spans",
+        "UPDATE trace_tags SET value = 'ARCHIVE_REPO' WHERE key = 'mlflow.trace.spansLocation'",
+    )
+    source = opened(copy)
+    assert [source.spans(one) for experiment in source.experiments() for one in source.traces(experiment)] == [None] * 2
+    assert "traces.pb at another place" in findings.kept[0].text
+    older = Path(shutil.copy(all_filled["mlflow-2"].path, copy.parent / "older.db"))
+    change(older, f"UPDATE trace_tags SET value = '{older.parent}/gone' WHERE key = 'mlflow.artifactLocation'")
+    source = opened(older)
+    traces = [one for experiment in source.experiments() for one in source.traces(experiment)]
+    assert [source.spans(one) for one in traces] == [None] * 3
+    assert [one.text.split(":")[0] for one in findings.kept[2:]] == ["its spans are gone"] * 2  # the third goes on
+
+
+@pytest.mark.clients
 def test_columns_of_3_18_take_precedence(copy: Path, opened: Open) -> None:
     change(copy, "UPDATE trace_info SET session_id = 's', input_tokens = 3, total_tokens = 4, total_cost = 0.5")
     source = opened(copy)

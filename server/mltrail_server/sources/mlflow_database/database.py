@@ -34,10 +34,11 @@ from .registry import Registry
 from .runs import Runs
 from .tables import Tables
 from .totals import Totals, note_the_rest
-from .traces import Traces
+from .traces import Traces, archive_of
 
 _DEFAULT = "default"
 _IS_PROMPT = "mlflow.prompt.is_prompt"
+_SPANS_FILE = "traces.json"
 _MODEL_HISTORY = "mlflow.log-model.history"
 _PROMPT = "mlflow.prompt.is_prompt"
 
@@ -59,7 +60,7 @@ class MlflowDatabase:
             access = replace(access, credentials=Credentials())
         self.address = address.shown
         self._findings = findings
-        self._reading = Reading(address)
+        self._reading = Reading(address, findings)
         try:
             self._tables = Tables(self._reading)
             self._workspace = workspace or address.workspace or _DEFAULT
@@ -98,12 +99,20 @@ class MlflowDatabase:
     def spans(self, trace: TraceRecord) -> bytes | None:
         if content := self._traces.spans(trace.id):
             return content
+        owner = f"trace {trace.id}"
+        if archived := archive_of(trace):
+            text = f"its spans were archived by MLflow, as traces.pb at {archived}, which can't be read here"
+            self._findings.add(Loss.MISSING, Entity.TRACE, owner, text)
+            return None
         if not trace.artifact_uri:
             return None
-        owner = f"trace {trace.id}"
+        lost = self._findings.lost
         for file in self._artifacts.files(trace.artifact_uri, owner):
-            if file.path == "traces.json":
+            if file.path == _SPANS_FILE:
                 return self._content(file, owner)
+        if self._findings.lost == lost and trace.state != "IN_PROGRESS":
+            text = f"its spans are gone: there is no {_SPANS_FILE} in {trace.artifact_uri}"
+            self._findings.add(Loss.MISSING, Entity.TRACE, owner, text)
         return None
 
     def scorers(self, experiment: ExperimentRecord) -> Iterator[ScorerRecord]:
@@ -113,7 +122,7 @@ class MlflowDatabase:
         return evaluation.datasets(self._reading, self._tables, self._workspace)
 
     def evaluation_rows(self, dataset: EvaluationDatasetRecord) -> Iterator[EvaluationRowRecord]:
-        return evaluation.rows(self._reading, self._tables, dataset)
+        return evaluation.rows(self._reading, self._tables, dataset, self._findings)
 
     def models(self) -> Iterator[ModelRecord]:
         return self._registry.models()

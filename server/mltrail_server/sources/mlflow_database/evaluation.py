@@ -8,14 +8,17 @@ from typing import Any
 import sqlalchemy as sa
 
 from mltrail_server.domain.transfer import (
+    Entity,
     EvaluationDatasetRecord,
     EvaluationRowRecord,
     ExperimentRecord,
+    Findings,
+    Loss,
     ScorerRecord,
 )
 
 from .experiments import within_workspace
-from .opening import Reading
+from .opening import Reading, Row
 from .tables import Tables
 
 _PAGE = 200
@@ -81,7 +84,9 @@ def datasets(reading: Reading, tables: Tables, workspace: str) -> Iterator[Evalu
             )
 
 
-def rows(reading: Reading, tables: Tables, dataset: EvaluationDatasetRecord) -> Iterator[EvaluationRowRecord]:
+def rows(
+    reading: Reading, tables: Tables, dataset: EvaluationDatasetRecord, findings: Findings
+) -> Iterator[EvaluationRowRecord]:
     """Return a dataset's rows by id."""
     row = tables.table("evaluation_dataset_records").c
     plain = ("dataset_record_id", "created_time", "last_update_time", "created_by", "last_updated_by")
@@ -101,18 +106,28 @@ def rows(reading: Reading, tables: Tables, dataset: EvaluationDatasetRecord) -> 
     while page := reading.rows(statement, {"after": after}):
         after = page[-1].dataset_record_id
         for one in page:
-            yield EvaluationRowRecord(
-                id=one.dataset_record_id,
-                inputs=_json(one.inputs),
-                outputs=_unwrapped(_json(one.outputs)),
-                expectations=_json(one.expectations),
-                tags=_json(one.tags),
-                source=_json(one.source),
-                user=one.created_by or "",
-                updated_by=one.last_updated_by or "",
-                created_ms=one.created_time or 0,
-                updated_ms=one.last_update_time or 0,
-            )
+            try:
+                record = _row(one)
+            except ValueError:
+                text = f"row {one.dataset_record_id} is not JSON, so it is left out"
+                findings.add(Loss.MISSING, Entity.EVALUATION_ROW, f"evaluation dataset {dataset.name!r}", text)
+            else:
+                yield record
+
+
+def _row(row: Row) -> EvaluationRowRecord:
+    return EvaluationRowRecord(
+        id=row.dataset_record_id,
+        inputs=_json(row.inputs),
+        outputs=_unwrapped(_json(row.outputs)),
+        expectations=_json(row.expectations),
+        tags=_json(row.tags),
+        source=_json(row.source),
+        user=row.created_by or "",
+        updated_by=row.last_updated_by or "",
+        created_ms=row.created_time or 0,
+        updated_ms=row.last_update_time or 0,
+    )
 
 
 def _tags(reading: Reading, tables: Tables, ids: list[str]) -> dict[str, dict[str, str]]:

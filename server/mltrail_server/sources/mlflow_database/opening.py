@@ -2,7 +2,7 @@
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from mltrail_server.domain.errors import MltrailError, invalid, not_found, unavailable
+from mltrail_server.domain.transfer import Entity, Findings, Loss
 from mltrail_server.sources.credentials import Credentials
 
 _DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg", "mysql": "mysql+pymysql"}
@@ -78,12 +79,13 @@ class Reading:
     its rows are worked on: MLflow could not write for as long.
     """
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, findings: Findings) -> None:
         """Raises `MltrailError` if there is no such database."""
         self.address = address
+        self._findings = findings
         self._lock = threading.RLock()
         with self._translating():
-            self._engine = _engine(address)
+            self._engine = _engine(address, self._text)
             self.connection = self._engine.connect()
         self.dialect = self._engine.dialect.name
         self.is_sqlite = self.dialect == "sqlite"
@@ -121,6 +123,16 @@ class Reading:
             with self._engine.connect() as connection:
                 yield connection
 
+    def _text(self, raw: bytes) -> str:
+        """Decode SQLite's text, which can be anything that a program has put there."""
+        try:
+            return raw.decode()
+        except UnicodeDecodeError:
+            text = raw.decode(errors="backslashreplace")
+            why = f"a text is not UTF-8; its other bytes are spelled out: {text[:80]!r}"
+            self._findings.add(Loss.CHANGED, Entity.TAG, self.address.shown, why)
+            return text
+
     def close(self) -> None:
         with suppress(DBAPIError):  # the server may be gone: nothing is lost by that
             self.connection.close()
@@ -143,12 +155,14 @@ class Reading:
         return unavailable(f"The database {shown} can't be read: {text[:300]}. Nothing there was changed.")
 
 
-def _engine(address: Address) -> sa.Engine:
+def _engine(address: Address, text: Callable[[bytes], str]) -> sa.Engine:
     if address.file:
         uri = _sqlite_uri(address.file)
 
         def connect() -> sqlite3.Connection:
-            return sqlite3.connect(uri, uri=True, timeout=_WAITS_SECONDS, check_same_thread=False)
+            connection = sqlite3.connect(uri, uri=True, timeout=_WAITS_SECONDS, check_same_thread=False)
+            connection.text_factory = text
+            return connection
 
         return sa.create_engine("sqlite://", creator=connect, poolclass=sa.StaticPool)
     backend = address.url.drivername.partition("+")[0]

@@ -35,7 +35,8 @@ class Tables:
             )
         self._columns = {name: {one["name"] for one in columns} for (_, name), columns in _all_columns(inspector)}
         self._made: dict[str, sa.TableClause] = {}
-        self.revision = str(reading.value(sa.text("SELECT version_num FROM alembic_version")) or "")
+        known = self.has("alembic_version", "version_num")
+        self.revision = str(reading.value(sa.text("SELECT version_num FROM alembic_version"))) if known else "unknown"
 
     def describe(self) -> str:
         version = _VERSIONS.get(self.revision)

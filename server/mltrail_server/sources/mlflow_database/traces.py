@@ -15,6 +15,7 @@ _PAGE = 200
 _LOCATION = "mlflow.artifactLocation"
 _NAME = "mlflow.traceName"
 _SPANS = "mlflow.trace.spansLocation"
+_ARCHIVE = "mlflow.trace.archiveLocation"
 _INPUTS, _OUTPUTS = "mlflow.traceInputs", "mlflow.traceOutputs"
 _STATES = {"TRACE_STATUS_UNSPECIFIED": "STATE_UNSPECIFIED", "": "STATE_UNSPECIFIED"}
 _SESSION, _TOKENS, _COST = "mlflow.trace.session", "mlflow.trace.tokenUsage", "mlflow.trace.cost"
@@ -144,6 +145,11 @@ class Traces:
                 text = f"assessment {one.assessment_id} is not JSON, so it is left out"
                 self._findings.add(Loss.MISSING, Entity.ASSESSMENT, f"trace {one.trace_id}", text)
         return found
+
+
+def archive_of(trace: TraceRecord) -> str | None:
+    """Return where MLflow 3.18 has archived a trace's spans, if it has."""
+    return trace.tags.get(_ARCHIVE, "another place") if trace.tags.get(_SPANS) == "ARCHIVE_REPO" else None
 
 
 def _tags(row: Row, tags: dict[str, str]) -> dict[str, str]:
