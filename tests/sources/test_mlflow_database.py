@@ -90,7 +90,9 @@ def test_runs(filled: Filled, source: MlflowDatabase) -> None:
         assert {key: (step, at, plain(value)) for _, key, step, at, value in run.latest} == {
             one["key"]: (one["step"], one["timestamp"], plain(one["value"])) for one in told[run_id]["latest"]
         }
-    assert list(read) != sorted(read)  # the oldest first
+    assert [(run.experiment_id, run.started_ms, run.id) for run in read.values()] == sorted(
+        (run.experiment_id, run.started_ms, run.id) for run in read.values()
+    )
 
 
 @pytest.mark.clients
