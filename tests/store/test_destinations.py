@@ -1,5 +1,7 @@
 """The two places that backups are kept in, by the same tests, and what they are encrypted with."""
 
+import errno
+import gzip
 import io
 import os
 from collections.abc import Iterator
@@ -190,3 +192,21 @@ def test_what_is_no_public_key_is_refused(recipient: str, tmp_path: Path) -> Non
     with pytest.raises(MltrailError, match="Recipient 2") as caught:
         Encryption([good, recipient])
     assert recipient not in caught.value.message
+
+
+def test_a_disk_that_fails_is_told(tmp_path: Path) -> None:
+    destination = open_destination(str(tmp_path / "file"))
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(MltrailError, match="can't be read or written"):
+        put(destination, "blobs/1", b"")
+    whole = open_destination(str(tmp_path / "backups"))
+    put(whole, "blobs/1", b"1")
+    with pytest.raises(MltrailError, match="Input/output error"):
+        fail_with(whole, OSError(errno.EIO, os.strerror(errno.EIO)))
+    with pytest.raises(gzip.BadGzipFile):  # says that the content is damaged, not the disk
+        fail_with(whole, gzip.BadGzipFile("of the reader"))
+
+
+def fail_with(destination: Destination, error: OSError) -> None:
+    with destination.open("blobs/1"):
+        raise error

@@ -56,7 +56,12 @@ class FolderDestination:
                 raise not_found(f"{name} is missing in {self.address}.") from error
             raise
         with file:
-            yield file
+            try:
+                yield file
+            except OSError as error:
+                if error.errno is None:  # of who reads it, not of the file system
+                    raise
+                raise self._failed(error) from error
 
     def list(self, prefix: str) -> Iterator[Stored]:
         with self._translating_errors():
@@ -121,8 +126,11 @@ class FolderDestination:
         try:
             yield
         except OSError as error:
-            name = error.filename or self.address
-            raise unavailable(f"The backups can't be read or written ({name}: {error.strerror}).") from error
+            raise self._failed(error) from error
+
+    def _failed(self, error: OSError) -> MltrailError:
+        name = error.filename or self.address
+        return unavailable(f"The backups can't be read or written ({name}: {error.strerror}).")
 
 
 def _sync(folder: Path) -> None:

@@ -3,8 +3,6 @@
 import sys
 import time
 
-from mltrail_server.services.imports.progress import bytes_text, duration
-
 _TERMINAL_SECONDS = 0.2
 _LOG_SECONDS = 10.0
 
@@ -28,6 +26,8 @@ class Meter:
             self._what, self._began = what, now
         if self._quiet or now - self._shown < self._every:
             return
+        from mltrail_server.services.imports.progress import bytes_text, duration
+
         self._shown = now
         rate = done / max(now - self._began, 0.001)
         spelled = "{:,.0f}".format if what == "rows" else bytes_text

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from mltrail_server.domain.errors import unavailable
 from mltrail_server.domain.ids import ProjectId
 
 _TABLES = """
@@ -144,7 +145,10 @@ def blob_index(folder: Path) -> Iterator[BlobIndex]:
     with closing(sqlite3.connect(folder / "blobs.db", isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode=OFF")
         connection.execute("PRAGMA synchronous=OFF")
-        yield BlobIndex(connection)
+        try:
+            yield BlobIndex(connection)
+        except sqlite3.Error as error:
+            raise unavailable(f"The folder {folder.parent} can't be worked in ({error}): see --work-dir.") from error
 
 
 def named_blobs(
