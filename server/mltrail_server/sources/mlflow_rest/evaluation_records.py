@@ -11,8 +11,9 @@ from mltrail_server.domain.transfer import (
     EvaluationRowRecord,
     TraceRecord,
 )
+from mltrail_server.sources.reading import Json
 
-from .records import Json, json_text, pairs, whole
+from .records import json_text, pairs, whole
 
 LOCATION_TAG = "mlflow.artifactLocation"
 _SPANS_TAG = "mlflow.trace.spansLocation"

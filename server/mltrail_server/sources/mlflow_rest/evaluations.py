@@ -16,11 +16,11 @@ from mltrail_server.domain.transfer import (
 )
 from mltrail_server.sources.downloads import open_file
 from mltrail_server.sources.http import LostError
+from mltrail_server.sources.reading import Fetched, Json, is_absent, page, said
 
 from . import evaluation_records, records
 from .files import Files
-from .records import Json
-from .server import AJAX, API, API_3, Fetched, Server, is_absent, page, said
+from .server import AJAX, API, API_3, Server
 from .tracking import Tracking
 
 _SIZES = (100, 10, 1)

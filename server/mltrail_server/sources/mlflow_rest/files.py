@@ -19,9 +19,10 @@ from mltrail_server.sources.artifacts import Artifacts
 from mltrail_server.sources.downloads import open_file
 from mltrail_server.sources.http import LostError
 from mltrail_server.sources.paging import pages
+from mltrail_server.sources.reading import Json, page, said
 
-from .records import PROMPT_TAG, Json, whole
-from .server import AJAX, API, Server, page, said
+from .records import PROMPT_TAG, whole
+from .server import AJAX, API, Server
 from .small_files import OURS, SmallFiles
 
 if TYPE_CHECKING:

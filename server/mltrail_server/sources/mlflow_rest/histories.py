@@ -11,9 +11,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from mltrail_server.domain.transfer import Entity, Loss, Point, RunRecord
 from mltrail_server.sources.http import LostError
 from mltrail_server.sources.paging import pages
+from mltrail_server.sources.reading import Fetched, Reading, is_absent, page
 
 from . import records
-from .server import AJAX, API, Fetched, Server, is_absent, page
+from .server import AJAX, API
 
 _PAGE = 25_000
 _MOST_AT_ONCE = 150_000  # points in memory, before they are handed on
@@ -27,9 +28,11 @@ _Key = tuple[RunRecord, Point]
 class Histories:
     """Reads histories for some runs after others, and learns from each how many fit into the next call."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Reading, *, bulk: bool = True) -> None:
+        """Without `bulk`, the call for many runs is not tried."""
         self._server = server
-        self._bulk_paths = [f"{AJAX}/metrics/get-history-bulk", f"{API}/metrics/get-history-bulk"]
+        paths = (f"{AJAX}/metrics/get-history-bulk", f"{API}/metrics/get-history-bulk")
+        self._bulk_paths = list(paths) if bulk else []
         self._group = _FIRST_GROUP
 
     def of(self, runs: Sequence[RunRecord]) -> Iterator[list[Point]]:

@@ -4,7 +4,7 @@ MLflow leaves out fields that are not set, gives NaN as text, and gives whole nu
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from mltrail_server.domain.transfer import (
@@ -19,12 +19,11 @@ from mltrail_server.domain.transfer import (
     ScorerRecord,
     VersionRecord,
 )
+from mltrail_server.sources.reading import Json
 
 PROMPT_TAG = "mlflow.prompt.is_prompt"
 _JOB_TAG = "gitlab.CI_JOB_ID"
 _MODELS = "models:/m-"
-
-Json = Mapping[str, Any]
 
 
 def pairs(found: Iterable[Json] | None) -> dict[str, str]:

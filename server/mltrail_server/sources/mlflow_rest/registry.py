@@ -5,10 +5,11 @@ from dataclasses import replace
 
 from mltrail_server.domain.transfer import Entity, ModelRecord, VersionRecord
 from mltrail_server.sources.http import LostError
+from mltrail_server.sources.reading import Fetched, is_absent, page, said
 
 from . import records
 from .records import PROMPT_TAG
-from .server import API, Fetched, Server, is_absent, page, said
+from .server import API, Server
 
 _ARE_PROMPTS = f"tags.`{PROMPT_TAG}` = 'true'"
 _PROMPTS_SINCE = (2, 21)

@@ -11,9 +11,10 @@ from mltrail_server.domain.transfer import (
     RunRecord,
 )
 from mltrail_server.sources.http import LostError
+from mltrail_server.sources.reading import Fetched, is_absent, page, said
 
 from . import records
-from .server import API, EXPERIMENTS, Fetched, Server, is_absent, page, said
+from .server import API, EXPERIMENTS, Server
 
 _RUNS = (500, 50, 5, 1)
 _REMEMBERED = 2000
