@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mltrail_server.domain.errors import invalid
 from mltrail_server.domain.transfer import Findings, Source
 from mltrail_server.services.imports.map_file import Kind, SourceSpec
 from mltrail_server.settings import Settings
@@ -33,7 +32,9 @@ def open_source(settings: Settings, spec: SourceSpec, findings: Findings) -> Sou
         from mltrail_server.sources.export_folder import ExportFolder
 
         return ExportFolder(Path(spec.address), findings, access)
-    raise invalid(f"An import from {spec.kind} is not available yet.")
+    from mltrail_server.sources.gitlab_experiments import GitLabExperiments
+
+    return GitLabExperiments(spec.address, spec.project, findings, credentials(settings), verify=_verification())
 
 
 def credentials(settings: Settings) -> "Credentials":

@@ -28,9 +28,9 @@ _Key = tuple[RunRecord, Point]
 class Histories:
     """Reads histories for some runs after others, and learns from each how many fit into the next call."""
 
-    def __init__(self, server: Reading, *, bulk: bool = True) -> None:
-        """Without `bulk`, the call for many runs is not tried."""
-        self._server = server
+    def __init__(self, server: Reading, *, path: str = f"{API}/metrics/get-history", bulk: bool = True) -> None:
+        """`path` is the call for one metric of one run. Without `bulk`, that for many runs is not tried."""
+        self._server, self._path = server, path
         paths = (f"{AJAX}/metrics/get-history-bulk", f"{API}/metrics/get-history-bulk")
         self._bulk_paths = list(paths) if bulk else []
         self._group = _FIRST_GROUP
@@ -148,7 +148,7 @@ class Histories:
         query: list[tuple[str, str | int]] = [("run_id", run_id), ("metric_key", key), ("max_results", _PAGE)]
         if token:
             query.append(("page_token", token))
-        return page(self._server.rest.get(f"{API}/metrics/get-history", query), "metrics")
+        return page(self._server.rest.get(self._path, query), "metrics")
 
     def _is_incomplete(self, run: RunRecord, latest: Point) -> None:
         text = f"the history of metric {latest[1]} does not have its newest value, which was taken from the run instead"

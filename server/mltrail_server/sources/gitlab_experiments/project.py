@@ -1,0 +1,137 @@
+"""A project at GitLab: what it is, who its users are, and what this version of GitLab can tell."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from mltrail_server.domain.errors import invalid
+from mltrail_server.domain.transfer import Findings, GoneError
+from mltrail_server.sources.http import LostError, Rest
+from mltrail_server.sources.mlflow_rest.server import API
+from mltrail_server.sources.reading import Json, Reading
+from mltrail_server.sources.workers import Workers
+
+_PER_PAGE = 100
+_RIGHTS = "The token needs the scope `api`, and its user at least the Developer role in the project."
+
+
+@dataclass(frozen=True, slots=True)
+class GitLabFile:
+    """A file of a package. `path` is its name, which can have folders."""
+
+    path: str
+    size: int
+    sha256: str | None
+
+
+class Project(Reading):
+    """`rest` calls the project's MLflow API, `gitlab` GitLab's own. `version` is GitLab's."""
+
+    def __init__(self, gitlab: Rest, findings: Findings, workers: Workers, name: str) -> None:
+        super().__init__(gitlab, findings, workers)
+        self.gitlab = gitlab
+        self._name = name.strip().strip("/")
+        self.id = 0
+        self._users: dict[str, str] = {}
+        self._packages: dict[tuple[str, str], list[Json]] = {}
+
+    @property
+    def api(self) -> str:
+        """The path of the project in GitLab's API."""
+        return f"api/v4/projects/{self.id}"
+
+    @property
+    def mlflow(self) -> str:
+        """The path of the project's MLflow API."""
+        return f"{self.api}/ml/mlflow/{API}"
+
+    @property
+    def files(self) -> str:
+        """The path of the files of its runs and versions."""
+        return f"{self.api}/ml/mlflow/api/2.0/mlflow-artifacts/artifacts"
+
+    def describe(self) -> str:
+        """Find the project. Raises INVALID if it is not there, or not to be read with this token."""
+        try:
+            found = self.gitlab.get(f"api/v4/projects/{quote(self._name, safe='')}")
+            self.id = int(found["id"])
+        except GoneError as error:
+            raise invalid(f"{error.message} {_RIGHTS}") from error
+        except (LostError, KeyError, TypeError, ValueError) as error:
+            raise invalid(
+                f"GitLab at {self.gitlab.url} shows no project {self._name}. Set MLTRAIL_IMPORT_TOKEN to a token that "
+                f"may read it. {_RIGHTS}"
+            ) from error
+        self._check_rights()
+        text = self._version_text()
+        self.version = tuple(int(part) for part in re.findall(r"\d+", text)[:2])
+        return f"GitLab {text}".rstrip()
+
+    def user_name(self, user_id: str) -> str:
+        """Return the user name of a user, whom GitLab's MLflow API gives by number."""
+        if not user_id.isdecimal():
+            return user_id
+        if user_id not in self._users:
+            try:
+                self._users[user_id] = str(self.gitlab.get(f"api/v4/users/{user_id}")["username"])
+            except (LostError, KeyError):
+                self._users[user_id] = user_id
+        return self._users[user_id]
+
+    def package_files(self, kind: str, name: str, version: str) -> list[GitLabFile]:
+        """List the files of a package; nothing, if there is no such package. The newest of a name counts."""
+        found: dict[str, GitLabFile] = {}
+        for package in self._packages_of(kind, name):
+            if package.get("version") != version or package.get("name") != name:
+                continue
+            for one in self._all(f"{self.api}/packages/{int(package['id'])}/package_files"):
+                path = _unquoted(str(one["file_name"]))
+                found[path] = GitLabFile(path, int(one["size"]), one.get("file_sha256") or None)
+        return list(found.values())
+
+    def _packages_of(self, kind: str, name: str) -> list[Json]:
+        if (kind, name) not in self._packages:
+            if len(self._packages) > 100:
+                self._packages.clear()
+            query = {"package_type": kind, "package_name": name, "include_versionless": "true"}
+            self._packages[kind, name] = list(self._all(f"{self.api}/packages", query))
+        return self._packages[kind, name]
+
+    def _all(self, path: str, query: dict[str, str] | None = None) -> Iterator[Json]:
+        """Read a list of GitLab's API to its end. Raises LostError."""
+        page = "1"
+        while page:
+            answer = self.gitlab.ask("GET", path, {**(query or {}), "per_page": str(_PER_PAGE), "page": page})
+            if not isinstance(answer.body, list):
+                raise LostError(f"The response to GET {self.gitlab.path_of(path)} is no list.", status=answer.status)
+            yield from answer.body
+            page = answer.headers.get("X-Next-Page", "")
+
+    def _check_rights(self) -> None:
+        body: dict[str, Any] = {"max_results": 1}
+        try:
+            self.gitlab.post(f"{self.mlflow}/experiments/search", body)
+        except LostError as error:
+            if error.status in {401, 403}:
+                raise invalid(f"GitLab does not let this token read experiments. {_RIGHTS}") from error
+            if error.status == 404:
+                raise invalid(
+                    "GitLab shows no experiments in this project: the feature may be turned off in its settings "
+                    f"(Settings, General, Visibility), or this GitLab is older than 16.3. {_RIGHTS}"
+                ) from error
+            raise
+        except GoneError as error:
+            raise invalid(f"{error.message} {_RIGHTS}") from error
+
+    def _version_text(self) -> str:
+        try:
+            return str(self.gitlab.get("api/v4/version").get("version") or "")
+        except LostError:
+            return ""
+
+
+def _unquoted(name: str) -> str:
+    """Return the path of a file: GitLab keeps the slashes of folders escaped in a package's names."""
+    return name.replace("%2F", "/").replace("%2f", "/")
