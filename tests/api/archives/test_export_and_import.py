@@ -7,7 +7,7 @@ import pytest
 
 from mltrail_server.domain.errors import MltrailError
 from mltrail_server.services.admin import store_check
-from mltrail_server.services.archives import importing, writer
+from mltrail_server.services.archives import importing, reader, writer
 from mltrail_server.store import schema
 from mltrail_server.store.archives.changes import Trust
 from tests.api.archives.filled import PROJECT, Other, Start, column, every_row, pem
@@ -129,6 +129,9 @@ def answers_without_evidence(trail: Trail) -> list[Any]:
     models = mlflow.get("registered-models/search")["registered_models"]
     for tagged in (*(run["data"] for run in runs), *(one for model in models for one in model["latest_versions"])):
         tagged["tags"] = [one for one in tagged["tags"] if one["key"] not in MARKS]
+    for run in runs:  # one that was still running has ended, since nobody can go on with it
+        state, _ = run["info"].pop("status"), run["info"].pop("end_time", None)
+        assert state in ("FINISHED", "RUNNING", "KILLED")
     return [experiments, runs, models]
 
 
@@ -150,6 +153,22 @@ def test_a_folder_with_something_in_it_is_refused(filled: Trail, tmp_path: Path)
     (tmp_path / "mine.txt").touch()
     with pytest.raises(MltrailError, match="is not empty"):
         writer.export(filled.deps, PROJECT, tmp_path)
+
+
+def test_an_export_that_was_interrupted_begins_anew(filled: Trail, tmp_path: Path) -> None:
+    """With the contents that it has copied, but for those whose files were deleted since."""
+    first = writer.export(filled.deps, PROJECT, tmp_path / "out")
+    (tmp_path / "out/manifest.json").unlink()
+    (tmp_path / "out/content.part").write_bytes(b"half")
+    gone = tmp_path / "out/blobs/00" / ("00" * 32)
+    gone.parent.mkdir(exist_ok=True)
+    gone.touch()
+    (tmp_path / "out/tables/metric-9.jsonl.gz").touch()
+    again = writer.export(filled.deps, PROJECT, tmp_path / "out")
+    assert again.manifest.blobs == first.manifest.blobs
+    reader.opened(tmp_path / "out", None).check()
+    with pytest.raises(MltrailError, match="holds an archive already"):
+        writer.export(filled.deps, PROJECT, tmp_path / "out")
 
 
 def test_missing_bytes_are_listed_on_both_sides(filled: Trail, start: Start, tmp_path: Path) -> None:

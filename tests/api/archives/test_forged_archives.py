@@ -175,6 +175,7 @@ def table_without_rows(name: str) -> dict[str, Any]:
 
 
 AMENDMENT = {"project_id": 42, "candidate_iid": 1, "user_name": "a", "kinds": "", "first_ms": 1, "last_ms": 1}
+BAD_JSON = {"serialized": "[" * 5000, "user_name": "a"}
 FORGED: list[Any] = [
     claim("candidate", "project_id", 43, "is another project's than 42"),
     claim("candidate", "eid", None, "is not a row of it"),
@@ -185,6 +186,13 @@ FORGED: list[Any] = [
     claim("candidate", "elsewhere", "file:///etc", "is not allowed"),
     claim("experiment", "artifact_location", "s3://key:secret@bucket/x", "is not allowed"),
     claim("model_version", "location", "javascript://x", "model_version.location of the archive is not allowed"),
+    claim("candidate", "status", 9, "candidate.status of the archive is 9, which means nothing"),
+    claim("experiment", "stage", -1, "which means nothing"),
+    pytest.param(
+        lambda forged: forged.add("scorer_version", project_id=42, scorer_id="s", version=1, created_ms=1, **BAD_JSON),
+        "FOREIGN KEY|is not the JSON that it should be",
+        id="JSON",
+    ),
     claim("model_alias", "number", 2, "The alias 'best' is one of a version that does not exist"),
     claim("file", "path", "1/../../etc/passwd", "which no server keeps"),
     claim("file", "path", "/etc/passwd", "which no server keeps"),

@@ -5,17 +5,23 @@ A key or a type can't tell these. Everything else that could be forged is either
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 
 from mltrail_server.domain import former, paths, source
+from mltrail_server.domain.assessments import Kind
+from mltrail_server.domain.candidate import Stage, Status
 from mltrail_server.domain.errors import MltrailError, invalid
 from mltrail_server.domain.ids import is_blob_id
+from mltrail_server.domain.traces import TraceState
 from mltrail_server.store import schema
 from mltrail_server.store.archives import changes
 from mltrail_server.store.archives.staging import Staging
+from mltrail_server.store.tracking.inputs import Direction
+from mltrail_server.store.tracking.logged_models import ModelStatus
 
 _BESIDE = re.compile(r"beside/(\d{1,18})/.+", re.ASCII | re.DOTALL)
 _PROMOTION = re.compile(r"promotions/-?\d+-(\d{1,18})/.+", re.ASCII | re.DOTALL)
@@ -23,6 +29,29 @@ _OWNED = re.compile(r"\d{1,18}/(models/|traces/)?[A-Za-z0-9][\w-]{0,255}/artifac
 
 PLACES = (schema.experiment.c.artifact_location, schema.candidate.c.elsewhere, schema.logged_model.c.elsewhere)
 """Where clients keep files by themselves. A place could send a client's token to somebody, or name a local file."""
+
+
+_WORDS: Sequence[tuple[sa.Column[Any], frozenset[int]]] = (
+    (schema.experiment.c.stage, frozenset(Stage)),
+    (schema.candidate.c.stage, frozenset(Stage)),
+    (schema.candidate.c.status, frozenset(Status)),
+    (schema.logged_model.c.stage, frozenset(Stage)),
+    (schema.logged_model.c.status, frozenset(ModelStatus)),
+    (schema.candidate_model.c.direction, frozenset(Direction)),
+    (schema.trace.c.state, frozenset(TraceState)),
+    (schema.trace_spans.c.encoding, frozenset({1, 2})),  # see services/traces/span_records.py
+    (schema.assessment.c.kind, frozenset(Kind)),
+)
+"""Numbers that stand for words."""
+
+_JSON: Sequence[tuple[sa.Column[Any], Any]] = (
+    (schema.assessment.c.value, Any),
+    (schema.assessment.c.error, dict[str, Any]),
+    (schema.assessment.c.metadata, dict[str, str]),
+    *((schema.evaluation_record.c[name], Any) for name in ("inputs", "outputs", "expectations", "tags", "source")),
+    (schema.scorer_version.c.serialized, Any),
+)
+"""Texts that are JSON, and of which kind."""
 
 
 def check_blobs(staging: Staging) -> None:
@@ -43,7 +72,15 @@ def check_numbers(staging: Staging) -> None:
 
 
 def check(staging: Staging) -> None:
-    """Raise INVALID for an archive that no server has written."""
+    """Raise INVALID for an archive that no server has written: pages and calls could fail on it."""
+    for column, known in _WORDS:
+        for (value,) in staging.values(column, distinct=True):
+            if value not in known:
+                raise invalid(f"{column} of the archive is {value!r:.80}, which means nothing. Nothing was imported.")
+    for column, shape in _JSON:
+        decoder = msgspec.json.Decoder(shape)
+        for (text,) in staging.values(column):
+            _check_json(column, text, decoder)
     counters: dict[str, int] = dict(staging.values(schema.counter.c.name, schema.counter.c.value))
     for (path,) in staging.values(schema.file.c.path):
         check_path(path, last_candidate=counters.get("candidate", 0))
@@ -52,6 +89,15 @@ def check(staging: Staging) -> None:
     location = schema.model_version.c.location
     found = (place for (place,) in staging.values(location))
     _check_places(location, (place for place in found if source.is_elsewhere(place)))
+
+
+def _check_json(column: sa.Column[Any], text: str | None, decoder: "msgspec.json.Decoder[Any]") -> None:
+    if text is None:
+        return
+    try:
+        decoder.decode(text)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise invalid(f"{column} of the archive is not the JSON that it should be. Nothing was imported.") from error
 
 
 def check_path(path: str, *, last_candidate: int) -> None:

@@ -1,10 +1,12 @@
 """Write a project into a folder: rows as lines of JSON in compressed parts, and the contents of its files."""
 
 import hashlib
+import shutil
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from importlib import metadata
 from pathlib import Path
 from typing import BinaryIO
@@ -92,8 +94,7 @@ def export(deps: Deps, project_id: ProjectId, folder: Path, *, progress: Progres
     CONFLICT for a folder with something in it.
     """
     signer = provenance.signer(deps.settings)
-    if folder.exists() and any(folder.iterdir()):
-        raise conflict(f"{folder} is not empty: name a new folder, or empty it.")
+    _prepare(folder)
     with deps.project(project_id).read() as tx:
         path = projects.path_of(tx)
     if path is None:
@@ -130,6 +131,19 @@ def export(deps: Deps, project_id: ProjectId, folder: Path, *, progress: Progres
         (folder / SIGNATURE).write_bytes(signed(content, signer))
     (folder / MANIFEST).write_bytes(content)
     return Exported(manifest, signer is not None, copied.lost)
+
+
+def _prepare(folder: Path) -> None:
+    """Make room for an archive: an export that was interrupted begins anew, with the contents that it has copied."""
+    names = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    parts = [name for name in names if fnmatch(name, "blobs-*.jsonl.gz")]
+    if MANIFEST in names:
+        raise conflict(f"{folder} holds an archive already: name a new folder.")
+    if names - {"tables", "blobs", "content.part", SIGNATURE, *parts}:
+        raise conflict(f"{folder} is not empty: name a new folder, or empty it.")
+    shutil.rmtree(folder / "tables", ignore_errors=True)
+    for name in (*parts, "content.part", SIGNATURE):
+        (folder / name).unlink(missing_ok=True)
 
 
 class Parts:
@@ -198,41 +212,46 @@ class _Contents:
         """Copy the contents, and then list them. What is missing may be there under another blob's id."""
         digests: dict[str, str] = {}  # of those whose digest the database does not have
         lost: dict[str, str] = {}
-        size = contents = 0
         for blob_id, expected, digest in known():
-            if digest is not None and self._is_there(digest):
-                continue
-            found = self._copied(blob_id, expected, digest, lost)
-            if found is None:
-                continue
-            if digest is None:
-                digests[blob_id] = found[0]
-            contents += found[1]
-            size += expected if found[1] else 0
+            if digest is None or not self._is_there(digest):
+                found = self._copied(blob_id, expected, digest, lost)
+                if found is not None and digest is None:
+                    digests[blob_id] = found
         listed = Parts(self.folder, blobs_part_name)
-        count = missing = 0
+        contents: set[bytes] = set()
+        count = size = missing = 0
         for blob_id, expected, given in known():
             digest = given or digests.get(blob_id)
-            is_there = digest is not None and self._is_there(digest)
-            listed.add(msgspec.json.encode((blob_id, digest if is_there else None, expected)) + b"\n", 1)
+            if digest is not None and not self._is_there(digest):
+                digest = None
+            listed.add(msgspec.json.encode((blob_id, digest, expected)) + b"\n", 1)
             count += 1
-            if not is_there:
+            if digest is None:
                 missing += 1
                 self._lose(blob_id, lost[blob_id])
-        return Blobs(count, size, missing, contents, listed.closed())
+            elif bytes.fromhex(digest) not in contents:
+                contents.add(bytes.fromhex(digest))
+                size += expected
+        self._remove_others(contents)
+        return Blobs(count, size, missing, len(contents), listed.closed())
+
+    def _remove_others(self, contents: set[bytes]) -> None:
+        """Remove what an export that was interrupted has copied, and whose names are gone since."""
+        for path in (self.folder / "blobs").glob("*/*"):
+            if bytes.fromhex(path.name) not in contents:
+                path.unlink()
 
     def _is_there(self, digest: str) -> bool:
         return (self.folder / blob_name(digest)).exists()
 
-    def _copied(self, blob_id: str, size: int, digest: str | None, lost: dict[str, str]) -> tuple[str, bool] | None:
-        """Copy the content of a blob, and return its SHA-256 and whether it is new here; None if it is lost."""
+    def _copied(self, blob_id: str, size: int, digest: str | None, lost: dict[str, str]) -> str | None:
+        """Copy the content of a blob, and return its SHA-256; None if it is lost."""
         aside = self.folder / "content.part"
         try:
             found, length = self._written(blob_id, size, aside)
             if length != size or (digest is not None and found != digest):
                 lost[blob_id] = "its bytes are not those that were stored"
                 return None
-            is_new = not self._is_there(found)
             place = self.folder / blob_name(found)
             place.parent.mkdir(parents=True, exist_ok=True)
             aside.rename(place)
@@ -244,7 +263,7 @@ class _Contents:
         finally:
             with suppress(FileNotFoundError):
                 aside.unlink()
-        return found, is_new
+        return found
 
     def _written(self, blob_id: str, size: int, aside: Path) -> tuple[str, int]:
         computed, length = hashlib.sha256(), 0

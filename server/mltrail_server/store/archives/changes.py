@@ -119,7 +119,7 @@ class Moving:
         places = {column.name: place for place, column in enumerate(columns(table))}
         values = {places[name]: value for name, value in self._values(table).items()}
         shifts = [places[name] for name in self._shifted(table)]
-        more = _MOVED_MORE.get(table.name) if self.trust is Trust.MOVED else None
+        more = None if self.trust is Trust.SAME else _MOVED_MORE.get(table.name)
         if more is None and not shifts and list(values) == [0]:
             return lambda row: (self.to, *row[1:])  # most rows of most tables have no more than that
 

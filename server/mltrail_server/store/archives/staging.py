@@ -148,10 +148,11 @@ class Staging:
         given = sa.select(schema.counter.c.value).where(schema.counter.c.name == name)
         return max(connection.execute(given, execution_options=everything).scalar() or 0, *numbers)
 
-    def values(self, *columns: sa.ColumnElement[Any]) -> Iterator[Tuple]:
+    def values(self, *columns: sa.ColumnElement[Any], distinct: bool = False) -> Iterator[Tuple]:
         """Read some columns of a table."""
+        query = sa.select(*columns).distinct() if distinct else sa.select(*columns)
         with self.database.read() as connection:
-            found = connection.execute(sa.select(*columns), execution_options={"all_projects": True, "yield_per": 1000})
+            found = connection.execute(query, execution_options={"all_projects": True, "yield_per": 1000})
             for row in found:
                 yield tuple(row)
 
