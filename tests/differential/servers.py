@@ -13,23 +13,23 @@ from tests.e2e.processes import Server
 from tests.processes import PATIENCE_SECONDS, free_port
 
 TOKEN = "token-of-the-differential-test"
-MLFLOW = Path(__file__).parents[2] / ".venv-clients/mlflow-3/bin"
+CLIENTS = Path(__file__).parents[2] / ".venv-clients"
 _STEP = 0.2
 
 
 @contextmanager
-def mlflow_server(folder: Path) -> Iterator[str]:
+def mlflow_server(folder: Path, generation: str = "mlflow-3") -> Iterator[str]:
     """Start MLflow's own server with SQLite, and answer its URL once it serves."""
-    port = free_port()
+    port, programs = free_port(), CLIENTS / generation / "bin"
     command = [
-        str(MLFLOW / "mlflow"),
+        str(programs / "mlflow"),
         "server",
         *("--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
         *("--backend-store-uri", f"sqlite:///{folder}/mlflow.db"),
         *("--artifacts-destination", str(folder / "files"), "--serve-artifacts"),
     ]
     environment = os.environ | {
-        "PATH": f"{MLFLOW}:{os.environ['PATH']}",
+        "PATH": f"{programs}:{os.environ['PATH']}",
         "HOME": str(folder),
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",

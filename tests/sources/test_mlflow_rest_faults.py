@@ -289,6 +289,16 @@ def test_names_that_lead_out_of_a_folder_are_refused(world: World) -> None:
     assert [one.loss for one in world.findings.kept] == [Loss.REFUSED, Loss.REFUSED]
 
 
+def test_a_folder_that_mlflow_does_not_show_is_missing(world: World) -> None:
+    def change(body: dict[str, Any]) -> None:
+        body["files"] += [{"path": "a%20b", "is_dir": True}]
+
+    world.fake.faults = [Fault("artifacts/list", _changed(change), times=1)]
+    source = world.source()
+    assert [file.path for file in source.files(_read(source)[0]["run 0"])] == ["model/weights.bin"]
+    assert "missing: run run 0: the folder 'a%20b': its files are not shown" in world.lines()[0]
+
+
 def test_a_run_that_grows_while_it_is_read(world: World) -> None:
     source = world.source()
     source.describe()

@@ -126,7 +126,16 @@ def test_prompts_traces_and_evaluations_arrive(bring: Bring, source: FakeSource,
     assert json.loads(spans.get_data())["spans"][0]["name"] == "answer"
     iid = run_of(mlflow, 1)["info"]["experiment_id"]
     listed = good(mlflow.call("GET", f"api/3.0/mlflow/scorers/versions?experiment_id={iid}&name=tone"))["scorers"]
-    assert [one["scorer_version"] for one in listed] == [1, 3]
+    assert [(one["scorer_id"], one["scorer_version"]) for one in listed] == [("s", 1), ("s", 3)]
+
+
+def test_a_trace_without_previews_gets_none_from_its_spans(bring: Bring, mlflow: Mlflow, source: FakeSource) -> None:
+    first = source.listed_traces[0]
+    source.listed_traces[0] = replace(first, request_preview=None, response_preview=None)
+    bring(source)
+    trace = good(mlflow.call("GET", f"api/3.0/mlflow/traces/{first.id}"))["trace"]["trace_info"]
+    assert not trace.get("request_preview")
+    assert not trace.get("response_preview")
 
 
 def test_a_second_import_changes_nothing(bring: Bring, source: FakeSource, deps: Deps, statements: Counter) -> None:

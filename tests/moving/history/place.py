@@ -39,6 +39,8 @@ class Place:
     """By id, the name."""
     runs: list[str] = field(default_factory=list)
     """Those that were not deleted."""
+    with_model: list[str] = field(default_factory=list)
+    """Those of `runs` that have files below `model`."""
     logged_models: list[str] = field(default_factory=list)
 
     @classmethod

@@ -55,10 +55,10 @@ def _versions(place: Place, name: str) -> list[object]:
 
 def add_version(place: Place, name: str) -> None:
     rng = place.rng
-    run_id = rng.choice(place.runs)
+    run_id = rng.choice(place.with_model if place.with_model and place.chance(0.8) else place.runs)
     uri = place.tracking.get_run(run_id).info.artifact_uri
-    sources = [(f"{uri}/model", run_id), (f"runs:/{run_id}/model", run_id), ("s3://bucket/a b/model", run_id)]
-    sources += [(f"{uri}/nothing here", None), (uri, run_id)]
+    sources = [(f"{uri}/model", run_id), (f"runs:/{run_id}/model", run_id), (f"{uri}/model", None), (uri, run_id)]
+    sources += [("s3://bucket/a b/model", run_id), (f"{uri}/nothing here", None)] if place.chance(0.3) else []
     if place.logged_models:
         model_id = rng.choice(place.logged_models)
         sources += [(f"models:/{model_id}", None)] * 2

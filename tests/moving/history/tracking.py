@@ -65,8 +65,7 @@ def add_run(place: Place, experiment: str, *, rich: bool) -> str:
     plan = Plan(experiment, name, rich, rng.choice(STATES), began, parent)
     run_id = _created(place, plan)
     _log(place, run_id, plan)
-    if rich:
-        _write_files(place, run_id)
+    has_model = rich and _write_files(place, run_id)
     if place.since(2, 4) and place.chance(0.1):
         log_datasets(place, run_id)
     ended = None if plan.status in ("RUNNING", "SCHEDULED") else plan.began_ms + rng.choice((0, 1, 61_000, -1, 10**9))
@@ -83,6 +82,8 @@ def add_run(place: Place, experiment: str, *, rich: bool) -> str:
             place.counts["deleted runs"] += 1
     elif not doomed:
         place.runs.append(run_id)
+    if has_model and run_id in place.runs[-1:]:
+        place.with_model.append(run_id)
     place.counts["runs"] += 1
     return run_id
 
@@ -164,11 +165,14 @@ def log_datasets(place: Place, run_id: str) -> None:
     place.counts["dataset inputs"] += len(inputs)
 
 
-def _write_files(place: Place, run_id: str) -> None:
+def _write_files(place: Place, run_id: str) -> bool:
+    """Write files, and return whether a model is among them."""
     rng = place.rng
     uri = place.tracking.get_run(run_id).info.artifact_uri
-    for path in rng.sample(PATHS, rng.randrange(len(PATHS))):
+    paths = rng.sample(PATHS, rng.randrange(len(PATHS)))
+    for path in paths:
         content = b"" if path.startswith("empty") else rng.randbytes(rng.choice((1, 10, 5000)))
         if path.endswith("MLmodel"):
             content = b"flavors:\n  python_function:\n    loader_module: mlflow.sklearn\nrun_id: %s\n" % run_id.encode()
         place.write(uri, path, content)
+    return "model/MLmodel" in paths

@@ -17,6 +17,7 @@ from mltrail_server.domain.transfer import (
     ScorerRecord,
 )
 from mltrail_server.services.traces import scorers as scorer_service
+from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.imports import evaluations, imported
 from mltrail_server.store.imports.evaluations import NewScorerVersion
 from mltrail_server.store.imports.imported import Imported
@@ -60,7 +61,7 @@ def _may_come(record: ScorerRecord, fit: Fit) -> bool:
 
 def _add_scorer(target: Target, record: ScorerRecord, fit: Fit, iid: int) -> str:
     with target.project.write() as tx:
-        scorer_id = evaluations.scorer_id(tx, iid, record.name, new_id=str(uuid.uuid4()))
+        scorer_id = evaluations.scorer_id(tx, iid, record.name, new_id=_free_id(tx, record.id))
         here = evaluations.scorer_here(tx, scorer_id, record.version)
         if here is None:
             user = target.plan.user(record.user) or USER
@@ -69,6 +70,12 @@ def _add_scorer(target: Target, record: ScorerRecord, fit: Fit, iid: int) -> str
         elif here != record.serialized:
             fit.say(Loss.CLASH, Entity.SCORER, "another scorer has this name and number here, and stays as it is")
         return scorer_id
+
+
+def _free_id(tx: Transaction, of_source: str) -> str:
+    """Return the id that the scorer has at the source, or a new one if another scorer has that id here."""
+    usable = 0 < len(of_source) <= _MAX_ID and not evaluations.has_scorer(tx, of_source)
+    return of_source if usable else str(uuid.uuid4())
 
 
 def bring_dataset(target: Target, record: EvaluationDatasetRecord) -> None:

@@ -89,6 +89,11 @@ def _bring_one(target: Target, record: TraceRecord, fit: Fit, iid: int, *, is_he
             _write(tx, target, record, sent, said)
         if data is not None:
             _add_spans(target, record, fit, iid, data)
+            with target.project.write() as tx:
+                # Spans fill in the previews that a new trace lacks; this one lacked them at the source.
+                store.change(
+                    tx, record.id, request_preview=sent.request_preview, response_preview=sent.response_preview
+                )
         made = Imported(record.id, "" if fit.lost else _fingerprint_of(record), there)
         with target.project.write() as tx:
             imported.put(tx, Entity.TRACE, target.origin_id, [(record.id, made)])

@@ -175,7 +175,9 @@ class Files:
         if folder.count("/") > _DEEPEST:
             raise LostError(f"the folders in {folder[:80]}… have no end")
         where = f"{root}/{folder}".strip("/")
+        empty = True
         for found in pages(lambda token: ask(where, token), "files"):
+            empty = empty and not found
             for one in sorted(found, key=lambda one: str(one["path"])):
                 name = str(one["path"]).rstrip("/").rpartition("/")[2]
                 if name in {"", ".", ".."} or ".." in str(one["path"]).split("/"):
@@ -186,6 +188,12 @@ class Files:
                 else:
                     size = whole(one.get("file_size"))
                     yield FileRecord(f"{folder}{name}", place(f"{root}/{folder}{name}".lstrip("/")), size)
+        if empty and "%" in folder:
+            text = (
+                f"the folder {folder.rstrip('/')!r}: its files are not shown. MLflow takes %20 in a folder's name for "
+                "a blank: read the database instead (--from-database), or rename the folder"
+            )
+            findings.add(Loss.MISSING, Entity.FILE, owner, text)
 
     def _may_have_files(self, run: RunRecord) -> bool:
         """Whether a run has a folder among those of its experiment's runs: one call tells it for all of them. A run

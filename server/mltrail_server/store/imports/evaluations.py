@@ -37,6 +37,12 @@ def scorer_id(tx: Transaction, experiment_iid: int, name: str, *, new_id: str) -
     return found
 
 
+def has_scorer(tx: Transaction, scorer_id: str) -> bool:
+    """Return whether any scorer of the project has this id."""
+    query = sa.select(_SCORER.c.id).where(_SCORER.c.project_id == tx.project_id, _SCORER.c.id == scorer_id)
+    return tx.execute(query).scalar() is not None
+
+
 def scorer_here(tx: Transaction, scorer_id: str, version: int) -> str | None:
     """Return a version of a scorer as it is stored; None if there is none."""
     query = sa.select(_VERSION.c.serialized).where(
