@@ -1,5 +1,6 @@
 """What the reader of MLflow's REST API does with servers that have trouble, and with wrong URLs."""
 
+import base64
 import io
 import json
 import re
@@ -322,3 +323,35 @@ def test_other_experiments_are_not_read(world: World) -> None:
     assert [body["experiment_ids"] for body in bodies] == [[world.made.ids["churn"]]]
     assert other not in str(bodies)
     assert len(world.fake.asked) < 10
+
+
+def _numbered(runs: int) -> Handler:
+    """Answer as MLflow does for an experiment with so many runs."""
+
+    def answer(_: Any, environ: Any, start_response: Any) -> Any:
+        body = json.loads(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
+        start = json.loads(base64.b64decode(body["page_token"]))["offset"] if "page_token" in body else 0
+        found = [{}] * max(0, min(body["max_results"], runs - start))
+        token = {"next_page_token": "more"} if start + len(found) < runs else {}
+        return Response(json.dumps({"runs": found, **token}), content_type="application/json")(environ, start_response)
+
+    return answer
+
+
+@pytest.mark.parametrize("runs", [0, 99, 100, 101, 200, 201, 12_345])
+def test_runs_are_counted_without_reading_them(world: World, runs: int) -> None:
+    keep_one = _changed(lambda body: body.update(experiments=body["experiments"][:1]))
+    world.fake.faults = [Fault("experiments/search", keep_one), Fault("runs/search", _numbered(runs))]
+    totals = world.source().totals()
+    assert totals is not None
+    assert totals[Entity.RUN] == runs
+    assert len(world.fake.asked) <= 25
+
+
+def test_another_mltrail_has_page_tokens_of_its_own(world: World) -> None:
+    totals = world.source().totals()
+    assert totals is not None  # what fits on a page needs no token
+    assert totals[Entity.RUN] == RUNS
+    more = _changed(lambda body: body.update(next_page_token="more"))
+    world.fake.faults = [Fault("runs/search", more, times=2)]
+    assert world.source().totals() is None

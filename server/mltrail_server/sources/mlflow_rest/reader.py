@@ -24,6 +24,7 @@ from mltrail_server.sources.http import Rest
 from mltrail_server.sources.patience import Patience
 from mltrail_server.sources.workers import Workers
 
+from .counting import Counting
 from .evaluations import Evaluations
 from .files import Files
 from .histories import Histories
@@ -114,8 +115,8 @@ class MlflowRest:
         return self._files.open(file)
 
     def totals(self) -> Counts | None:
-        """MLflow tells no totals, and to count would be to read everything."""
-        return None
+        """Count the runs only: all else would have to be read."""
+        return Counting(self._server, self._tracking).runs()
 
     def close(self) -> None:
         self._workers.close()
