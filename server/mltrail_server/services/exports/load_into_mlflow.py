@@ -75,7 +75,10 @@ class Server:
 
 class Refused(Exception):  # noqa: N818 - it is what the server did
     def __init__(self, status: int, text: str) -> None:
-        super().__init__(f"{status}: {text[:300]}")
+        said = (
+            "it has no such call, so its MLflow is too old for this" if "<html" in text else f"{status}: {text[:300]}"
+        )
+        super().__init__(f"the server refuses it: {said}")
         self.exists = "RESOURCE_ALREADY_EXISTS" in text
         self.gone = "RESOURCE_DOES_NOT_EXIST" in text or "deleted" in text
 
@@ -114,35 +117,50 @@ class Loader:
     def load(self) -> None:
         experiments = [record_of(one) for one in self._folders("experiments/*")]
         for experiment in experiments:
-            self._try(f"experiment {experiment['name']}", self._experiment, experiment)
+            self._try("experiments", f"experiment {experiment['name']}", self._experiment, experiment)
         runs = [one for one in self._folders("experiments/*/*") if self._known("experiment", one.parent.name)]
+        for run in self._folders("experiments/*/*"):
+            if run not in runs:
+                self.losses.append(f"run {run.name}: its experiment could not be made")
         for run in runs:
-            self._try(f"run {run.name}", self._begin_run, run)
+            self._try("", f"run {run.name}", self._begin_run, run)
         models = self._folders("mltrail/logged-models/*/*")
         for model in models:
-            self._try(f"logged model {model.name}", self._logged_model, model)
+            self._try("logged models", f"logged model {model.name}", self._logged_model, model)
         measured = measurements(models)
         for run in runs:
-            self._try(f"run {run.name}", self._fill_run, run, measured)
-        for registered in self._folders("models/*"):
-            self._try(f"model {record_of(registered)['model']['name']}", self._model, registered)
+            self._try("runs", f"run {run.name}", self._fill_run, run, measured)
+        self._registry()
+        self._evaluations()
+        self._delete(runs, models, experiments)
+
+    def _registry(self) -> None:
+        for folder in self._folders("models/*"):
+            registered = record_of(folder)["model"]
+            kind = "prompts" if is_prompt(registered) else "registered models"
+            self._try(kind, f"model {registered['name']}", self._model, folder)
+
+    def _evaluations(self) -> None:
         for trace in self._folders("mltrail/traces/*/*"):
-            self._try(f"trace {trace.name}", self._trace, trace)
+            self._try("traces", f"trace {trace.name}", self._trace, trace)
         for file in sorted(self.folder.glob("mltrail/evaluation-datasets/*.jsonl")):
-            self._try(f"evaluation dataset {file.stem}", self._dataset, file)
+            self._try("evaluation datasets", f"evaluation dataset {file.stem}", self._dataset, file)
         for file in sorted(self.folder.glob("mltrail/scorers/*.json")):
             for scorer in json.loads(file.read_text()):
-                self._try(f"scorer {scorer['name']} {scorer['version']}", self._scorer, scorer)
-        self._delete(runs, models, experiments)
+                self._try("scorer versions", f"scorer {scorer['name']} {scorer['version']}", self._scorer, scorer)
 
     def _folders(self, pattern: str) -> list[Path]:
         return sorted(one.parent for one in self.folder.glob(f"{pattern}/{RECORD}"))
 
-    def _try(self, what: str, work: Callable[..., None], *given: object) -> None:
+    def _try(self, kind: str, what: str, work: Callable[..., None], *given: object) -> None:
+        """Do it, and count it as one of a kind; if it fails, note why, and the rest follows."""
         try:
             work(*given)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the rest follows
+        except Exception as error:  # noqa: BLE001 - whatever it is
             self.losses.append(f"{what}: {error}")
+        else:
+            if kind:
+                self._count(kind)
 
     def _known(self, kind: str, old: str) -> str:
         return self.journal.known.get(f"{kind} {old}", "")
@@ -151,7 +169,6 @@ class Loader:
         self.counts[kind] = self.counts.get(kind, 0) + number
 
     def _experiment(self, one: Json) -> None:
-        self._count("experiments")
         if self._known("experiment", one["id"]):
             return
         tags = pairs(one["tags"])
@@ -184,7 +201,6 @@ class Loader:
 
     def _fill_run(self, folder: Path, measured: dict[tuple[Any, ...], list[Json]]) -> None:
         one = record_of(folder)
-        self._count("deleted runs" if one["deleted"] else "runs")
         place = self._files(folder, f"run {one['id']}")  # lists losses, also when the run is there already
         links = self._links(one)
         if f"filled {one['id']}" in self.journal:
@@ -243,12 +259,11 @@ class Loader:
     def _made_model(self, link: Json, one: Json) -> str:
         made = self._known("logged model", link["model_id"])
         if not made:
-            self.losses.append(f"run {one['id']}: its logged model {link['model_id']} is not in this folder")
+            self.losses.append(f"run {one['id']}: its logged model {link['model_id']} is not there")
         return made
 
     def _logged_model(self, folder: Path) -> None:
         one = record_of(folder)
-        self._count("logged models")
         place = self._files(folder, f"logged model {one['id']}")
         if f"filled {one['id']}" in self.journal:
             return
@@ -274,8 +289,6 @@ class Loader:
     def _model(self, folder: Path) -> None:
         whole = record_of(folder)
         model, name = whole["model"], whole["model"]["name"]
-        prompt = model["tags"].get("mlflow.prompt.is_prompt") == "true"
-        self._count("prompts" if prompt else "registered models")
         if f"model {name}" not in self.journal:
             said = {"description": model["description"]} if model["description"] else {}
             self.server.post("registered-models/create", name=name, tags=pairs(model["tags"]), **said)
@@ -338,16 +351,25 @@ class Loader:
             return {"source": one["source"]}
         if not location.startswith(("mlflow-artifacts:", "runs:")):
             return {"source": location, **run}
-        found = re.search(rf"{one['run_id']}(?:/artifacts)?/?(.*)", location)
-        path = found[1] if found else ""
-        if found is None:
-            path = f"promoted/{folder.name}/{one['number']}"
-            if copy and (
-                place := self._files(folder, f"version {one['number']} of {one['model']}", f"{one['number']}/")
-            ):
-                self.server.client.log_artifacts(run_id, str(place), path)
+        path = self._path_in_run(folder, one, location, run_id if copy else "")
         info = self.server.call("GET", "2.0/mlflow/runs/get", run_id=run_id)["run"]["info"]
         return {"source": f"{info['artifact_uri']}/{path}".rstrip("/"), **run}
+
+    def _path_in_run(self, folder: Path, one: Json, location: str, copy_to: str) -> str:
+        """Return where in its run a version's files are. Those that are not are sent there, to the run `copy_to`."""
+        found = re.search(rf"{one['run_id']}(?:/artifacts)?/?(.*)", location)
+        if one["logged_model_id"]:  # the server has no logged models
+            path = f"models/{one['logged_model_id']}"
+            places = [*self.folder.glob(f"mltrail/logged-models/*/{one['logged_model_id']}/artifacts")]
+        elif found is None:
+            path = f"promoted/{folder.name}/{one['number']}"
+            own = self._files(folder, f"version {one['number']} of {one['model']}", f"{one['number']}/")
+            places = [own] if own else []
+        else:
+            return found[1]
+        for place in places if copy_to else ():
+            self.server.client.log_artifacts(copy_to, str(place), path)
+        return path
 
     def _files(self, folder: Path, owner: str, start: str = "") -> Path | None:
         """Return the folder with the files, and list those whose names no folder can have."""
@@ -361,8 +383,6 @@ class Loader:
 
     def _trace(self, folder: Path) -> None:
         one = record_of(folder)
-        self._count("traces")
-        self._count("assessments", len(one["assessments"]))
         if f"trace {one['id']}" in self.journal:
             return
         try:
@@ -408,7 +428,6 @@ class Loader:
     def _dataset(self, file: Path) -> None:
         with file.open() as lines:
             one, *rows = (json.loads(line) for line in lines)
-        self._count("evaluation datasets")
         if f"dataset {one['id']}" in self.journal:
             return
         dataset_id = self._known("dataset id", one["id"])
@@ -428,7 +447,6 @@ class Loader:
         self.journal.note(f"dataset {one['id']}")
 
     def _scorer(self, one: Json) -> None:
-        self._count("scorer versions")
         key = f"scorer {one['experiment_id']} {one['name']} {one['version']}"
         if key not in self.journal:
             made = self.server.call(
@@ -444,29 +462,27 @@ class Loader:
 
     def _delete(self, runs: list[Path], models: list[Path], experiments: list[Json]) -> None:
         """Delete what was deleted: at the end, since nothing can be logged to it then."""
-        for folder in runs:
-            if record_of(folder)["deleted"] and f"deleted {folder.name}" not in self.journal:
-                run = self._known("run", folder.name)
-                self._try(f"run {folder.name}", self._delete_one, folder.name, "POST", "runs/delete", {"run_id": run})
-        for folder in models:
-            one = record_of(folder)
-            if one["deleted"] and f"deleted {one['id']}" not in self.journal:
-                path = f"logged-models/{self._known('logged model', one['id'])}"
-                self._try(f"logged model {one['id']}", self._delete_one, one["id"], "DELETE", path, {})
+        for one in (record_of(folder) for folder in runs):
+            fields = {"run_id": self._known("run", one["id"])}
+            self._delete_one(one, f"run {one['id']}", "POST", "runs/delete", fields)
+        for one in (record_of(folder) for folder in models):
+            path = f"logged-models/{self._known('logged model', one['id'])}"
+            self._delete_one(one, f"logged model {one['id']}", "DELETE", path, {})
         for one in experiments:
-            if one["deleted"] and f"deleted {one['id']}" not in self.journal:
-                fields = {"experiment_id": self._known("experiment", one["id"])}
-                self._try(
-                    f"experiment {one['name']}", self._delete_one, one["id"], "POST", "experiments/delete", fields
-                )
+            fields = {"experiment_id": self._known("experiment", one["id"])}
+            self._delete_one(one, f"experiment {one['name']}", "POST", "experiments/delete", fields)
 
-    def _delete_one(self, old: str, method: str, path: str, fields: Json) -> None:
+    def _delete_one(self, one: Json, what: str, method: str, path: str, fields: Json) -> None:
+        made = all(fields.values()) and not path.endswith("/")  # what could not be made is listed already
+        if not one["deleted"] or not made or f"deleted {one['id']}" in self.journal:
+            return
         try:
             self.server.call(method, f"2.0/mlflow/{path}", **fields)
         except Refused as error:
             if not error.gone:  # it may be, since an attempt that was interrupted
-                raise
-        self.journal.note(f"deleted {old}")
+                self.losses.append(f"{what} is not deleted there: {error}")
+                return
+        self.journal.note(f"deleted {one['id']}")
 
 
 DATASET = ("name", "digest", "source_type", "source", "schema", "profile")
