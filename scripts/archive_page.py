@@ -61,22 +61,28 @@ def _sentence(text: str) -> str:
 
 def _meanings() -> Iterator[tuple[tuple[str, str], str]]:
     """Read the comments beside tables (with an empty column) and columns."""
-    folder = Path(schema.__file__).parent
-    for path in sorted(folder.glob("*.py")):
-        with tokenize.open(path) as file:
-            tokens = list(tokenize.generate_tokens(file.readline))
-        comments = {one.start[0]: one.string.lstrip("# ") for one in tokens if one.type == tokenize.COMMENT}
-        for call in (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)):
-            if not (isinstance(call.func, ast.Name) and call.func.id == "Table" and call.args):
-                continue
-            name = call.args[0]
-            assert isinstance(name, ast.Constant)  # noqa: S101 - for mypy
-            if (about := comments.get(name.lineno)) is not None:
-                yield (str(name.value), ""), about
-            for part in call.args[2:]:
-                column = _name_of(part)
-                if column and (meaning := comments.get(part.end_lineno or 0)) is not None:
-                    yield (str(name.value), column), meaning
+    for path in sorted(Path(schema.__file__).parent.glob("*.py")):
+        comments = _comments(path)
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Table" and node.args:
+                for column, line in _parts(node):
+                    if line in comments:
+                        yield (ast.literal_eval(node.args[0]), column), comments[line]
+
+
+def _comments(path: Path) -> dict[int, str]:
+    """Read the comments of a module by their lines."""
+    with tokenize.open(path) as file:
+        found = [one for one in tokenize.generate_tokens(file.readline) if one.type == tokenize.COMMENT]
+    return {one.start[0]: one.string.lstrip("# ") for one in found}
+
+
+def _parts(table: ast.Call) -> Iterator[tuple[str, int]]:
+    """List the name of a table (as an empty column) and its columns, with the lines where they end."""
+    yield "", table.args[0].end_lineno or 0
+    for part in table.args[2:]:
+        if column := _name_of(part):
+            yield column, part.end_lineno or 0
 
 
 def _name_of(part: ast.expr) -> str | None:
