@@ -9,8 +9,9 @@ import json
 
 from mltrail_server.domain.transfer import Counts, Entity
 from mltrail_server.sources.http import LostError
+from mltrail_server.sources.reading import page
 
-from .server import API, Server, page
+from .server import API, Server
 from .tracking import Tracking
 
 _PAGE = 100
