@@ -1,7 +1,7 @@
-"""What becomes of rows that move to another server, GitLab or project.
+"""How rows change when they move to another server, GitLab or project.
 
-Three cases, which `Trust` names. Each table and column that is about GitLab, or that this server would believe, is
-named in one of the tables below; a test goes through the schema and fails for one that nobody has thought of.
+`Trust` names the three cases. Each table and column that is about GitLab, or that this server would trust, is listed
+below; a test walks the schema and fails for any that is missing.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,13 +20,11 @@ from .rows import columns
 
 
 class Trust(Enum):
-    """How much of what another server has written is believed."""
+    """How far an archive from another server is trusted."""
 
-    SAME = "same"  # our own key signed it, and it is the same project of the same GitLab: everything stays as it was
-    MOVED = "moved"  # our own key signed it, but the project has another number or GitLab now
-    FOREIGN = (
-        "foreign"  # somebody else wrote it, or nobody knows who: the history is kept, the evidence is not believed
-    )
+    SAME = "same"  # signed by our own key, for the same project of the same GitLab: everything stays as it was
+    MOVED = "moved"  # signed by our own key, but the project's ID or GitLab differs
+    FOREIGN = "foreign"  # not signed by our key: the history is kept, the evidence is not trusted
 
 
 GITLAB_NUMBERS: Mapping[str, tuple[str, ...]] = {
@@ -48,26 +46,26 @@ GITLAB_NUMBERS: Mapping[str, tuple[str, ...]] = {
 """Numbers of pipelines, jobs and merge requests. After a move they are those of a former GitLab."""
 
 LEFT_BEHIND: Mapping[str, str] = {
-    "commit_status": "it is a status at the former GitLab",
-    "due": "what the worker looks up at GitLab; the former one is not asked again",
+    "commit_status": "a status at the former GitLab",
+    "due": "what the worker was about to look up; the former GitLab is not asked again",
     "gate_refusal": "what the former GitLab refused to publish",
     "gate_thread": "a thread at the former GitLab",
     "regression_issue": "an issue at the former GitLab",
-    "webhook": "when the former GitLab's webhooks last came",
+    "webhook": "when the former GitLab last sent a webhook",
 }
-"""Tables whose rows mean something at one GitLab alone. They don't move to another."""
+"""Tables whose rows only make sense at one GitLab. They don't move to another."""
 
 NOT_BELIEVED: Mapping[str, str] = {
-    "candidate_job": "stamps: that a job's token came with a run. The run keeps its tags, but for gitlab.verified",
-    "case_use": "which merge requests a test set has judged",
-    "gate_override": "who has overridden the gate",
-    "imported": "what the other server had imported, and must not be imported again",
-    "job": "what GitLab said about jobs",
-    "merge_request": "what GitLab said about merge requests",
-    "origin": "where the other server had imported from",
-    "pipeline": "what GitLab said about pipelines, and their contracts",
-    "promotion": "what was promoted, and its provenance. Versions, aliases and the moves of aliases stay",
-    "red_verdict": "which merge requests have failed",
+    "candidate_job": "stamps: that a run was logged with a job's token. The run keeps its tags, except gitlab.verified",
+    "case_use": "which merge requests a test set was used to judge",
+    "gate_override": "who overrode the gate",
+    "imported": "what the other server had already imported",
+    "job": "what GitLab reported about jobs",
+    "merge_request": "what GitLab reported about merge requests",
+    "origin": "where the other server imported from",
+    "pipeline": "what GitLab reported about pipelines, and their contracts",
+    "promotion": "what was promoted, and its provenance. Versions, aliases and alias moves are kept",
+    "red_verdict": "which merge requests failed",
     "tombstone": "which evidence was removed",
 }
 """Tables that only the server that wrote them can vouch for. Foreign rows are left out."""

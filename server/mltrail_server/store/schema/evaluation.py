@@ -42,7 +42,7 @@ trace = Table(
     Column("user_name", Text, nullable=False),  # of the token that began it
     Column("announced", Boolean, nullable=False, default=False),  # by `POST traces`; spans alone may have come before
     Column("created_ms", BigInteger, nullable=False),  # by this server's clock, for retention
-    Column("origin_id", BigInteger),  # where it was imported from; null: it was made here
+    Column("origin_id", BigInteger),  # where it was imported from; null: made here
     belongs_to(experiment, by=["experiment_iid"], key=["iid"]),
 )
 Index(

@@ -62,7 +62,7 @@ model_version = Table(
     Column("deleted_ms", BigInteger),  # a deleted version keeps its row, so that its semver is never used again
     Column("deleted_by", Text),
     Column("promoted", Boolean, nullable=False, default=False),  # by a promotion; only Maintainers can change it
-    Column("origin_id", BigInteger),  # where it was imported from; null: it was registered here
+    Column("origin_id", BigInteger),  # where it was imported from; null: registered here
     UniqueConstraint("project_id", "id"),
     UniqueConstraint("project_id", "model_id", "semver"),
     belongs_to(model, by=["model_id"], key=["id"]),

@@ -85,7 +85,7 @@ candidate = Table(
     Column("detached_until_ms", BigInteger),  # outlives its job until then, see services/tracking/detachments.py
     Column("promoted", Boolean, nullable=False, default=False),  # a promoted version is based on it, so it is frozen
     Column("elsewhere", Text),  # the URI of its files if clients store them elsewhere; null: here
-    Column("origin_id", BigInteger),  # where it was imported from; null: it was logged here
+    Column("origin_id", BigInteger),  # where it was imported from; null: logged here
     UniqueConstraint("project_id", "eid"),
     belongs_to(experiment, by=["experiment_iid"], key=["iid"]),
 )
