@@ -57,6 +57,11 @@ def _mount_tokens(app: Flask, fake: "FakeGitLab", door: Door) -> None:
         shown = shapes.user(fake.url, found) | {"bot": found.username.endswith("bot")}
         return shown | ({"is_admin": True} if found.admin else {})
 
+    @app.get("/api/v4/users/<int:number>")
+    def other_user(number: int) -> dict[str, Any]:
+        door.caller()
+        return shapes.user(fake.url, fake.users.get(number) or missing("User Not Found"))
+
 
 def _mount_projects(app: Flask, fake: "FakeGitLab", door: Door) -> None:
     @app.get("/api/v4/projects")

@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask, Response, jsonify
 from werkzeug.routing import Rule
 
-from . import gate_objects, hooks, job_tokens, merge_requests, oauth, people, pipelines, repository
+from . import (
+    gate_objects,
+    hooks,
+    job_tokens,
+    merge_requests,
+    ml_routes,
+    oauth,
+    packages,
+    people,
+    pipelines,
+    repository,
+)
 from .door import Door
 
 if TYPE_CHECKING:
@@ -47,6 +58,8 @@ def make_app(fake: "FakeGitLab") -> Flask:
     gate_objects.mount(app, fake, door)
     hooks.mount(app, fake, door)
     repository.mount(app, fake, door)
+    ml_routes.mount(app, fake, door)
+    packages.mount(app, fake, door)
     return app
 
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from .ml_state import Ml
+
 Through = Literal["project", "group", "invited group"]
 
 
@@ -160,6 +162,7 @@ class Project:
     issues: dict[int, Issue] = field(default_factory=dict)
     hooks: dict[int, Hook] = field(default_factory=dict)
     statuses: dict[int, list[tuple[str, str, str]]] = field(default_factory=dict)  # name, state, text by pipeline
+    ml: Ml = field(default_factory=Ml)
 
     def ancestors(self, sha: str) -> list[str]:
         """A commit and its ancestors, newest first."""

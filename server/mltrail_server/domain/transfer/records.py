@@ -53,6 +53,7 @@ class RunRecord:
     `status` is MLflow's word (RUNNING, FINISHED, …). `latest` holds the newest point of each metric as the source tells
     it. `points` is the number of its points, if the source can tell it without reading them. `artifact_uri` is where
     its files lie. `job_id` is the GitLab job that the source ties it to: a claim, whatever the source thinks of it.
+    `newest_only` says that `Source.points` returns only the newest points, though there may be more.
     """
 
     id: str
@@ -73,6 +74,7 @@ class RunRecord:
     model_inputs: tuple[ModelLink, ...] = ()
     model_outputs: tuple[ModelLink, ...] = ()
     job_id: int | None = None
+    newest_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,8 +46,10 @@ class Facts:
 
 def fingerprint_of(record: RunRecord) -> str:
     """Return a digest of what the source says of a run. Where files lie is no part of it: another way to the same run
-    says that differently; nor is the number of points, which not all know.
+    says that differently; nor is the number of points, which not all know. A history that has become complete is told
+    from its newest values.
     """
+    incomplete = ["newest only"] if record.newest_only else []
     return fingerprint(
         (record.name, record.user, record.status, record.started_ms, record.ended_ms, record.deleted),
         sorted(record.params.items()),
@@ -56,6 +58,7 @@ def fingerprint_of(record: RunRecord) -> str:
         sorted((one.name, one.digest, sorted(one.tags.items())) for one in record.datasets),
         sorted((one.model_id, one.step) for one in record.model_inputs),
         sorted((one.model_id, one.step) for one in record.model_outputs),
+        *incomplete,
     )
 
 

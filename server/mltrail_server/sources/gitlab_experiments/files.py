@@ -1,7 +1,7 @@
 """Files of runs and versions. GitLab keeps them in packages, whose API also tells their digests."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 from urllib.parse import quote
 
@@ -11,75 +11,100 @@ from mltrail_server.sources.http import LostError
 from mltrail_server.sources.mlflow_rest.records import whole
 from mltrail_server.sources.reading import page
 
-from .project import Project
+from .project import GitLabFile, Project
+from .registry import Registry
 
-_GENERIC = re.compile(r"/packages/generic/(ml_experiment_\d+)/(\d+)/?$")
-_OF_VERSION = re.compile(r"/packages/ml_models/(\d+)/files/?$")
-_OF_RUN = re.compile(r"^mlflow-artifacts:/(candidate:\d+)/?$")
+_GENERIC = re.compile(r"/packages/generic/(ml_experiment_\d+)/(\d+)/?$", re.ASCII)
+_OF_VERSION = re.compile(r"/packages/ml_models/(\d+)/files/?$", re.ASCII)
+_OF_RUN = re.compile(r"(?:^mlflow-artifacts:/|/packages/ml_models/)candidate:(\d+)(/files)?/?$", re.ASCII)
+_MODELS = "ml_model"
+_LISTS_ALL = (18, 0)
+"""Since when runs with files are told by their URI, at the latest."""
 
 
 class Files:
-    def __init__(self, project: Project) -> None:
-        self._project = project
+    def __init__(self, project: Project, registry: Registry) -> None:
+        self._project, self._registry = project, registry
 
     def of(self, owner: RunRecord | VersionRecord) -> Iterator[FileRecord]:
         """List the files of a run or a version. Raises LostError if GitLab does not tell them."""
+        name = self.name_of(owner)
         if isinstance(owner, VersionRecord):
-            digests = self._digests(owner.model, owner.semver or "")
-            yield from self._proxied(str(owner.number), self.name_of(owner), digests)
+            yield from self._in_folder(str(owner.number), name, [owner.model], owner.semver or "")
             return
         uri = owner.artifact_uri
         if found := _GENERIC.search(uri):
-            yield from self._generic(found[1], found[2])
+            yield from self._generic(name, found[1], found[2])
         elif found := _OF_VERSION.search(uri):
-            yield from self._proxied(found[1], self.name_of(owner), {})
+            model, semver = self._registry.named(int(found[1]))
+            yield from self._in_folder(found[1], name, [model], semver)
         elif found := _OF_RUN.search(uri):
-            version = found[1].replace(":", "_")
-            digests = self._digests(f"ml_experiment_{owner.experiment_id}", version)
-            yield from self._proxied(found[1], self.name_of(owner), digests)
+            folder, version = f"candidate:{found[1]}", f"candidate_{found[1]}"
+            names = [f"ml_experiment_{owner.experiment_id}", self._project.models_of.get(owner.experiment_id, "")]
+            if found[2]:  # where its first file would go, and an older GitLab says so of runs with files, too
+                yield from self._of_package(folder, name, names, version)
+            else:
+                yield from self._in_folder(folder, name, names, version)
 
     @staticmethod
     def name_of(owner: RunRecord | VersionRecord) -> str:
-        """Return an owner's name in findings."""
+        """Return an owner's name in findings: that which the import gives it, too."""
         if isinstance(owner, RunRecord):
             return f"run {owner.id}"
-        return f"version {owner.semver or owner.number} of {owner.model}"
+        return f"version {owner.number} of {owner.model}"
 
     def open(self, file: FileRecord) -> BinaryIO:
         return open_file(self._project.gitlab, file.uri, size=file.size)
 
-    def _proxied(self, folder: str, owner: str, digests: dict[str, str]) -> Iterator[FileRecord]:
-        """List what GitLab's MLflow API lists: all files of a folder at once."""
+    def _in_folder(self, folder: str, owner: str, names: Sequence[str], version: str) -> Iterator[FileRecord]:
+        """List what GitLab's MLflow API lists: all files of a folder at once. Before 17.5 it lists none."""
+        packaged = self._packaged(names, version)
         try:
             found, _ = page(self._project.gitlab.get(self._project.files, {"path": folder}), "files")
         except LostError as error:
-            if error.status == 404:  # nothing was ever uploaded
-                return
-            raise
-        for one in sorted(found, key=lambda one: str(one["path"])):
-            path = str(one["path"])
-            if _is_name(path):
-                uri = f"{self._project.files}/{quote(folder, safe=':')}/{quote(path)}"
-                yield FileRecord(path, uri, whole(one.get("file_size")), digests.get(path))
-            else:
-                text = f"{path!r} is no name for a file"
-                self._project.findings.add(Loss.REFUSED, Entity.FILE, owner, text)
+            if error.status != 404 or (packaged is None and not error.error_code):
+                raise
+            yield from self._by_package(folder, owner, packaged or {})  # none, if nothing was ever uploaded
+            return
+        sizes = {str(one["path"]): whole(one.get("file_size")) for one in found}
+        for path in self._names(owner, sizes):
+            uri = f"{self._project.files}/{quote(folder, safe=':')}/{quote(path)}"
+            told = (packaged or {}).get(path)
+            yield FileRecord(path, uri, sizes[path], told.sha256 if told is not None else None)
 
-    def _generic(self, name: str, version: str) -> Iterator[FileRecord]:
+    def _of_package(self, folder: str, owner: str, names: Sequence[str], version: str) -> Iterator[FileRecord]:
+        packaged = self._packaged(names, version)
+        if packaged is None and self._project.version < _LISTS_ALL:
+            raise LostError("the project's packages can't be read, and this GitLab lists the files only there")
+        yield from self._by_package(folder, owner, packaged or {})
+
+    def _by_package(self, folder: str, owner: str, found: dict[str, GitLabFile]) -> Iterator[FileRecord]:
+        base = f"{self._project.api}/packages/ml_models/{quote(folder, safe=':')}/files"
+        for path in self._names(owner, found):
+            yield FileRecord(path, f"{base}/{quote(path)}", found[path].size, found[path].sha256)
+
+    def _generic(self, owner: str, name: str, version: str) -> Iterator[FileRecord]:
         """List files as GitLab before 17 kept them."""
         base = f"{self._project.api}/packages/generic/{quote(name, safe='')}/{quote(version, safe='')}"
-        for file in sorted(self._project.package_files("generic", name, version), key=lambda one: one.path):
-            if _is_name(file.path):
-                yield FileRecord(file.path, f"{base}/{quote(file.path)}", file.size, file.sha256)
+        found = self._project.package_files("generic", name, version)
+        for path in self._names(owner, found):
+            yield FileRecord(path, f"{base}/{quote(path)}", found[path].size, found[path].sha256)
 
-    def _digests(self, name: str, version: str) -> dict[str, str]:
-        """Return the SHA-256 of a package's files, as far as GitLab tells them: files come over without it, too."""
+    def _packaged(self, names: Sequence[str], version: str) -> dict[str, GitLabFile] | None:
+        """Return the files of a package by their paths; None if GitLab does not show packages."""
         try:
-            files = self._project.package_files("ml_model", name, version)
-        except (LostError, KeyError, TypeError, ValueError):
-            return {}
-        return {file.path: file.sha256 for file in files if file.sha256}
+            for name in filter(None, names):
+                if found := self._project.package_files(_MODELS, name, version):
+                    return found
+        except LostError as error:
+            text = "the project's packages can't be read, so files are not compared with GitLab's SHA-256"
+            self._project.note(Entity.FILE, "project", f"{text}: {error.message}")
+            return None
+        return {}
 
-
-def _is_name(path: str) -> bool:
-    return bool(path) and not path.startswith("/") and not {"", ".", ".."} & set(path.split("/"))
+    def _names(self, owner: str, found: dict[str, GitLabFile] | dict[str, int | None]) -> Iterator[str]:
+        for path in sorted(found):
+            if path and not path.startswith("/") and not {"", ".", ".."} & set(path.split("/")):
+                yield path
+            else:
+                self._project.findings.add(Loss.REFUSED, Entity.FILE, owner, f"{path!r} is no name for a file")

@@ -4,16 +4,18 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from mltrail_server.domain.errors import invalid
-from mltrail_server.domain.transfer import Findings, GoneError
+from mltrail_server.domain.transfer import Entity, Findings, GoneError
 from mltrail_server.sources.http import LostError, Rest
 from mltrail_server.sources.mlflow_rest.server import API
-from mltrail_server.sources.reading import Json, Reading
+from mltrail_server.sources.reading import Reading
 from mltrail_server.sources.workers import Workers
 
 _PER_PAGE = 100
+_MOST_PACKAGES = 100
+_MOVED = frozenset({301, 302, 307, 308})
 _RIGHTS = "The token needs the scope `api`, and its user at least the Developer role in the project."
 
 
@@ -35,7 +37,9 @@ class Project(Reading):
         self._name = name.strip().strip("/")
         self.id = 0
         self._users: dict[str, str] = {}
-        self._packages: dict[tuple[str, str], list[Json]] = {}
+        self._packages: dict[tuple[str, str], dict[str, list[int]]] = {}
+        self.models_of: dict[str, str] = {}
+        """The models that experiments are of, by the experiments' IDs."""
 
     @property
     def api(self) -> str:
@@ -59,10 +63,17 @@ class Project(Reading):
             self.id = int(found["id"])
         except GoneError as error:
             raise invalid(f"{error.message} {_RIGHTS}") from error
-        except (LostError, KeyError, TypeError, ValueError) as error:
+        except LostError as error:
+            if error.status not in {403, 404}:
+                moved = " A project that was renamed is found by its new path or its ID."
+                raise invalid(f"{error.message}{moved if error.status in _MOVED else ''}") from error
             raise invalid(
                 f"GitLab at {self.gitlab.url} shows no project {self._name}. Set MLTRAIL_IMPORT_TOKEN to a token that "
                 f"may read it. {_RIGHTS}"
+            ) from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise invalid(
+                f"{self.gitlab.url} does not answer as a GitLab does. Give the URL of its front page."
             ) from error
         self._check_rights()
         text = self._version_text()
@@ -78,28 +89,37 @@ class Project(Reading):
                 self._users[user_id] = str(self.gitlab.get(f"api/v4/users/{user_id}")["username"])
             except (LostError, KeyError):
                 self._users[user_id] = user_id
+                text = f"GitLab does not show user {user_id}, whose number takes the place of the name"
+                self.note(Entity.RUN, "project", text)
         return self._users[user_id]
 
-    def package_files(self, kind: str, name: str, version: str) -> list[GitLabFile]:
-        """List the files of a package; nothing, if there is no such package. The newest of a name counts."""
+    def package_files(self, kind: str, name: str, version: str) -> dict[str, GitLabFile]:
+        """Return the files of a package by their paths; none, if there is no such package. The newest of a path counts.
+        Raises LostError.
+        """
         found: dict[str, GitLabFile] = {}
-        for package in self._packages_of(kind, name):
-            if package.get("version") != version or package.get("name") != name:
-                continue
-            for one in self._all(f"{self.api}/packages/{int(package['id'])}/package_files"):
-                path = _unquoted(str(one["file_name"]))
-                found[path] = GitLabFile(path, int(one["size"]), one.get("file_sha256") or None)
-        return list(found.values())
+        for number in self._packages_of(kind, name).get(version, ()):
+            for one in self._all(f"{self.api}/packages/{number}/package_files"):
+                try:
+                    path = unquote(str(one["file_name"]))  # folders, and what else has a meaning in URLs, is escaped
+                    found[path] = GitLabFile(path, int(one["size"]), one.get("file_sha256") or None)
+                except (KeyError, TypeError, ValueError) as error:
+                    raise LostError(f"GitLab returned files of the package {name} that can't be read.") from error
+        return found
 
-    def _packages_of(self, kind: str, name: str) -> list[Json]:
+    def _packages_of(self, kind: str, name: str) -> dict[str, list[int]]:
+        """Return the packages of a name by their versions."""
         if (kind, name) not in self._packages:
-            if len(self._packages) > 100:
+            if len(self._packages) >= _MOST_PACKAGES:
                 self._packages.clear()
-            query = {"package_type": kind, "package_name": name, "include_versionless": "true"}
-            self._packages[kind, name] = list(self._all(f"{self.api}/packages", query))
+            versions: dict[str, list[int]] = {}
+            for one in self._all(f"{self.api}/packages", {"package_type": kind, "package_name": name}):
+                if one.get("name") == name:  # those that only contain it are returned, too
+                    versions.setdefault(str(one.get("version")), []).append(int(one["id"]))
+            self._packages[kind, name] = versions
         return self._packages[kind, name]
 
-    def _all(self, path: str, query: dict[str, str] | None = None) -> Iterator[Json]:
+    def _all(self, path: str, query: dict[str, str] | None = None) -> Iterator[dict[str, Any]]:
         """Read a list of GitLab's API to its end. Raises LostError."""
         page = "1"
         while page:
@@ -130,8 +150,3 @@ class Project(Reading):
             return str(self.gitlab.get("api/v4/version").get("version") or "")
         except LostError:
             return ""
-
-
-def _unquoted(name: str) -> str:
-    """Return the path of a file: GitLab keeps the slashes of folders escaped in a package's names."""
-    return name.replace("%2F", "/").replace("%2f", "/")

@@ -52,7 +52,7 @@ class GitLabExperiments:
         self._rest.probe = lambda: self._rest.ask_once("GET", "api/v4/projects", {"per_page": 1, "simple": "true"})
         self._registry = Registry(self._project)
         self._runs = Runs(self._project, self._registry)
-        self._files = Files(self._project)
+        self._files = Files(self._project, self._registry)
         self.address = f"{self._rest.url}/{project.strip().strip('/')}"
 
     def describe(self) -> str:

@@ -4,7 +4,7 @@ A search returns each model with all its versions, as `latest_versions`. A versi
 unique in the whole GitLab, and its only alias is its semantic version. Times are in seconds here.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from mltrail_server.domain.transfer import Entity, ModelRecord, VersionRecord
 from mltrail_server.sources.http import LostError
@@ -15,13 +15,28 @@ from .project import Project
 
 
 class Registry:
-    """Remembers the versions of models that were read, since they come with them."""
+    """Reads all models at once, and remembers them: versions come with them, and runs of versions need their names."""
 
     def __init__(self, project: Project) -> None:
         self._project = project
+        self._models: list[ModelRecord] | None = None
         self._versions: dict[str, list[VersionRecord]] = {}
+        self._named: dict[int, tuple[str, str]] = {}
 
-    def models(self) -> Iterator[ModelRecord]:
+    def models(self) -> Sequence[ModelRecord]:
+        if self._models is None:
+            self._models = list(self._read())
+        return self._models
+
+    def versions(self, model: ModelRecord) -> Iterator[VersionRecord]:
+        yield from self._versions.get(model.name, ())
+
+    def named(self, number: int) -> tuple[str, str]:
+        """Return model and semantic version of a version's number; empty if it is none of this project's."""
+        self.models()
+        return self._named.get(number, ("", ""))
+
+    def _read(self) -> Iterator[ModelRecord]:
         def ask(token: str, size: int) -> Fetched:
             query = said({"max_results": size, "order_by": "name ASC", "page_token": token})
             path = f"{self._project.mlflow}/registered-models/search"
@@ -34,14 +49,12 @@ class Registry:
                 raise
             self._project.lacks(Entity.MODEL)
 
-    def versions(self, model: ModelRecord) -> Iterator[VersionRecord]:
-        yield from self._versions.get(model.name, ())
-
     def _model(self, got: Json) -> ModelRecord:
         name = str(got["name"])
         found = [one for one in got.get("latest_versions") or () if one]  # a model without any has [null]
         versions = sorted((self._version(name, one) for one in found), key=lambda one: one.number)
         self._versions[name] = versions
+        self._named |= {one.number: (name, one.semver or "") for one in versions}
         if versions:
             text = "the number of a version is the one that GitLab's MLflow API gives it; its semantic version stays"
             self._project.note(Entity.VERSION, "project", text)

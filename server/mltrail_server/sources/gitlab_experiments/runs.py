@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from mltrail_server.domain.transfer import Entity, ExperimentRecord, Point, RunRecord
+from mltrail_server.domain.model import experiment_name
+from mltrail_server.domain.transfer import Entity, ExperimentRecord, ModelRecord, Point, RunRecord
 from mltrail_server.sources.http import LostError
 from mltrail_server.sources.mlflow_rest import records
 from mltrail_server.sources.mlflow_rest.histories import Histories
@@ -11,6 +12,8 @@ from mltrail_server.sources.reading import Fetched, Json, is_absent, page, said
 
 from .project import Project
 from .registry import Registry
+
+_OF_MODEL = experiment_name("")
 
 
 class Runs:
@@ -24,6 +27,7 @@ class Runs:
     def experiments(self) -> Iterator[ExperimentRecord]:
         """Return the project's experiments, then those of its models that are not among them."""
         known: set[str] = set()
+        of_models: set[str] = set()
 
         def ask(token: str, size: int) -> Fetched:
             body = said({"max_results": size, "order_by": "id ASC", "page_token": token})
@@ -32,17 +36,31 @@ class Runs:
 
         for experiment in self._project.listed(ask, _experiment, Entity.EXPERIMENT, "project", (1000, 100, 10, 1)):
             known.add(experiment.id)
+            if experiment.name.startswith(_OF_MODEL):
+                model_name = experiment.name.removeprefix(_OF_MODEL)
+                self._project.models_of[experiment.id] = model_name
+                of_models.add(model_name)
             yield experiment
         for model in self._registry.models():
-            versions = list(self._registry.versions(model))
-            run_id = next((one.run_id for one in versions if one.run_id), None)
+            if model.name not in of_models:
+                with self._project.losing(Entity.EXPERIMENT, f"model {model.name}", "its experiment can't be read"):
+                    found = self._of_model(model)
+                    self._project.models_of[found.id] = model.name
+                    if found.id not in known:
+                        known.add(found.id)
+                        yield found
+
+    def _of_model(self, model: ModelRecord) -> ExperimentRecord:
+        """Read a model's own experiment, by its name, else as that of one of the model's versions."""
+        try:
+            found = self._get("experiments/get-by-name", {"experiment_name": experiment_name(model.name)}, "experiment")
+        except LostError:
+            run_id = next((one.run_id for one in self._registry.versions(model) if one.run_id), None)
             if run_id is None:
-                continue
-            with self._project.losing(Entity.EXPERIMENT, f"model {model.name}", "its experiment can't be read"):
-                run = records.run(self._get("runs/get", {"run_id": run_id}, "run"))
-                if run.experiment_id not in known:
-                    known.add(run.experiment_id)
-                    yield _experiment(self._get("experiments/get", {"experiment_id": run.experiment_id}, "experiment"))
+                raise
+            run = records.run(self._get("runs/get", {"run_id": run_id}, "run"))
+            found = self._get("experiments/get", {"experiment_id": run.experiment_id}, "experiment")
+        return _experiment(found)
 
     def of(self, experiment: ExperimentRecord) -> Iterator[RunRecord]:
         def ask(token: str, size: int) -> Fetched:
@@ -91,7 +109,8 @@ class Runs:
 
     def _run(self, got: Json) -> RunRecord:
         run = records.run(got)
-        return replace(run, user=self._project.user_name(run.user))
+        newest_only = bool(run.latest) and not self._tells_histories([run])
+        return replace(run, user=self._project.user_name(run.user), newest_only=newest_only)
 
     def _get(self, path: str, query: dict[str, str], key: str) -> Json:
         found = self._project.gitlab.get(f"{self._project.mlflow}/{path}", query).get(key)
