@@ -180,28 +180,28 @@ class Settings:
     )
     backup_recipients: str = _setting(
         "MLTRAIL_BACKUP_RECIPIENTS",
-        "Public keys that backups are encrypted for, separated by commas: of age (`age1…`) or SSH (`ssh-ed25519 …`); "
-        "or a file with one per line. Unset: backups are not encrypted",
+        "Public keys to encrypt backups for, separated by commas: age (`age1…`) or SSH (`ssh-ed25519 …`) keys; or "
+        "a file with one per line. Unset: backups are not encrypted",
     )
     backup_identity: str = _setting(
         "MLTRAIL_BACKUP_IDENTITY",
-        "File with the private key that opens encrypted backups. Only `restore` and `backup --verify` need it: keep it "
-        "elsewhere",
+        "File with the private key that opens encrypted backups. Only `restore` and `backup --verify` need it; keep it "
+        "on another machine",
     )
     backup_s3_endpoint_url: str = _setting(
         "MLTRAIL_BACKUP_S3_ENDPOINT_URL",
-        "URL of the store that keeps backups, if they are in S3. Unset: `MLTRAIL_S3_ENDPOINT_URL`, or AWS",
+        "URL of the S3-compatible store for backups. Unset: `MLTRAIL_S3_ENDPOINT_URL`, or AWS",
     )
     import_token: str = _setting(
-        "MLTRAIL_IMPORT_TOKEN", "Token for the server that `import` reads. It is never printed", secret=True
+        "MLTRAIL_IMPORT_TOKEN", "Token for the server that `import` reads from. It is never printed", secret=True
     )
     import_username: str = _setting(
-        "MLTRAIL_IMPORT_USERNAME", "User name for the server or database that `import` reads, instead of a token"
+        "MLTRAIL_IMPORT_USERNAME", "User name for the server or database that `import` reads from, instead of a token"
     )
     import_password: str = _setting("MLTRAIL_IMPORT_PASSWORD", "That user's password", secret=True)
     import_s3_endpoint_url: str = _setting(
         "MLTRAIL_IMPORT_S3_ENDPOINT_URL",
-        "URL of the store that `import` reads files from, if they are in S3. Unset: `MLTRAIL_S3_ENDPOINT_URL`, or AWS",
+        "URL of the S3-compatible store that `import` reads files from. Unset: `MLTRAIL_S3_ENDPOINT_URL`, or AWS",
     )
     metrics_token: str = _setting(
         "MLTRAIL_METRICS_TOKEN",
