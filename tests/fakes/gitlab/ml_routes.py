@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 def mount(app: Flask, fake: "FakeGitLab", door: Door) -> None:
-    _mount_experiments(app, door)
+    _mount_experiments(app, fake, door)
     _mount_runs(app, fake, door)
     _mount_models(app, fake, door)
 
@@ -91,7 +91,7 @@ def _ordered(items: Sequence[T], columns: dict[str, Callable[[T], Any]], default
     return sorted(items, key=by or columns["id"], reverse=by is None or direction.lower() == "desc")
 
 
-def _mount_experiments(app: Flask, door: Door) -> None:
+def _mount_experiments(app: Flask, fake: "FakeGitLab", door: Door) -> None:
     base = f"{BASE}/mlflow/experiments"
 
     def listed(ml: Ml) -> list[Any]:
@@ -105,6 +105,8 @@ def _mount_experiments(app: Flask, door: Door) -> None:
 
     @app.post(f"{base}/search")
     def search_experiments(ref: str) -> Response:
+        if not fake.since("16.8"):  # at the latest
+            unknown()
         found = listed(readable(door, ref, writes=True).ml)
         columns: dict[str, Callable[[Any], Any]] = {"name": lambda one: one.name, "id": lambda one: one.iid}
         columns["created_at"] = columns["id"]

@@ -38,6 +38,7 @@ class Project(Reading):
         self.id = 0
         self._users: dict[str, str] = {}
         self._packages: dict[tuple[str, str], dict[str, list[int]]] = {}
+        self.searches_experiments = True  # an older GitLab only lists them
         self.models_of: dict[str, str] = {}
         """The models that experiments are of, by the experiments' IDs."""
 
@@ -127,7 +128,9 @@ class Project(Reading):
             if not isinstance(answer.body, list):
                 raise LostError(f"The response to GET {self.gitlab.path_of(path)} is no list.", status=answer.status)
             yield from answer.body
-            page = answer.headers.get("X-Next-Page", "")
+            # Some proxies remove the header.
+            following = str(int(page) + 1) if len(answer.body) == _PER_PAGE else ""
+            page = answer.headers.get("X-Next-Page", following)
 
     def _check_rights(self) -> None:
         body: dict[str, Any] = {"max_results": 1}
@@ -137,13 +140,21 @@ class Project(Reading):
             if error.status in {401, 403}:
                 raise invalid(f"GitLab does not let this token read experiments. {_RIGHTS}") from error
             if error.status == 404:
-                raise invalid(
-                    "GitLab shows no experiments in this project: the feature may be turned off in its settings "
-                    f"(Settings, General, Visibility), or this GitLab is older than 16.3. {_RIGHTS}"
-                ) from error
-            raise
+                self._check_list()
+                self.searches_experiments = False
+            else:
+                raise
         except GoneError as error:
             raise invalid(f"{error.message} {_RIGHTS}") from error
+
+    def _check_list(self) -> None:
+        try:
+            self.gitlab.get(f"{self.mlflow}/experiments/list")
+        except LostError as error:
+            raise invalid(
+                "GitLab shows no experiments in this project: the feature may be turned off in its settings "
+                f"(Settings, General, Visibility), or this GitLab is older than 16.4. {_RIGHTS}"
+            ) from error
 
     def _version_text(self) -> str:
         try:

@@ -30,6 +30,9 @@ class Runs:
         of_models: set[str] = set()
 
         def ask(token: str, size: int) -> Fetched:
+            if not self._project.searches_experiments:
+                found, _ = page(self._project.gitlab.get(f"{self._project.mlflow}/experiments/list"), "experiments")
+                return list(reversed(found)), ""  # the newest is first
             body = said({"max_results": size, "order_by": "id ASC", "page_token": token})
             path = f"{self._project.mlflow}/experiments/search"
             return page(self._project.gitlab.post(path, body), "experiments")
