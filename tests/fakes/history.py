@@ -19,6 +19,7 @@ from mltrail_server.domain.transfer import (
     EvaluationDatasetRecord,
     EvaluationRowRecord,
     ExperimentRecord,
+    FileOwner,
     FileRecord,
     Findings,
     LoggedModelRecord,
@@ -35,7 +36,7 @@ from mltrail_server.domain.transfer import (
 
 BEGAN = 1_700_000_000_000
 HOSTILE = ("wine / größe", "<script>alert(1)</script>", "流失 模型", "'; DROP TABLE run; --", "line\nbreak", "a" * 400)
-Owner = RunRecord | LoggedModelRecord | VersionRecord
+ATTACHMENT = "attachments/0b0e7a0e-5f0a-4a53-9d1e-111111111111"
 
 
 @dataclass
@@ -106,7 +107,7 @@ class FakeSource:
     def versions(self, model: ModelRecord) -> Iterator[VersionRecord]:
         yield from self._alive([one for one in self.listed_versions if one.model == model.name])
 
-    def files(self, owner: Owner) -> Iterator[FileRecord]:
+    def files(self, owner: FileOwner) -> Iterator[FileRecord]:
         root = _root(owner)
         if isinstance(owner, RunRecord) and owner.id in self.unlisted:
             self.findings.add(Loss.MISSING, Entity.FILE, f"run {owner.id}", "the bucket does not answer")
@@ -252,6 +253,7 @@ def _add_traces(source: FakeSource) -> None:
             {"mlflow.sourceRun": eid(1), "mlflow.trace.session": "s-1"},
             said,
             (eid(4),),
+            f"mlflow-artifacts:/7/traces/{trace_id}/artifacts",
         ),
         TraceRecord("tr-" + eid(71), "8", "ERROR", BEGAN, None),
     ]
@@ -266,6 +268,7 @@ def _add_traces(source: FakeSource) -> None:
         "status": {"code": "STATUS_CODE_OK", "message": ""},
         "attributes": {"mlflow.traceRequestId": json.dumps(trace_id), "mlflow.spanInputs": '{"q": "x"}'},
     }
+    source.bytes_of[f"{source.listed_traces[0].artifact_uri}/{ATTACHMENT}"] = b"picture"
     source.span_files = {trace_id: json.dumps({"spans": [span]}).encode()}
 
 
@@ -314,7 +317,7 @@ def _add_evaluations(source: FakeSource) -> None:
     }
 
 
-def _root(owner: Owner) -> str:
+def _root(owner: FileOwner) -> str:
     if isinstance(owner, VersionRecord):
         return owner.storage_location or owner.source
-    return owner.artifact_uri
+    return owner.artifact_uri or ""

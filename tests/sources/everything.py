@@ -21,6 +21,7 @@ def everything(source: Source) -> dict[str, Any]:
         for trace in source.traces(experiment):
             found[f"trace {trace.id}"] = asdict(trace)
             found[f"spans of {trace.id}"] = source.spans(trace)
+            found[f"attachments of {trace.id}"] = _contents(source, source.files(trace))
         for scorer in source.scorers(experiment):
             found[f"scorer {scorer.name} {scorer.version}"] = asdict(scorer)
     for dataset in source.evaluation_datasets():

@@ -9,6 +9,7 @@ import urllib3
 from mltrail_server.domain.transfer import Source
 
 START = 1_700_000_000_000
+PICTURE = "0b0e7a0e-5f0a-4a53-9d1e-111111111111"
 SPANS = {
     "spans": [
         {
@@ -20,7 +21,9 @@ SPANS = {
             "end_time_unix_nano": START * 1_000_000 + 5_000_000,
             "events": [],
             "status": {"code": "STATUS_CODE_OK", "message": ""},
-            "attributes": {"mlflow.spanInputs": '{"x": 1}'},
+            "attributes": {
+                "mlflow.spanInputs": f'{{"x": 1, "picture": "mlflow-attachment://{PICTURE}?content_type=a"}}'
+            },
         }
     ]
 }
@@ -150,7 +153,9 @@ def _make_evaluations(made: Made) -> None:
             "request_preview": f"question {number}",
         }
         answered = made.post_3("traces", trace={"trace_info": info})["trace"]["trace_info"]
-        made.put(answered["tags"]["mlflow.artifactLocation"], "traces.json", json.dumps(SPANS).encode())
+        folder = answered["tags"]["mlflow.artifactLocation"]
+        made.put(folder, "traces.json", json.dumps(SPANS).encode())
+        made.put(folder, f"attachments/{PICTURE}", f"picture {number}".encode())
         made.ids[f"trace {number}"] = trace_id
     source = {"source_type": "HUMAN", "source_id": "ada"}
     times = {"create_time": "2023-11-14T22:14:00Z", "last_update_time": "2023-11-14T22:14:01.5Z"}
@@ -181,6 +186,7 @@ def everything(source: Source) -> dict[tuple[str, ...], Any]:
         for trace in source.traces(experiment):
             spans = source.spans(trace)
             found["trace", trace.id], found["spans", trace.id] = trace, spans and json.loads(spans)
+            found["files", trace.id] = _files(source, trace)
         found |= {("scorer", one.name, str(one.version)): one for one in source.scorers(experiment)}
         found |= {("files", one.id): _files(source, one) for one in owners}
     for dataset in source.evaluation_datasets():

@@ -21,7 +21,7 @@ from tests.databases import SqliteDatabases
 from tests.differential.servers import mlflow_server
 from tests.fakes.stubborn import Stubborn
 from tests.mlflow_client import LOCAL_TOKEN
-from tests.sources.rest_history import SPANS, START, Made, everything, make_history
+from tests.sources.rest_history import PICTURE, SPANS, START, Made, everything, make_history
 
 PROJECT = "/api/v4/projects/1/ml/mlflow"
 ONLY_BY_DATABASE = {"points", "deleted_ms", "last_number"}
@@ -177,6 +177,7 @@ def test_traces_have_spans_assessments_and_links(read: Read) -> None:
     (right,) = traces[0].assessments
     assert (right.name, right.kind, right.value, right.rationale) == ("right", "feedback", True, "it is")
     assert read.found["spans", traces[0].id] == SPANS
+    assert read.files(traces[1].id) == {f"attachments/{PICTURE}": b"picture 1"}
 
 
 def test_scorers_and_evaluation_datasets_are_there(read: Read) -> None:

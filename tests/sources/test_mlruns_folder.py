@@ -241,6 +241,17 @@ def test_a_run_without_its_folders_is_a_run_without_params(folder: Folder) -> No
     assert folder.findings.kept == []
 
 
+def test_a_traces_files_are_its_attachments(folder: Folder) -> None:
+    folder.write("7/traces/tr-1/trace_info.yaml", "trace_id: tr-1\nrequest_time: 2023-11-14T22:13:20Z\nstate: OK\n")
+    folder.write("7/traces/tr-1/artifacts/traces.json", '{"spans": []}')
+    folder.write("7/traces/tr-1/artifacts/attachments/0b0e7a0e", b"picture")
+    source = folder.source()
+    [trace] = [trace for one in source.experiments() for trace in source.traces(one)]
+    assert source.spans(trace) == b'{"spans": []}'
+    assert [file.path for file in source.files(trace)] == ["attachments/0b0e7a0e"]
+    assert folder.findings.kept == []
+
+
 @pytest.mark.parametrize("meta", ["run_id: other\n", "experiment_id: '8'\n"])
 def test_a_run_that_mlflow_ignores_is_listed(folder: Folder, meta: str) -> None:
     folder.write(f"7/{OTHER}/meta.yaml", meta)

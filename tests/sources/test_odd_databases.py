@@ -151,6 +151,30 @@ def test_spans_that_are_gone(copy: Path, opened: Open, findings: Findings, all_f
 
 
 @pytest.mark.clients
+def test_attachments_are_those_that_spans_name(copy: Path, opened: Open, findings: Findings) -> None:
+    ids = [f"0b0e7a0e-5f0a-4a53-9d1e-11111111111{number}" for number in range(3)]
+    place = copy.parent / "files"
+    for attachment_id in ids[:2]:
+        (place / "attachments").mkdir(parents=True, exist_ok=True)
+        (place / "attachments" / attachment_id).write_bytes(b"picture")
+    named = " ".join(f"mlflow-attachment://{one}?content_type=image%2Fpng" for one in ids)
+    change(
+        copy,
+        f"UPDATE spans SET content = replace(content, 'why?', '{named} mlflow-attachment://{ids[2]}0?trace_id=tr-1')",
+        f"UPDATE trace_tags SET value = '{place}' WHERE key = 'mlflow.artifactLocation'",
+    )
+    source = opened(copy)
+    trace = next(one for experiment in source.experiments() for one in source.traces(experiment))
+    assert list(source.files(trace)) == []
+    assert [one.loss for one in findings.kept] == [Loss.NOTE]  # without the spans nothing names them
+    source.spans(trace)
+    assert [one.path for one in source.files(trace)] == [f"attachments/{one}" for one in ids[:2]]
+    assert [one.line() for one in findings.kept[1:]] == [
+        f"missing: trace {trace.id}: its spans name the attachment {ids[2]}: it is gone"
+    ]
+
+
+@pytest.mark.clients
 def test_columns_of_3_18_take_precedence(copy: Path, opened: Open) -> None:
     change(copy, "UPDATE trace_info SET session_id = 's', input_tokens = 3, total_tokens = 4, total_cost = 0.5")
     source = opened(copy)

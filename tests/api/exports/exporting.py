@@ -22,9 +22,7 @@ def history(deps: Deps, project: ProjectId = ONE) -> dict[str, str]:
 
 
 def losses(findings: Findings) -> list[str]:
-    """List what is missing, but for attachments of traces, which no import brings over."""
-    lines = [one.line() for one in findings.kept if one.loss is not Loss.NOTE]
-    return [line for line in lines if "attachments" not in line]
+    return [one.line() for one in findings.kept if one.loss is not Loss.NOTE]
 
 
 def read(to: Path) -> dict[str, str]:

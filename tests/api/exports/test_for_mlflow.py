@@ -26,7 +26,7 @@ def test_the_folder_has_everything_that_the_project_has(deps: Deps, mlflow: Mlfl
     assert losses(done.findings) == []
     there = read(tmp_path / "out")
     assert there == history(deps)
-    assert len(there) == 39
+    assert len(there) == 40
     counted = {entity: done.counts[entity] for entity in (Entity.RUN, Entity.DELETED_RUN, Entity.POINT, Entity.VERSION)}
     assert counted == {Entity.RUN: 3, Entity.DELETED_RUN: 2, Entity.POINT: 11, Entity.VERSION: 4}
 

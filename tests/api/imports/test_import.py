@@ -11,7 +11,7 @@ from mltrail_server.domain.transfer import Entity, Loss
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.store import schema
 from tests.api.imports.conftest import Bring
-from tests.fakes.history import BEGAN, FakeSource, eid
+from tests.fakes.history import ATTACHMENT, BEGAN, FakeSource, eid
 from tests.mlflow_client import FILES, Mlflow, good
 from tests.statements import Counter
 
@@ -124,6 +124,9 @@ def test_prompts_traces_and_evaluations_arrive(bring: Bring, source: FakeSource,
     assert {one["assessment_name"] for one in trace["assessments"]} == {"correct", "answer"}
     spans = mlflow.call("GET", f"{FILES}/{trace['tags']['mlflow.artifactLocation'].partition(':/')[2]}/traces.json")
     assert json.loads(spans.get_data())["spans"][0]["name"] == "answer"
+    query = {"request_id": trace_id, "path": ATTACHMENT.partition("/")[2]}
+    picture = mlflow.call("GET", "ajax-api/3.0/mlflow/get-trace-artifact", query_string=query)
+    assert picture.get_data() == b"picture"
     iid = run_of(mlflow, 1)["info"]["experiment_id"]
     listed = good(mlflow.call("GET", f"api/3.0/mlflow/scorers/versions?experiment_id={iid}&name=tone"))["scorers"]
     assert [(one["scorer_id"], one["scorer_version"]) for one in listed] == [("s", 1), ("s", 3)]

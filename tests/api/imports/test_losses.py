@@ -141,7 +141,7 @@ def test_files_stay_where_the_operator_allows_it(source: FakeSource, settings: S
     report = bring(source, files=FilesMode.IN_PLACE)
 
     assert ("refused", "files") in found(report)
-    assert source.opened == []
+    assert [uri for uri in source.opened if "/traces/" not in uri] == []  # attachments come with spans
 
 
 def test_files_in_place(source: FakeSource, settings: Settings) -> None:

@@ -10,6 +10,7 @@ from mltrail_server.domain.transfer import (
     EvaluationDatasetRecord,
     EvaluationRowRecord,
     ExperimentRecord,
+    FileOwner,
     FileRecord,
     LoggedModelRecord,
     ModelRecord,
@@ -92,7 +93,7 @@ class OldServer:
         if self.champion is not None:
             yield VersionRecord("churn", 3, 1, 1, "s3://old/churn", run_id=self.champion.id)
 
-    def files(self, _owner: RunRecord | LoggedModelRecord | VersionRecord) -> Iterator[FileRecord]:
+    def files(self, _owner: FileOwner) -> Iterator[FileRecord]:
         yield from ()
 
     def open(self, _file: FileRecord) -> BinaryIO:

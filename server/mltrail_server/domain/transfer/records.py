@@ -200,6 +200,10 @@ class TraceRecord:
     artifact_uri: str | None = None
 
 
+FileOwner = RunRecord | LoggedModelRecord | VersionRecord | TraceRecord
+"""What has files. Those of a trace are its attachments: all but its `traces.json`."""
+
+
 @dataclass(frozen=True, slots=True)
 class EvaluationRowRecord:
     """A record of an evaluation dataset. All but the ids and times are JSON values."""

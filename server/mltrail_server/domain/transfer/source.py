@@ -10,6 +10,7 @@ from .records import (
     EvaluationDatasetRecord,
     EvaluationRowRecord,
     ExperimentRecord,
+    FileOwner,
     FileRecord,
     LoggedModelRecord,
     ModelRecord,
@@ -80,8 +81,10 @@ class Source(Protocol):
         """Return the model's versions, lowest number first."""
         ...
 
-    def files(self, owner: RunRecord | LoggedModelRecord | VersionRecord) -> Iterator[FileRecord]:
-        """List the files of a run, a logged model or a version, folders and all."""
+    def files(self, owner: FileOwner) -> Iterator[FileRecord]:
+        """List the files of a run, a logged model or a version, folders and all, or the attachments of the trace whose
+        `spans` were read last.
+        """
         ...
 
     def open(self, file: FileRecord) -> BinaryIO:

@@ -20,6 +20,7 @@ from mltrail_server.domain.transfer import (
     EvaluationDatasetRecord,
     EvaluationRowRecord,
     ExperimentRecord,
+    FileOwner,
     FileRecord,
     Findings,
     LoggedModelRecord,
@@ -220,12 +221,6 @@ class ProjectHistory:
             self._findings.add(Loss.MISSING, Entity.TRACE, f"trace {trace.id}", error.message)
             return None
 
-    def attachments(self, trace: TraceRecord) -> Iterator[FileRecord]:
-        """List the images and sounds of a trace's spans."""
-        folder = TraceFile(int(trace.experiment_id), trace.id, "").folder
-        with self._project.read() as tx:
-            yield from self._below(tx, folder)
-
     def scorers(self, experiment: ExperimentRecord) -> Iterator[ScorerRecord]:
         with self._project.read() as tx:
             names = store.scorer_names(tx, int(experiment.id))
@@ -308,7 +303,7 @@ class ProjectHistory:
             if len(page) < _VERSIONS:
                 return
 
-    def files(self, owner: RunRecord | LoggedModelRecord | VersionRecord) -> Iterator[FileRecord]:
+    def files(self, owner: FileOwner) -> Iterator[FileRecord]:
         match owner:
             case RunRecord():
                 folders = [Owner(int(owner.experiment_id), eid=owner.id).folder]
@@ -318,6 +313,8 @@ class ProjectHistory:
                 folders = [Owner(int(owner.experiment_id), logged_model_id=owner.id).folder]
             case VersionRecord():
                 folders = [one for one in [self._locations[owner.model, owner.number]] if one]
+            case TraceRecord():
+                folders = [TraceFile(int(owner.experiment_id), owner.id, "").folder]
         seen = set()
         for folder in folders:
             with self._project.read() as tx:

@@ -148,7 +148,7 @@ class _Export:
                 (unit.path / names.SPANS).write_bytes(spans)
 
         path = f"{names.TRACES}/{trace.experiment_id}/{names.folder_name(trace.id)}"
-        self._unit(path, trace, self._source.attachments(trace), f"trace {trace.id}", add)
+        self._unit(path, trace, self._source.files(trace), f"trace {trace.id}", add)
         self._counts.add(Entity.TRACE)
         self._counts.add(Entity.ASSESSMENT, len(trace.assessments))
 

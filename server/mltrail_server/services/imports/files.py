@@ -1,4 +1,4 @@
-"""Bring the files of a run, a logged model or a version: copy them with their digests, or note where they lie."""
+"""Bring the files of runs, logged models, versions and traces: copy them with their digests, or note where they lie."""
 
 import io
 from collections.abc import Callable, Iterable, Mapping
@@ -11,13 +11,13 @@ from mltrail_server.domain.artifact_location import allowed
 from mltrail_server.domain.errors import MltrailError, invalid
 from mltrail_server.domain.transfer import (
     Entity,
+    FileOwner,
     FileRecord,
     GoneError,
-    LoggedModelRecord,
     Loss,
-    RunRecord,
-    VersionRecord,
+    TraceRecord,
 )
+from mltrail_server.services.traces import trace_files
 from mltrail_server.services.tracking import quotas
 from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.files import files
@@ -28,8 +28,6 @@ from .fit import Fit
 from .plan import FilesMode
 from .target import Target
 from .told import Told
-
-Owner = RunRecord | LoggedModelRecord | VersionRecord
 
 
 @dataclass(slots=True)
@@ -61,7 +59,7 @@ class Before:
     again: bool = False
 
 
-def bring(target: Target, owner: Owner, fit: Fit, *, uri: str, folder: str, before: Before) -> Brought:
+def bring(target: Target, owner: FileOwner, fit: Fit, *, uri: str, folder: str, before: Before) -> Brought:
     """Copy the files of an owner that are new, in the way that the plan says. `folder` is theirs here."""
     brought = Brought(folder)
     mode = target.plan.files
@@ -69,6 +67,14 @@ def bring(target: Target, owner: Owner, fit: Fit, *, uri: str, folder: str, befo
         brought.elsewhere = in_place(target, fit, uri)
     elif mode is FilesMode.COPY:
         _copy_all(target, owner, fit, brought, before)
+    return brought
+
+
+def bring_attachments(target: Target, trace: TraceRecord, fit: Fit, *, folder: str, before: Before) -> Brought:
+    """Copy the attachments of a trace, unless files are left out: clients look for them beside its spans only."""
+    brought = Brought(folder)
+    if target.plan.files is not FilesMode.LEAVE:
+        _copy_all(target, trace, fit, brought, before)
     return brought
 
 
@@ -106,7 +112,7 @@ def discard(target: Target, some: Iterable[Brought]) -> None:
             target.scope.deps.files.delete(target.scope.project_id, blob.blob_id)
 
 
-def _copy_all(target: Target, owner: Owner, fit: Fit, brought: Brought, before: Before) -> None:
+def _copy_all(target: Target, owner: FileOwner, fit: Fit, brought: Brought, before: Before) -> None:
     names = _Names()
     count = size = 0
     for file in target.source.files(owner):
@@ -186,7 +192,9 @@ def _name(fit: Fit, names: "_Names", folder: str, file: FileRecord) -> str | Non
 
     def clean() -> None:
         inner = paths.clean(file.path)
-        paths.clean(f"{folder}/{inner}")
+        place = paths.trace_file_of(paths.clean(f"{folder}/{inner}"))
+        if place is not None:
+            trace_files.check_attachment(place, file.size)
         if not inner:
             raise invalid("it has no name")
         found.append(inner)

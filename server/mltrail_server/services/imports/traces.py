@@ -1,4 +1,4 @@
-"""Bring the traces of an experiment with their assessments and spans, redacted like any trace."""
+"""Bring the traces of an experiment with their assessments and spans, redacted like any trace, and attachments."""
 
 import json
 from dataclasses import replace
@@ -30,11 +30,12 @@ from mltrail_server.store.traces import links
 from mltrail_server.store.traces import traces as store
 from mltrail_server.store.tracking import usage
 
-from . import experiments
+from . import experiments, files
 from .batches import batches
+from .files import Before, Brought
 from .fit import Fit
 from .target import USER, Target
-from .told import fingerprint
+from .told import Told, fingerprint, told
 
 _AT_ONCE = 100
 _VERIFIED = "gitlab.verified"
@@ -51,23 +52,27 @@ def bring(target: Target, experiment: ExperimentRecord, iid: int | None) -> None
             here = evaluations.origins_of_traces(tx, ids)
         for record in batch:
             fit = target.fit(f"trace {record.id}")
-            if _is_done(target, record, fit, known.get(record.id), here):
+            earlier = known.get(record.id)
+            folder = TraceFile(iid or 0, record.id, "").folder
+            if _is_done(target, record, fit, earlier, here, folder):
                 continue
             if not active and iid is not None and not target.dry_run:
                 experiments.activate(target, iid)  # spans can only be added to an active one
                 active = True
-            _bring_one(target, record, fit, iid or 0, is_here=record.id in here)
+            _bring_one(target, record, fit, iid or 0, earlier, is_here=record.id in here)
 
 
 def _is_done(
-    target: Target, record: TraceRecord, fit: Fit, known: Imported | None, here: dict[str, int | None]
+    target: Target, record: TraceRecord, fit: Fit, known: Imported | None, here: dict[str, int | None], folder: str
 ) -> bool:
     """Skip a trace that has not changed, and refuse one that can't have its id here."""
     there = _counts_of(record)
     target.progress.advance(Entity.TRACE)
-    if known is not None and record.id in here and known.fingerprint == _fingerprint_of(record):
+    if known is not None and record.id in here and target.is_same(known, _fingerprint_of(record)):
         target.progress.skipped += 1
-        target.tally.note(Entity.TRACE, record.id, fit.owner, known.counts)
+        for entity in (Entity.FILE, Entity.BYTES):
+            target.progress.advance(entity, known.counts.get(entity, 0))
+        target.tally.note(Entity.TRACE, record.id, fit.owner, known.counts, folder=folder)
         return True
     if here.get(record.id, 0) is None:
         fit.say(Loss.CLASH, Entity.TRACE, "a trace with this id was here before, and stays as it is")
@@ -77,11 +82,14 @@ def _is_done(
     return True
 
 
-def _bring_one(target: Target, record: TraceRecord, fit: Fit, iid: int, *, is_here: bool) -> None:
-    scope = target.scope
-    redactor = redact.of(scope)
-    there = _counts_of(record)
-    if not target.dry_run:
+def _bring_one(
+    target: Target, record: TraceRecord, fit: Fit, iid: int, known: Imported | None, *, is_here: bool
+) -> None:
+    folder = TraceFile(iid, record.id, "").folder
+    if target.dry_run:
+        brought = files.bring_attachments(target, record, fit, folder=folder, before=Before())
+    else:
+        redactor = redact.of(target.scope)
         sent = redactor.trace(_trace(target, record, fit, iid))
         said = [redactor.assessment(one) for one in _assessments(record, fit)]
         data = target.source.spans(record)
@@ -94,11 +102,29 @@ def _bring_one(target: Target, record: TraceRecord, fit: Fit, iid: int, *, is_he
                 store.change(
                     tx, record.id, request_preview=sent.request_preview, response_preview=sent.response_preview
                 )
-        made = Imported(record.id, "" if fit.lost else _fingerprint_of(record), there)
-        with target.project.write() as tx:
-            imported.put(tx, Entity.TRACE, target.origin_id, [(record.id, made)])
+        brought = _bring_attachments(target, record, fit, folder, known)
+    there = _counts_of(record) | brought.there
     here = record.id if is_here or not target.dry_run else None
-    target.tally.note(Entity.TRACE, here, fit.owner, there, explained=fit.lost or target.dry_run)
+    target.tally.note(Entity.TRACE, here, fit.owner, there, folder=folder, explained=fit.lost or target.dry_run)
+
+
+def _bring_attachments(target: Target, record: TraceRecord, fit: Fit, folder: str, known: Imported | None) -> Brought:
+    """Bring the attachments, and remember the trace, which is complete with them."""
+    before = Before()
+    if known is not None:
+        with target.project.read() as tx:
+            before = Before(files.here(tx, folder), Told(known.told))
+    brought = files.bring_attachments(target, record, fit, folder=folder, before=before)
+    fingerprint_here = "" if fit.lost else target.marked(_fingerprint_of(record))
+    made = Imported(record.id, fingerprint_here, _counts_of(record) | brought.there, told(brought.told))
+    try:
+        with target.project.write() as tx:
+            files.store(tx, target, brought)
+            imported.put(tx, Entity.TRACE, target.origin_id, [(record.id, made)])
+    except Exception:
+        files.discard(target, [brought])
+        raise
+    return brought
 
 
 def _write(tx: Transaction, target: Target, record: TraceRecord, sent: Trace, said: list[Assessment]) -> None:

@@ -32,10 +32,7 @@ def upload(scope: Scope, place: TraceFile, stream: BinaryIO, size: int | None) -
             rights.check_may_change(tx, scope, _owner(tx, place))
         spans.receive_file(scope, place.experiment_iid, place.trace_id, _whole(stream, size))
         return
-    if _ATTACHMENT.fullmatch(place.name) is None:
-        raise invalid(
-            f"A trace can only have the file {SPANS}, and attachments named by UUIDs in the folder attachments."
-        )
+    check_attachment(place, None)  # the store measures it
     with scope.project.read() as tx:
         rights.check_may_change(tx, scope, _owner(tx, place))
         quotas.check(tx, scope, usage.BYTES, size or 0)
@@ -51,6 +48,18 @@ def upload(scope: Scope, place: TraceFile, stream: BinaryIO, size: int | None) -
         if error.code is not Code.UNAVAILABLE:
             scope.deps.files.delete(scope.project_id, stored.blob_id)
         raise
+
+
+def check_attachment(place: TraceFile, size: int | None) -> None:
+    """Raises INVALID for a name that no attachment has, TOO_LARGE for a size."""
+    if _ATTACHMENT.fullmatch(place.name) is None:
+        raise invalid(
+            f"A trace can only have the file {SPANS}, and attachments named by UUIDs in the folder attachments."
+        )
+    if size is not None and size > MOST_OF_ATTACHMENT:
+        raise MltrailError(
+            Code.TOO_LARGE, f"It has {size:,} bytes, and attachments of traces have {MOST_OF_ATTACHMENT:,} at most."
+        )
 
 
 def content(scope: Scope, place: TraceFile) -> bytes | File:

@@ -16,6 +16,7 @@ from mltrail_server.domain.transfer import (
     EvaluationDatasetRecord,
     EvaluationRowRecord,
     ExperimentRecord,
+    FileOwner,
     FileRecord,
     Findings,
     LoggedModelRecord,
@@ -195,11 +196,7 @@ class ExportFolder:
                 yield record
 
     def spans(self, trace: TraceRecord) -> bytes | None:
-        folder = self._root / names.TRACES / trace.experiment_id / names.folder_name(trace.id)
-        if count := sum(1 for _ in self._files_in(folder, f"trace {trace.id}")):
-            text = "its attachments (images, sound, files) are not brought over; its spans name them"
-            self._findings.add(Loss.MISSING, Entity.FILE, f"trace {trace.id}", text, count=count)
-        file = folder / names.SPANS
+        file = self._trace_folder(trace) / names.SPANS
         if not file.exists():
             return None
         try:
@@ -208,6 +205,9 @@ class ExportFolder:
         except OSError as error:
             self._findings.add(Loss.MISSING, Entity.TRACE, f"trace {trace.id}", f"its spans: {why(error)}")
             return None
+
+    def _trace_folder(self, trace: TraceRecord) -> Path:
+        return self._root / names.TRACES / trace.experiment_id / names.folder_name(trace.id)
 
     def scorers(self, experiment: ExperimentRecord) -> Iterator[ScorerRecord]:
         file = self._root / names.SCORERS / f"{experiment.id}.json"
@@ -272,7 +272,7 @@ class ExportFolder:
     def versions(self, model: ModelRecord) -> Iterator[VersionRecord]:
         return iter(self._versions.get(model.name, ()))
 
-    def files(self, owner: RunRecord | LoggedModelRecord | VersionRecord) -> Iterator[FileRecord]:
+    def files(self, owner: FileOwner) -> Iterator[FileRecord]:
         match owner:
             case RunRecord():
                 yield from self._files_in(self._run_folders[owner.id], f"run {owner.id}")
@@ -281,6 +281,8 @@ class ExportFolder:
                 yield from self._files_in(place, f"logged model {owner.id}")
             case VersionRecord():
                 yield from self._version_files(owner)
+            case TraceRecord():
+                yield from self._files_in(self._trace_folder(owner), f"trace {owner.id}")
 
     def _version_files(self, version: VersionRecord) -> Iterator[FileRecord]:
         """List a version's own files, or else those of the run or logged model that it names."""

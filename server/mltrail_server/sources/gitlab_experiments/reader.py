@@ -9,6 +9,7 @@ from mltrail_server.domain.transfer import (
     EvaluationDatasetRecord,
     EvaluationRowRecord,
     ExperimentRecord,
+    FileOwner,
     FileRecord,
     Findings,
     LoggedModelRecord,
@@ -91,8 +92,8 @@ class GitLabExperiments:
     def versions(self, model: ModelRecord) -> Iterator[VersionRecord]:
         yield from self._registry.versions(model)
 
-    def files(self, owner: RunRecord | LoggedModelRecord | VersionRecord) -> Iterator[FileRecord]:
-        if isinstance(owner, LoggedModelRecord):
+    def files(self, owner: FileOwner) -> Iterator[FileRecord]:
+        if isinstance(owner, LoggedModelRecord | TraceRecord):
             return
         with self._project.losing(Entity.FILE, Files.name_of(owner), "its files can't be listed"):
             yield from self._files.of(owner)

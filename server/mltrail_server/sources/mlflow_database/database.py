@@ -13,6 +13,7 @@ from mltrail_server.domain.transfer import (
     EvaluationDatasetRecord,
     EvaluationRowRecord,
     ExperimentRecord,
+    FileOwner,
     FileRecord,
     Findings,
     LoggedModelRecord,
@@ -25,6 +26,7 @@ from mltrail_server.domain.transfer import (
     VersionRecord,
 )
 from mltrail_server.sources.artifacts import Access, Artifacts
+from mltrail_server.sources.attachments import SPANS, Attachments
 from mltrail_server.sources.credentials import Credentials
 
 from . import evaluation, experiments, logged_models
@@ -38,7 +40,6 @@ from .traces import Traces, archive_of
 
 _DEFAULT = "default"
 _IS_PROMPT = "mlflow.prompt.is_prompt"
-_SPANS_FILE = "traces.json"
 _MODEL_HISTORY = "mlflow.log-model.history"
 _PROMPT = "mlflow.prompt.is_prompt"
 
@@ -69,6 +70,7 @@ class MlflowDatabase:
             self._reading.close()
             raise
         self._artifacts = Artifacts(findings, access, base=address.file.parent if address.file else None)
+        self._attachments = Attachments(self._artifacts, findings)
         self._runs = Runs(self._reading, self._tables)
         self._points = Points(self._reading, self._tables)
         self._registry = Registry(self._reading, self._tables, self._workspace)
@@ -97,8 +99,11 @@ class MlflowDatabase:
         return self._traces.of(experiment)
 
     def spans(self, trace: TraceRecord) -> bytes | None:
-        if content := self._traces.spans(trace.id):
-            return content
+        content = self._traces.spans(trace.id) or self._spans_file(trace)
+        self._attachments.expect(trace, content or b"")
+        return content
+
+    def _spans_file(self, trace: TraceRecord) -> bytes | None:
         owner = f"trace {trace.id}"
         if archived := archive_of(trace):
             text = f"its spans were archived by MLflow, as traces.pb at {archived}, which can't be read here"
@@ -108,10 +113,10 @@ class MlflowDatabase:
             return None
         lost = self._findings.lost
         for file in self._artifacts.files(trace.artifact_uri, owner):
-            if file.path == _SPANS_FILE:
+            if file.path == SPANS:
                 return self._content(file, owner)
         if self._findings.lost == lost and trace.state != "IN_PROGRESS":
-            text = f"its spans are gone: there is no {_SPANS_FILE} in {trace.artifact_uri}"
+            text = f"its spans are gone: there is no {SPANS} in {trace.artifact_uri}"
             self._findings.add(Loss.MISSING, Entity.TRACE, owner, text)
         return None
 
@@ -130,13 +135,15 @@ class MlflowDatabase:
     def versions(self, model: ModelRecord) -> Iterator[VersionRecord]:
         return self._registry.versions(model)
 
-    def files(self, owner: RunRecord | LoggedModelRecord | VersionRecord) -> Iterator[FileRecord]:
+    def files(self, owner: FileOwner) -> Iterator[FileRecord]:
         if isinstance(owner, VersionRecord):
             if _IS_PROMPT in owner.tags:
                 return iter(())
             name = f"version {owner.number} of {owner.model}"
             uri = None if owner.tags.get(_PROMPT, "").lower() == "true" else self._location(owner)
             return self._artifacts.files(uri, name, expected=True) if uri else iter(())
+        if isinstance(owner, TraceRecord):
+            return self._attachments.of(owner)
         if isinstance(owner, LoggedModelRecord):
             return self._artifacts.files(
                 owner.artifact_uri, f"logged model {owner.id}", expected=owner.status == "READY"

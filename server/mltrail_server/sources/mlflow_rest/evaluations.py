@@ -10,10 +10,10 @@ from mltrail_server.domain.transfer import (
     EvaluationDatasetRecord,
     EvaluationRowRecord,
     ExperimentRecord,
-    Loss,
     ScorerRecord,
     TraceRecord,
 )
+from mltrail_server.sources.attachments import SPANS
 from mltrail_server.sources.downloads import open_file
 from mltrail_server.sources.http import LostError
 from mltrail_server.sources.reading import Fetched, Json, is_absent, page, said
@@ -26,7 +26,6 @@ from .tracking import Tracking
 _SIZES = (100, 10, 1)
 _OLDEST_FIRST = "timestamp_ms ASC"
 _LINKS_SINCE = (3, 2)
-_ATTACHMENT = b"mlflow-attachment://"
 
 
 class Evaluations:
@@ -60,9 +59,7 @@ class Evaluations:
             if trace.state != evaluation_records.IN_PROGRESS:
                 self._server.lost(Entity.TRACE, owner, "its spans can't be read", error)
             return None
-        if _ATTACHMENT in content:
-            text = "its attachments (images, sound, files) are not brought over; its spans name them"
-            self._server.findings.add(Loss.MISSING, Entity.TRACE, owner, text)
+        self._files.attachments.expect(trace, content)
         return content
 
     def scorers(self, experiment: ExperimentRecord) -> Iterator[ScorerRecord]:
@@ -157,9 +154,9 @@ class Evaluations:
         except LostError as error:
             if not is_absent(error):
                 raise
-        content = self._files.content_at(trace.artifact_uri or "", "traces.json", f"trace {trace.id}")
+        content = self._files.content_at(trace.artifact_uri or "", SPANS, f"trace {trace.id}")
         if content is None:
-            raise LostError(f"There is no traces.json at {trace.artifact_uri}.")
+            raise LostError(f"There is no {SPANS} at {trace.artifact_uri}.")
         return content
 
     def _scorer_names(self, experiment: ExperimentRecord) -> list[str]:

@@ -8,19 +8,23 @@ from urllib.parse import urlencode
 
 from mltrail_server.domain.transfer import (
     Entity,
+    FileOwner,
     FileRecord,
     Findings,
     LoggedModelRecord,
     Loss,
     RunRecord,
+    TraceRecord,
     VersionRecord,
 )
 from mltrail_server.sources.artifacts import Artifacts
+from mltrail_server.sources.attachments import FOLDER, Attachments
 from mltrail_server.sources.downloads import open_file
 from mltrail_server.sources.http import LostError
 from mltrail_server.sources.paging import pages
 from mltrail_server.sources.reading import Json, page, said
 
+from .evaluation_records import LOCATION_TAG
 from .records import PROMPT_TAG, whole
 from .server import AJAX, API, Server
 from .small_files import OURS, SmallFiles
@@ -32,6 +36,7 @@ _PROXY = "api/2.0/mlflow-artifacts/artifacts"
 _PROXIED = "mlflow-artifacts:/"
 _DEEPEST = 100
 _RUNS_AHEAD = 5
+_ATTACHMENTS_SINCE = (3, 14)
 
 _List = Callable[[str, str], tuple[list[Json], str]]
 """Lists a folder: takes its path and a page token."""
@@ -53,13 +58,14 @@ class Files:
         self._folders: frozenset[str] | None = None
         self._coming: Sequence[RunRecord] = ()
         self._listings: dict[str, Future[_Listing]] = {}
+        self.attachments = Attachments(artifacts, server.findings)
         self._small = SmallFiles(server.rest, server.workers)
 
     def expect(self, runs: Sequence[RunRecord]) -> None:
         """Be told which runs will be asked for, in which order, if any are: the next ones are listed meanwhile."""
         self._coming, self._listings = runs, {}
 
-    def of(self, owner: RunRecord | LoggedModelRecord | VersionRecord) -> Iterator[FileRecord]:
+    def of(self, owner: FileOwner) -> Iterator[FileRecord]:
         if isinstance(owner, RunRecord):
             yield from self._small.passed(self._of_run(owner))
         elif isinstance(owner, LoggedModelRecord):
@@ -69,6 +75,8 @@ class Files:
             else:
                 found = self._of_model(owner.id, owner.artifact_uri, name)
                 yield from self._small.passed(self._expected(found, name) if owner.status == "READY" else found)
+        elif isinstance(owner, TraceRecord):
+            yield from self._of_trace(owner)
         elif owner.tags.get(PROMPT_TAG, "").lower() != "true":
             found = self._expected(self._of_version(owner), f"version {owner.number} of {owner.model}")
             yield from self._small.passed(found)
@@ -138,6 +146,16 @@ class Files:
             return f"{AJAX}/logged-models/{model_id}/artifacts/files?{urlencode({'artifact_file_path': path})}"
 
         yield from self._listed(owner, uri, ask, place, root)
+
+    def _of_trace(self, trace: TraceRecord) -> Iterator[FileRecord]:
+        """List a trace's attachments where the server proxies them, or else as servers that know them give them."""
+        uri = trace.tags.get(LOCATION_TAG, "")
+        if uri.startswith(_PROXIED) or self._server.version < _ATTACHMENTS_SINCE:
+            yield from self.attachments.of(trace)
+            return
+        for one in sorted(self.attachments.named(trace)):
+            query = urlencode({"request_id": trace.id, "path": one})
+            yield FileRecord(f"{FOLDER}{one}", f"{AJAX}/get-trace-artifact?{query}")
 
     def _of_version(self, version: VersionRecord) -> Iterator[FileRecord]:
         """List the files of a version where its source says that they are: in a run, in a logged model or elsewhere."""

@@ -8,6 +8,7 @@ from mltrail_server.domain.transfer import (
     EvaluationDatasetRecord,
     EvaluationRowRecord,
     ExperimentRecord,
+    FileOwner,
     FileRecord,
     Findings,
     LoggedModelRecord,
@@ -108,7 +109,7 @@ class MlflowRest:
     def versions(self, model: ModelRecord) -> Iterator[VersionRecord]:
         yield from self._registry.versions(model)
 
-    def files(self, owner: RunRecord | LoggedModelRecord | VersionRecord) -> Iterator[FileRecord]:
+    def files(self, owner: FileOwner) -> Iterator[FileRecord]:
         yield from self._files.of(owner)
 
     def open(self, file: FileRecord) -> BinaryIO:

@@ -16,6 +16,7 @@ from mltrail_server.domain.transfer import (
     EvaluationDatasetRecord,
     EvaluationRowRecord,
     ExperimentRecord,
+    FileOwner,
     FileRecord,
     Findings,
     LoggedModelRecord,
@@ -28,6 +29,7 @@ from mltrail_server.domain.transfer import (
     TraceRecord,
     VersionRecord,
 )
+from mltrail_server.sources import attachments
 from mltrail_server.sources.artifacts import Access, Artifacts
 
 from .metrics import Metrics
@@ -179,20 +181,14 @@ class MlrunsFolder:
         return self._traces.of(self._folder_of(experiment.id), experiment.id)
 
     def spans(self, trace: TraceRecord) -> bytes | None:
+        owner = f"trace {trace.id}"
+        file = next((one for one in self._trace_files(trace) if one.path == attachments.SPANS), None)
+        return None if file is None else self._read(file, owner)
+
+    def _trace_files(self, trace: TraceRecord) -> Iterator[FileRecord]:
         own = self._folder_of(trace.experiment_id) / "traces" / trace.id / "artifacts"
         uri = str(own) if own.is_dir() else self._located(trace.artifact_uri or "")
-        if not uri:
-            return None
-        owner, spans, others = f"trace {trace.id}", None, 0
-        for file in self._artifacts.files(uri, owner):
-            if file.path == "traces.json":
-                spans = self._read(file, owner)
-            else:
-                others += 1
-        if others:
-            text = "its attachments (images, sound, files) are not brought over; its spans name them"
-            self._findings.add(Loss.MISSING, Entity.FILE, owner, text, count=others)
-        return spans
+        return self._artifacts.files(uri, f"trace {trace.id}") if uri else iter(())
 
     def _read(self, file: FileRecord, owner: str) -> bytes | None:
         try:
@@ -221,7 +217,7 @@ class MlrunsFolder:
     def versions(self, model: ModelRecord) -> Iterator[VersionRecord]:
         return self._registry.versions(model)
 
-    def files(self, owner: RunRecord | LoggedModelRecord | VersionRecord) -> Iterator[FileRecord]:
+    def files(self, owner: FileOwner) -> Iterator[FileRecord]:
         match owner:
             case RunRecord():
                 own = self._folder_of(owner.experiment_id) / owner.id / "artifacts"
@@ -232,6 +228,8 @@ class MlrunsFolder:
             case VersionRecord():
                 where = self._located(owner.storage_location or owner.source)
                 yield from self._artifacts.files(where, f"version {owner.number} of {owner.model}")
+            case TraceRecord():
+                yield from (one for one in self._trace_files(owner) if one.path != attachments.SPANS)
 
     def _files_at(self, own: Path, recorded: str, owner: str) -> Iterator[FileRecord]:
         """List the files in the owner's own folder; if that is empty, where its `meta.yaml` says."""
