@@ -10,8 +10,9 @@ from mltrail_server.domain.transfer import Entity, Findings, Loss, RunRecord
 from mltrail_server.sources.credentials import Credentials
 from mltrail_server.sources.gitlab_experiments import GitLabExperiments
 from mltrail_server.sources.patience import Patience
+from tests.fakes.gitlab import FakeGitLab
 from tests.fakes.gitlab_history import LONG, Made, fill
-from tests.team import Team
+from tests.team import Team, team_in
 
 SECOND_MS = 1000
 Open = Callable[..., GitLabExperiments]
@@ -138,6 +139,17 @@ def test_newest_values_before(reader: Open, team: Team, made: Made, version: str
     ]
     assert [run.newest_only for run in runs.values() if run.latest] == [True, True]
     assert findings(source).count((Loss.NOTE, Entity.POINT)) == 1
+
+
+def test_a_gitlab_below_a_path(reader: Open) -> None:
+    with FakeGitLab(prefix="/gitlab") as gitlab:
+        team = team_in(gitlab)
+        made = fill(team)
+        source = reader(team.tokens["developer"], url=gitlab.url)
+        source.describe()
+        runs = runs_of(source)
+        assert files_of(source, runs[made.fits.eid]) == {"plots/roc curve.png": b"png"}
+        assert files_of(source, runs[made.old.eid]) == {"notes.txt": b"hello"}
 
 
 @pytest.mark.parametrize("version", ["16.8.0", "17.5.0", "19.5.0"])

@@ -68,3 +68,11 @@ def test_the_old_path_belongs_to_whoever_takes_it(renamed: Trail) -> None:
     sign_in(renamed.client, renamed.team.tokens["maintainer"], base_url=EXTERNAL_URL)
     team_page(renamed.client, "/team/churn/-/ml/candidates/1", 404)
     assert len(renamed.runs()) == 6
+
+
+def test_the_path_follows_back_and_forth(renamed: Trail) -> None:
+    for path in (NEW, "team/churn", NEW):
+        renamed.team.gitlab.move_project(renamed.team.project, path)
+        renamed.team.project.former_paths.discard(path)
+        renamed.train(renamed.main(SHAS["d"]), [0.9])
+        assert projects.path_of(renamed.deps.project(ProjectId(42))) == path

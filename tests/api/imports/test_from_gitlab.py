@@ -65,7 +65,7 @@ def run(
             kind: [f"{one['owner']}: {one['text']}" for one in found if (one["kind"] == "note") is kind]
             for kind in (True, False)
         }
-        projects = json.loads(printed.out)["projects"] if printed.out else []
+        projects = json.loads(printed.out).get("projects", []) if printed.out else []
         counts = {name: (each["source"], each["here"]) for one in projects for name, each in one["counts"].items()}
         return Exit(code, counts, lines[True], lines[False], printed.err)
 
@@ -259,6 +259,7 @@ def test_an_empty_project_and_a_dry_run(run: Any, here: Mlflow, team: Team) -> N
     empty = run()
     assert (empty.code, empty.counts, empty.differences) == (0, {}, [])
     made = fill(team)
+    assert run("--rehearse").code == 0
     dry = run("--dry-run")
     assert (dry.code, dry.counts["runs"][0]) == (0, 6)
     assert here.error("GET", "runs/get", run_id=made.fits.eid)[:2] == MISSING

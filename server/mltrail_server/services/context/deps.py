@@ -52,8 +52,8 @@ class Deps:
     files: FileStore
     clock: Clock
     team: TeamMode | None = None  # None in local mode
-    # Making sure of a project's rows costs one write per process; from then on it is known here.
-    known_projects: set[tuple[ProjectId, str]] = field(default_factory=set)
+    # Making sure of a project's rows costs one write per process; from then on its path is known here.
+    known_projects: dict[ProjectId, str] = field(default_factory=dict)
     # What the project's contract says about traces, and when it was read.
     trace_settings: dict[ProjectId, tuple[int, TraceSettings]] = field(default_factory=dict)
     slow_call_limit: SlowCallLimit = field(default_factory=SlowCallLimit)

@@ -32,13 +32,12 @@ def check_allowed(allowed: Sequence[str], path: str) -> None:
 
 
 def ensure(deps: Deps, actor: Actor) -> None:
-    """Make sure that the actor's project has its rows, the default experiment among them."""
-    known = (actor.project_id, actor.project_path)
-    if known in deps.known_projects:
+    """Make sure that the actor's project has its rows, the default experiment among them, and its present path."""
+    if deps.known_projects.get(actor.project_id) == actor.project_path:
         return
     with deps.project(actor.project_id).write() as tx:
         store.ensure(tx, path=actor.project_path)
-    deps.known_projects.add(known)
+    deps.known_projects[actor.project_id] = actor.project_path
 
 
 def path_of(project: Project) -> str | None:
