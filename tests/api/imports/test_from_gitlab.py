@@ -16,9 +16,10 @@ from mltrail_server.services.context.deps import Deps
 from mltrail_server.settings import Settings
 from mltrail_server.store.ci import jobs
 from mltrail_server.store.tracking import candidates
+from tests.fakes.gitlab import FakeGitLab
 from tests.fakes.gitlab_history import LONG, Made, fill
 from tests.mlflow_client import FILES, MISSING, Mlflow
-from tests.team import Team
+from tests.team import Team, team_in
 
 BACKENDS = ("sqlite",)
 Lines = list[str]
@@ -229,6 +230,20 @@ def test_a_job_is_a_claim_and_no_evidence(run: Any, here: Mlflow, made: Made, te
     tags = {one["key"]: one["value"] for one in here.get("runs/get", run_id=made.fits.eid)["run"]["data"]["tags"]}
     assert tags["gitlab.CI_JOB_ID"] == str(job.id)
     assert "gitlab.verified" not in tags
+
+
+def test_a_job_of_another_gitlab_is_none_of_ours(
+    run: Any, team: Team, gitlab_deps: Deps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = team.job()
+    with FakeGitLab() as other:
+        there = team_in(other)
+        made = fill(there)
+        made.fits.tags["gitlab.CI_JOB_ID"] = str(job.id)
+        monkeypatch.setenv("MLTRAIL_IMPORT_TOKEN", there.tokens["developer"])
+        assert run("--from-gitlab", other.url).code == 0
+    with gitlab_deps.project(ProjectId(42)).read() as tx:
+        assert jobs.ties_of(tx, iid_of(tx, made.fits.eid)) == []
 
 
 def iid_of(tx: Any, eid: str) -> int:

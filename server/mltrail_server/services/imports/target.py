@@ -9,6 +9,7 @@ from mltrail_server.domain.transfer import Findings, Source
 from mltrail_server.services.context.deps import Deps, Scope
 from mltrail_server.services.identity import projects
 from mltrail_server.services.tracking import imported
+from mltrail_server.settings import Settings
 from mltrail_server.store.db.project import Project
 from mltrail_server.store.imports import origins
 from mltrail_server.store.imports.imported import Imported
@@ -76,6 +77,15 @@ def open_target(
         with scope.project.write() as tx:
             number = origins.begin(tx, kind=source.kind, address=source.address, description=description)
     origin = Origin(number, source.kind, source.address, description, scope.now, scope.now)
-    claims = imported.Claims(deps, plan.project_id)
+    claims = imported.Claims(deps, plan.project_id, of_another_gitlab=_is_another_gitlab(source, deps.settings))
     tally = Tally(scope.project, findings)
     return Target(scope, plan, source, findings, progress, tally, origin, claims, dry_run)
+
+
+def _is_another_gitlab(source: Source, settings: Settings) -> bool:
+    """Whether the source is a GitLab that is not this server's: its jobs can have the numbers of other jobs here."""
+    if source.kind != "gitlab":
+        return False
+    address = source.address.partition("://")[2]
+    ours = [url.rstrip("/").partition("://")[2] for url in (settings.issuer, settings.gitlab_url)]
+    return not any(url and address.startswith(f"{url}/") for url in ours)

@@ -26,11 +26,13 @@ _ENOUGH = (Code.UNAVAILABLE, Code.FORBIDDEN)
 class Claims:
     """Looks up the jobs that imported runs were tied to, each once. An import does not wait for GitLab: once it does
     not answer, or was asked for `most` jobs, it is asked for no more. `unanswered` counts the runs whose job was not
-    looked up for that reason.
+    looked up for that reason. With `of_another_gitlab`, no number is that of a job here.
     """
 
-    def __init__(self, deps: Deps, project_id: ProjectId, *, most: int = _MOST_ASKED) -> None:
-        self._gitlab = deps.team.gitlab if deps.team is not None else None
+    def __init__(
+        self, deps: Deps, project_id: ProjectId, *, most: int = _MOST_ASKED, of_another_gitlab: bool = False
+    ) -> None:
+        self._gitlab = deps.team.gitlab if deps.team is not None and not of_another_gitlab else None
         self._project_id = project_id
         self._known: dict[int, gitlab_ci.Job | None] = {}
         self._left = most
