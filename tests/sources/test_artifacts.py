@@ -76,7 +76,7 @@ def test_a_folder_that_was_not_named_is_not_read(findings: Findings, mlruns: Pat
         assert read(artifacts, uri) == {}
     assert len(findings.kept) == 4
     assert "add `--artifacts" in texts(findings)
-    with pytest.raises(MltrailError, match="not named"):
+    with pytest.raises(MltrailError, match="may not read"):
         artifacts.open(FileRecord("passwd", "file:///etc/passwd"))
 
 
@@ -138,7 +138,7 @@ def test_proxied_files_by_their_folder(findings: Findings, mlruns: Path, uri: st
         (r"C:\mlruns\1", "Windows"),
         ("mlflow-artifacts:/1", "--artifacts-root"),
         ("mlruns/1", "--artifacts-root"),
-        ("http://user:hidden@elsewhere/1?token=hidden", "not named"),
+        ("http://user:hidden@elsewhere/1?token=hidden", "may not read"),
         ("s3://bucket/1", "add `--artifacts s3://bucket`"),
     ],
 )
@@ -163,7 +163,7 @@ def test_a_bucket(findings: Findings, bucket: Bucket) -> None:
     artifacts = Artifacts(findings, Access(places=(place,), s3_endpoint_url=bucket.endpoint_url))
     assert read(artifacts, f"{place}/1/artifacts") == {"model/a b?.bin": b"abc"}
     assert "empty" in texts(findings, Loss.REFUSED)
-    with pytest.raises(MltrailError, match=r"is not there \(NoSuchKey\)"):
+    with pytest.raises(MltrailError, match=r"does not exist \(NoSuchKey\)"):
         artifacts.open(FileRecord("x", f"{place}/x"))
 
 

@@ -243,7 +243,7 @@ def test_a_page_that_cannot_be_read_is_listed(reader: Open, team: Team, made: Ma
     del made
 
 
-RIGHTS = "The token needs the scope `api`, and its user at least the Developer role"
+RIGHTS = "The token needs the scope `api`, and its user needs at least the Developer role"
 
 
 @pytest.mark.parametrize(
@@ -271,7 +271,7 @@ def test_who_may_not_read_is_told_why(
 
 def test_a_project_that_was_renamed_and_a_limit_are_not_called_missing(reader: Open, team: Team) -> None:
     team.gitlab.move_project(team.project, "team/retention")
-    with pytest.raises(MltrailError, match="is found by its new path or its ID"):
+    with pytest.raises(MltrailError, match="give its new path or its ID"):
         reader().describe()
     for _ in range(2):
         team.gitlab.fail_next("GET", "/projects/", 429, headers={"Retry-After": "0"})

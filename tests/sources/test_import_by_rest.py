@@ -161,8 +161,8 @@ def test_a_server_that_lets_nobody_in(world: World, how: Handler, sentence: str)
     ("pattern", "how", "lost"),
     [
         ("get-artifact.*MLmodel", status(500, **AT_ONCE), "The server answered 500 to GET"),
-        ("get-artifact.*weights.bin", short, "5000 bytes of a file that should have 10000"),
-        ("artifacts/list.*path=model", status(500, **AT_ONCE), "its files can't be listed to the end"),
+        ("get-artifact.*weights.bin", short, "5000 bytes of a file with 10000"),
+        ("artifacts/list.*path=model", status(500, **AT_ONCE), "its files can't all be listed"),
         ("get-history.*metric_key=odd", status(500, **AT_ONCE), "the history of metric odd is not complete"),
         ("get-trace-artifact", status(500, **AT_ONCE), "its spans can't be read"),
         ("model-versions/search", status(500, **AT_ONCE), "its list of versions is not complete"),

@@ -138,7 +138,7 @@ def test_a_history_that_cannot_be_read_leaves_its_newest_value(world: World) -> 
     assert _read(world.source())[1] == ALL | {"run 1": 1}
     why, what = world.lines()
     assert why.startswith("missing: run run 1: the history of metric loss is not complete: The server answered 500 to")
-    assert "does not have its newest value, which was taken from the run instead" in what
+    assert "lacks the newest value, which was taken from the run instead" in what
 
 
 def test_a_history_that_ends_early_is_found_out(world: World) -> None:
@@ -265,7 +265,7 @@ def test_files_that_cannot_be_read(world: World) -> None:
     with source.open(file) as opened:
         assert opened.read() == b"0123456789" * 100
     world.fake.faults = [Fault("get-artifact", short)]
-    with source.open(file) as opened, pytest.raises(MltrailError, match="500 bytes of a file that should have 1000"):
+    with source.open(file) as opened, pytest.raises(MltrailError, match="500 bytes of a file with 1000"):
         opened.read()
     world.fake.faults = [Fault("get-artifact", status(404, "{}", content_type="application/json"))]
     with pytest.raises(MltrailError, match="404"):
@@ -277,7 +277,7 @@ def test_folders_that_cannot_be_listed_are_missing(world: World) -> None:
     world.fake.faults = [Fault("artifacts/list.*path=model", status(500))]
     source = world.source()
     assert list(source.files(_read(source)[0]["run 0"])) == []
-    assert "missing: run run 0: its files can't be listed to the end" in world.lines()[0]
+    assert "missing: run run 0: its files can't all be listed" in world.lines()[0]
 
 
 def test_names_that_lead_out_of_a_folder_are_refused(world: World) -> None:
@@ -297,7 +297,7 @@ def test_a_folder_that_mlflow_does_not_show_is_missing(world: World) -> None:
     world.fake.faults = [Fault("artifacts/list", _changed(change), times=1)]
     source = world.source()
     assert [file.path for file in source.files(_read(source)[0]["run 0"])] == ["model/weights.bin"]
-    assert "missing: run run 0: the folder 'a%20b': its files are not shown" in world.lines()[0]
+    assert "missing: run run 0: the folder 'a%20b': its files can't be read" in world.lines()[0]
 
 
 def test_a_run_that_grows_while_it_is_read(world: World) -> None:

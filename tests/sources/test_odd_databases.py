@@ -147,7 +147,7 @@ def test_spans_that_are_gone(copy: Path, opened: Open, findings: Findings, all_f
     source = opened(older)
     traces = [one for experiment in source.experiments() for one in source.traces(experiment)]
     assert [source.spans(one) for one in traces] == [None] * 3
-    assert [one.text.split(":")[0] for one in findings.kept[2:]] == ["its spans are gone"] * 2  # the third goes on
+    assert [one.text.split(":")[0] for one in findings.kept[2:]] == ["its spans are missing"] * 2  # the third goes on
 
 
 @pytest.mark.clients
@@ -225,7 +225,7 @@ def test_workspaces(copy: Path, opened: Open, findings: Findings) -> None:
         assert totals[Entity.EVALUATION_ROW] == (2 if source is team else 0)
         source.describe()
     assert [model.aliases for model in team.models()] == [{"champion": 7}]
-    assert "1 experiments of workspace team are left out: import it by ?workspace=team" in repr(findings)
+    assert "1 experiments of workspace team are left out: to import it, add ?workspace=team" in repr(findings)
     with pytest.raises(MltrailError, match="no workspace other, but default, team"):
         opened(copy, workspace="other")
 
@@ -291,10 +291,10 @@ def test_nothing_can_be_written(copy: Path, opened: Open) -> None:
         ("sqlite:///{0}", "can't be read"),
         ("sqlite:///{0}/text.db", "is not an SQLite database"),
         ("{0}/empty.db", "is not an SQLite database"),
-        ("{0}/other.db", "is no database of MLflow 1.28 or later: it has no table experiments"),
-        ("{0}/ours.db", "is a database of mltrail"),
+        ("{0}/other.db", "is not a database of MLflow 1.28 or later: it has no table experiments"),
+        ("{0}/ours.db", "is an mltrail database"),
         ("sqlite://", "names no file"),
-        ("mssql://user:hidden@host/x", "by --from-mlflow"),
+        ("mssql://user:hidden@host/x", "with --from-mlflow"),
         ("postgresql://user:hidden@127.0.0.1:1/x", "postgresql://127.0.0.1:1/x can't be read"),
         ("mysql://user:hidden@127.0.0.1:1/x", "mysql://127.0.0.1:1/x can't be read"),
         ("://", "not the URL of a database"),

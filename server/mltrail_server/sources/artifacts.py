@@ -25,9 +25,7 @@ from .s3_files import S3Files
 _PROXIED = "mlflow-artifacts:"
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
-_ALLOW = (
-    "add `--artifacts {where}` if the import may read it, or `--artifacts {where}=PLACE` if the files are elsewhere now"
-)
+_ALLOW = "add `--artifacts {where}` to allow it, or `--artifacts {where}=PLACE` if the files are elsewhere now"
 
 
 class _Files(Protocol):
@@ -110,7 +108,7 @@ class Artifacts:
             self._findings.add(Loss.MISSING, Entity.FILE, owner, error.message)
             return
         if expected and not found:
-            text = f"there are no files at {_shown(uri)}; see whether they were moved or deleted"
+            text = f"there are no files at {_shown(uri)}; check whether they were moved or deleted"
             self._findings.add(Loss.MISSING, Entity.FILE, owner, text)
 
     def open(self, file: FileRecord) -> BinaryIO:
@@ -132,9 +130,9 @@ class Artifacts:
         """Return the address to read: an absolute path, `s3://…`, or a URL of a server's proxied files."""
         address = _address(uri)
         if ".." in address.split("/"):
-            raise invalid(f"{_shown(uri)} leads out of its folder by `..`: it is not read")
+            raise invalid(f"{_shown(uri)} leaves its folder by `..`, so it is not read")
         if address in {"", "."}:
-            raise invalid("it is not said where its files are")
+            raise invalid("the source does not say where its files are")
         for place in self._places:
             if _is_below(address, place.named):
                 return _joined(place.at, address[len(place.named) :].strip("/"))
@@ -143,13 +141,13 @@ class Artifacts:
         if not (_scheme(address) or address.startswith("/") or _DRIVE.match(address)):
             if not (self._root or self._base):
                 raise not_found(
-                    f"its files are at {_shown(uri)}, relative to a folder that only the old server knows: say with "
-                    "`--artifacts-root` where they are"
+                    f"its files are at {_shown(uri)}, relative to a folder that only the old server knows: use "
+                    "`--artifacts-root` to say where they are"
                 )
             return _joined(self._root or self._base, address)
         self._check(address, uri)
         if address in {self._base, self._root}:
-            raise invalid(f"{_shown(uri)} is the folder of everything, not of one run or model: it is not read")
+            raise invalid(f"{_shown(uri)} is the root folder, not that of one run or model, so it is not read")
         return address
 
     def _proxied_at(self, address: str, uri: str) -> str:
@@ -160,16 +158,16 @@ class Artifacts:
             host, _, path = path[2:].partition("/")
         if host not in {"", urlsplit(self._server).netloc} and not self._root:
             raise not_found(
-                f"its files are at {_shown(uri)}, on a server that is not the source: say with `--artifacts-root` "
+                f"its files are at {_shown(uri)}, on a server other than the source: use `--artifacts-root` to say "
                 "where they are"
             )
         if not (self._root or self._server):
             raise not_found(
-                f"its files are at {_shown(uri)}, which the old server proxies: say with `--artifacts-root` which "
-                "folder or bucket that is (its --artifacts-destination), or the server's URL"
+                f"its files are at {_shown(uri)}, which the old server proxies: set `--artifacts-root` to its "
+                "--artifacts-destination (a folder or bucket) or to the server's URL"
             )
         if not path.strip("/"):
-            raise invalid(f"{_shown(uri)} is the folder of everything, not of one run or model: it is not read")
+            raise invalid(f"{_shown(uri)} is the root folder, not that of one run or model, so it is not read")
         return _joined(self._root or self._server, path.strip("/"))
 
     def _check(self, address: str, uri: str) -> None:
@@ -177,16 +175,18 @@ class Artifacts:
         scheme = _scheme(address)
         if _DRIVE.match(address):
             raise not_found(
-                f"its files are at {_shown(uri)} of a Windows machine: copy them, and say `--artifacts OLD=NEW`"
+                f"its files are at {_shown(uri)} on a Windows machine: copy them, and add `--artifacts OLD=NEW`"
             )
         if scheme in {"runs", "models", "dbfs"} or (scheme and scheme not in {"s3", "http", "https"}):
             raise not_found(
-                f"its files are at {_shown(uri)}, and `{scheme}:` can't be read by an import: copy them to a folder or "
-                "to S3, and say `--artifacts OLD=NEW`"
+                f"its files are at {_shown(uri)}, and `{scheme}:` can't be read by an import: copy them to a folder "
+                "or to S3, and add `--artifacts OLD=NEW`"
             )
         if not any(_is_below(address, allowed) for allowed in self._allowed):
             where = _shown(uri).split(" ")[0]
-            raise not_found(f"its files are at {where}, which was not named: " + _ALLOW.format(where=_top(address)))
+            raise not_found(
+                f"its files are at {where}, which the import may not read: " + _ALLOW.format(where=_top(address))
+            )
 
 
 def _on_server(address: str) -> str:
@@ -217,8 +217,8 @@ def _address(uri: str, *, absolute: bool = False) -> str:
             host, _, path = rest[2:].partition("/")
             if host not in {"", "localhost"}:
                 raise not_found(
-                    f"its files are at {_shown(uri)}, in a folder of another machine: copy them, and "
-                    "say `--artifacts OLD=NEW`"
+                    f"its files are at {_shown(uri)}, in a folder on another machine: copy them, and add `--artifacts "
+                    "OLD=NEW`"
                 )
             rest = f"/{path}"
         uri, scheme = unquote(rest), ""

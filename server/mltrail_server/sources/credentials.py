@@ -52,7 +52,9 @@ def split_credentials(url: str, given: Credentials | None = None) -> tuple[str, 
     except ValueError:
         usable = False
     if not usable:
-        raise invalid("This is not the URL of a server. It begins with https:// or http://, followed by a host name.")
+        raise invalid(
+            "This is not the URL of a server: it must begin with https:// or http://, followed by a host name."
+        )
     plain = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))
     name, password = unquote(parts.username or ""), unquote(parts.password or "")
     if given or not name + password:

@@ -120,5 +120,5 @@ class _Download(io.RawIOBase):
 
     def _check_size(self) -> None:
         if self._size is not None and self._done != self._size:
-            raise LostError(f"{self._call} returned {self._done} bytes of a file that should have {self._size}.")
+            raise LostError(f"{self._call} returned {self._done} bytes of a file with {self._size}.")
         self._rest.is_well()

@@ -127,15 +127,15 @@ class Rest:
                 content = answer.content
         if answer.headers.get("Content-Type", "").startswith("text/html"):
             raise LostError(
-                f"{call} returned a web page instead of data. Either this is not the server's base URL, or a login is "
-                f"in front of it. {self.how_to_sign_in()}",
+                f"{call} returned a web page instead of data. Either this is not the server's base URL, or the server "
+                f"is behind a login page. {self.how_to_sign_in()}",
                 status=answer.status_code,
             )
         try:
             return Answer(answer.status_code, json.loads(content), answer.headers)
         except ValueError as error:
             raise LostError(
-                f"The response to {call} is broken: it ends early, or is not JSON.", passing=True
+                f"The response to {call} is broken: it is cut off, or is not JSON.", passing=True
             ) from error
 
     def send(
@@ -182,7 +182,7 @@ class Rest:
             raise LostError(f"{call} took too long.", passing=True) from error
         except requests.ConnectionError as error:
             if _was_never_connected(error):
-                raise _NoConnectionError(f"There is no connection to {self.url}.", passing=True) from error
+                raise _NoConnectionError(f"Can't connect to {self.url}.", passing=True) from error
             raise LostError(f"The connection broke during {call}.", passing=True) from error
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             raise LostError(f"The connection broke during {call}.", passing=True) from error
@@ -201,7 +201,7 @@ class Rest:
         if isinstance(failure, _NoConnectionError):
             raise GoneError(f"{failure.message} Is the server running?") from failure
         if in_a_row >= _MOST_IN_A_ROW and not self._lives():
-            raise GoneError(f"{failure.message} So did the calls before: {in_a_row} in a row.") from failure
+            raise GoneError(f"{failure.message} The calls before it failed, too: {in_a_row} in a row.") from failure
         raise failure
 
     def is_well(self) -> None:
@@ -229,7 +229,7 @@ class Rest:
 
     def how_to_sign_in(self) -> str:
         if self._credentials:
-            return "The token or password that was given is not accepted, or may not read this."
+            return "The token or password is not accepted, or has no access to this."
         return (
             "Set MLTRAIL_IMPORT_TOKEN to a token, or MLTRAIL_IMPORT_USERNAME and MLTRAIL_IMPORT_PASSWORD to a user's "
             "name and password."

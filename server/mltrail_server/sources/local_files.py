@@ -26,7 +26,9 @@ class LocalFiles:
         """List the files of a folder and below, by name. One that is not there has none."""
         folder = os.path.realpath(address)
         if not self._may_read(folder):
-            raise not_found(f"its folder {address} is a symbolic link to a place that was not named: {folder}")
+            raise not_found(
+                f"its folder {address} is a symbolic link to a place that the import may not read: {folder}"
+            )
         if os.path.isdir(folder):  # noqa: PTH112 - once for each run: a Path takes several times as long
             yield from self._below(Path(folder), "", owner, (folder,))
 
@@ -39,11 +41,11 @@ class LocalFiles:
         for entry in entries:
             name = f"{path}{entry.name}"
             if not _is_text(name):
-                self._refuse(owner, ascii(name), "its name is not UTF-8: rename it, and import again")
+                self._refuse(owner, ascii(name), "its name is not UTF-8: rename it and import again")
                 continue
             real = Path(os.path.realpath(entry.path))
             if entry.is_symlink() and not self._may_read(str(real)):
-                self._refuse(owner, name, "it is a symbolic link that leads out of the folder, so it is not read")
+                self._refuse(owner, name, "it is a symbolic link that points outside the folder, so it is not read")
                 continue
             yield from self._one(real, name, owner, above)
 
@@ -56,7 +58,7 @@ class LocalFiles:
             return
         if stat.S_ISDIR(facts.st_mode):
             if str(real) in above:
-                self._refuse(owner, name, "it is a symbolic link to a folder that it is in, so it is not read")
+                self._refuse(owner, name, "it is a symbolic link to a folder that contains it, so it is not read")
             else:
                 yield from self._below(real, f"{name}/", owner, (*above, str(real)))
         elif stat.S_ISREG(facts.st_mode):
@@ -69,7 +71,7 @@ class LocalFiles:
         del size
         path = os.path.realpath(uri)
         if not self._may_read(path):
-            raise not_found(f"The file {uri} is a symbolic link that leads out of the folder.")
+            raise not_found(f"The file {uri} is a symbolic link that points outside the folder.")
         try:
             opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             if not stat.S_ISREG(os.fstat(opened).st_mode):

@@ -34,7 +34,7 @@ class ProxiedFiles:
         where = f"{root}/{path}".strip("/")
         for name, one in sorted(_listed(server, service, where), key=lambda one: one[0]):
             if name in {"", ".", ".."}:
-                text = f"file {path}{one['path']}: this is no name for a file"
+                text = f"file {path}{one['path']}: this is not a valid file name"
                 self._findings.add(Loss.REFUSED, Entity.FILE, owner, text)
             elif one.get("is_dir"):
                 yield from self._below(server, service, root, f"{path}{name}/", owner)

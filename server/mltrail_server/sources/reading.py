@@ -23,7 +23,7 @@ def page(got: Json, key: str) -> Fetched:
     """Take a page and the next token out of a response."""
     found = got.get(key) or []
     if not isinstance(found, list):
-        raise LostError(f"The server returned {key} that are no list.")
+        raise LostError(f"The server returned {key} that are not a list.")
     return found, str(got.get("next_page_token") or "")
 
 

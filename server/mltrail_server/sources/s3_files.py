@@ -42,7 +42,7 @@ class S3Files:
                     if (path.endswith("/") and not one["Size"]) or not path:
                         continue  # stands for a folder
                     if _is_odd(path):
-                        text = f"file {path}: its name has empty, `.` or `..` folders: rename it, and import again"
+                        text = f"file {path}: its name has empty, `.` or `..` folders: rename it and import again"
                         self._findings.add(Loss.REFUSED, Entity.FILE, owner, text)
                         continue
                     yield FileRecord(path, f"s3://{bucket}/{one['Key']}", one["Size"])
@@ -81,7 +81,7 @@ class S3Files:
         except ClientError as error:
             code = error.response.get("Error", {}).get("Code", "")
             if code == _NO_BUCKET:
-                self._failed[bucket] = f"there is no bucket {bucket}; see MLTRAIL_IMPORT_S3_ENDPOINT_URL"
+                self._failed[bucket] = f"there is no bucket {bucket}; check MLTRAIL_IMPORT_S3_ENDPOINT_URL"
             raise _refused(code, address) from error
         except NoCredentialsError as error:
             self._failed[bucket] = (
@@ -95,8 +95,8 @@ class S3Files:
 
 def _refused(code: str, address: str) -> MltrailError:
     if code in _GONE:
-        return not_found(f"{address} is not there ({code})")
-    return unavailable(f"{address} can't be read: S3 says {code}; see whether your credentials may list and read it")
+        return not_found(f"{address} does not exist ({code})")
+    return unavailable(f"{address} can't be read: S3 returned {code}; check that your credentials may list and read it")
 
 
 def _split(address: str) -> tuple[str, str]:

@@ -36,8 +36,8 @@ class Checked(io.RawIOBase):
         self._got += len(chunk)
         if not chunk and self._size is not None and self._got < self._size:
             raise unavailable(
-                f"The file {self._name} ended after {self._got} of {self._size} bytes. Import again, and see whether "
-                "it is whole at the source."
+                f"The file {self._name} ended after {self._got} of {self._size} bytes. Import again, and check that "
+                "it is complete at the source."
             )
         buffer[: len(chunk)] = chunk
         return len(chunk)

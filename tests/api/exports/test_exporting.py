@@ -82,7 +82,7 @@ def test_an_export_that_was_stopped_goes_on(deps: Deps, mlflow: Mlflow, tmp_path
 
     with pytest.raises(StoppedError):
         layout.write(deps, deps.project(ONE), "1", tmp_path / "out", stop)
-    with pytest.raises(MltrailError, match="has not ended"):
+    with pytest.raises(MltrailError, match="is not complete"):
         ExportFolder(tmp_path / "out", Findings()).describe()
     half = tmp_path / f"out/experiments/{ids['first']}/{ids['child']}.part"
     half.mkdir(parents=True)

@@ -112,7 +112,7 @@ def test_a_map_of_two_projects(run: Any, mlruns: Path, tmp_path: Path, mlflow: M
     [
         (["--from-folder", "nowhere", "--project", "1"], "nowhere"),
         (["--from-folder", "nowhere"], "--project is missing"),
-        (["--from-folder", "nowhere", "--project", "group/name"], "is not the number of a project"),
+        (["--from-folder", "nowhere", "--project", "group/name"], "is not a project number"),
         (["--map", "nowhere", "--project", "1"], "are said in the map file"),
         (["--map", "nowhere"], "nowhere: No such file or directory"),
         (["--from-gitlab", "https://gitlab.com", "--project", "1"], "--gitlab-project"),

@@ -193,7 +193,7 @@ def test_histories_become_complete_once_gitlab_tells_them(run: Any, here: Mlflow
     before = run()
     assert (before.code, before.counts["metric points"]) == (0, (3, 3))
     assert [one for one in before.notes if "newest value" in one] == [
-        "project: this GitLab tells only the newest value of a metric; GitLab 18.11 and later tell all"
+        "project: this GitLab returns only the newest value of a metric; GitLab 18.11 and later return all"
     ]
     assert [one["step"] for one in history(here, made.fits.eid, "loss")] == [LONG - 1]
     assert run().counts == before.counts
@@ -266,7 +266,7 @@ def test_a_limit_a_loss_and_no_rights(run: Any, made: Made, team: Team, monkeypa
     monkeypatch.setenv("MLTRAIL_IMPORT_TOKEN", token)
     refused = run()
     assert (refused.code, refused.counts) == (2, {})
-    assert "the scope `api`, and its user at least the Developer role" in refused.errors
+    assert "the scope `api`, and its user needs at least the Developer role" in refused.errors
     assert token not in refused.errors
 
 

@@ -561,7 +561,7 @@ def main() -> int:
     options = parser.parse_args()
     state = json.loads((options.folder / "mltrail-export.json").read_text())
     if not state.get("complete"):
-        sys.exit("The export has not ended. Repeat `mltrail-server export` first.")
+        sys.exit("The export is not complete. Run `mltrail-server export` again first.")
     journal = Journal(options.journal or options.folder / "loaded-into-mlflow.jsonl")
     if journal.known.setdefault("server", options.tracking_uri) != options.tracking_uri:
         sys.exit(f"The journal is of another server, {journal.known['server']}. Give a new one with --journal.")

@@ -17,8 +17,8 @@ def find(deps: Deps, project: str) -> tuple[ProjectId, str]:
         return _by_number(deps, ProjectId(int(project)))
     if deps.team is None:
         raise invalid(
-            f"{project[:80]!r} is not the number of a project. In local mode a project is a number, for example 1; for "
-            "paths set MLTRAIL_GITLAB_URL, and the other variables as for the server."
+            f"{project[:80]!r} is not a project number. In local mode, a project is a number, for example 1; to use "
+            "paths, set MLTRAIL_GITLAB_URL and the server's other variables."
         )
     found = deps.team.gitlab.project_named(project)
     return ProjectId(found.id), found.path

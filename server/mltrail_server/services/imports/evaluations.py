@@ -68,7 +68,9 @@ def _add_scorer(target: Target, record: ScorerRecord, fit: Fit, iid: int) -> str
             new = NewScorerVersion(scorer_id, record.version, record.serialized, user, record.created_ms)
             evaluations.add_scorer(tx, new)
         elif here != record.serialized:
-            fit.say(Loss.CLASH, Entity.SCORER, "another scorer has this name and number here, and stays as it is")
+            fit.say(
+                Loss.CLASH, Entity.SCORER, "another scorer already has this name and number here, and was not changed"
+            )
         return scorer_id
 
 
@@ -118,9 +120,11 @@ def bring_dataset(target: Target, record: EvaluationDatasetRecord) -> None:
 def _has_room(record: EvaluationDatasetRecord, fit: Fit, *, clashes: bool) -> bool:
     """Return whether a dataset can have its id here."""
     if clashes:
-        fit.say(Loss.CLASH, Entity.EVALUATION_DATASET, "a dataset with its id was here before, and stays as it is")
+        fit.say(
+            Loss.CLASH, Entity.EVALUATION_DATASET, "a dataset with this ID already existed here and was not changed"
+        )
     elif not is_eid(record.id) or len(record.id) > _MAX_ID:
-        fit.say(Loss.REFUSED, Entity.EVALUATION_DATASET, "its id is not one that a dataset can have here")
+        fit.say(Loss.REFUSED, Entity.EVALUATION_DATASET, "its ID is not a valid dataset ID here")
     else:
         return True
     return False
@@ -176,7 +180,7 @@ def _bring_rows(target: Target, record: EvaluationDatasetRecord, fit: Fit) -> in
                     one.id for one in rows if (old := there.get(inputs_digest(one.inputs))) and old.id != one.id
                 }
                 for one in clashing:
-                    fit.say(Loss.CLASH, Entity.EVALUATION_ROW, f"the row {one!r}: another row here has its inputs")
+                    fit.say(Loss.CLASH, Entity.EVALUATION_ROW, f"the row {one!r}: another row here has the same inputs")
                 records.put(tx, [row for row in rows if row.id not in clashing])
     return count
 
@@ -209,9 +213,9 @@ def _row(
 def _refusal(one: EvaluationRowRecord, seen: dict[str, str]) -> str:
     size = len(json.dumps([one.inputs, one.outputs, one.expectations, one.tags, one.source], default=str))
     if not isinstance(one.inputs, dict):
-        return "its inputs are no JSON object"
+        return "its inputs are not a JSON object"
     if not one.id or len(one.id) > _MAX_ID:
-        return f"its id is empty or has more than {_MAX_ID} characters"
+        return f"its ID is empty or has more than {_MAX_ID} characters"
     if size > limits.MAX_RECORD:
         return f"it has {size:,} characters, and may have {limits.MAX_RECORD:,}"
     if len(seen) >= limits.MAX_RECORDS:

@@ -113,7 +113,7 @@ def _ours(record: ExperimentRecord, fit: Fit, before: Told, *, made: bool) -> li
     if record.deleted and (made or before.has(*_DELETED)):
         return [_MADE, _DELETED]
     if record.deleted:
-        fit.say(Loss.NOTE, Entity.EXPERIMENT, "it was deleted at the source since; here it stays")
+        fit.say(Loss.NOTE, Entity.EXPERIMENT, "it was deleted at the source after the import; it is kept here")
     return [_MADE]
 
 
@@ -129,7 +129,7 @@ def _create(tx: Transaction, target: Target, record: ExperimentRecord, name: str
 
 def _note_same_name(fit: Fit, here: Experiment | None, known: Imported | None) -> None:
     if here is not None and known is None and here.iid != 0:
-        fit.say(Loss.NOTE, Entity.EXPERIMENT, "an experiment of this name was here before: runs go into it")
+        fit.say(Loss.NOTE, Entity.EXPERIMENT, "an experiment with this name already existed here: runs are added to it")
 
 
 def changes(
@@ -143,9 +143,9 @@ def changes(
             continue
         field_name = f"{what}:{key}"
         if now is None and before.has(field_name, value):
-            fit.say(Loss.CHANGED, entity, f"the {what} {key!r} was removed here since, and stays so")
+            fit.say(Loss.CHANGED, entity, f"the {what} {key!r} was removed here since the import, and stays removed")
         elif now is not None and not before.has(field_name, now):
-            fit.say(Loss.CHANGED, entity, f"the {what} {key!r} was set here to another value, and stays so")
+            fit.say(Loss.CHANGED, entity, f"the {what} {key!r} has another value here, which is kept")
         else:
             written[key] = value
     return written

@@ -144,7 +144,7 @@ def _bring_one(target: Target, fit: Fit, brought: Brought, before: Before, file:
         target.scope.deps.files.delete(target.scope.project_id, blob.blob_id)
     elif known is not None and not before.told.has(field_name, known.sha256 or ""):
         target.scope.deps.files.delete(target.scope.project_id, blob.blob_id)
-        fit.say(Loss.CHANGED, Entity.FILE, f"{inner} was changed here since it was imported, and stays so")
+        fit.say(Loss.CHANGED, Entity.FILE, f"{inner} was changed here since the import, and is kept")
         return blob.size
     else:
         brought.new.append((inner, blob))
@@ -170,7 +170,7 @@ def _copied(target: Target, fit: Fit, file: FileRecord, inner: str) -> StoredBlo
         return None
     wrong = ""
     if file.size not in (None, blob.size):
-        wrong = f"it has {file.size:,} bytes at the source, and {blob.size:,} arrived"
+        wrong = f"it has {file.size:,} bytes at the source, but {blob.size:,} arrived"
     elif file.sha256 and blob.sha256 and file.sha256.lower() != blob.sha256:
         wrong = "its content does not match the SHA-256 that the source states"
     if wrong:
@@ -202,7 +202,7 @@ def _name(fit: Fit, names: "_Names", folder: str, file: FileRecord) -> str | Non
     if not fit.passes(Entity.FILE, f"the file {file.path[:80]!r}", clean):
         return None
     if not names.take(found[0]):
-        fit.say(Loss.REFUSED, Entity.FILE, f"the file {found[0]!r}: its name is that of another file or of a folder")
+        fit.say(Loss.REFUSED, Entity.FILE, f"the file {found[0]!r}: another file or folder has the same name")
         return None
     return found[0]
 

@@ -31,7 +31,7 @@ class Fit:
         if not value.isascii() or "\0" in value:
             plain = _NO_TEXT.sub("\ufffd", value)
             if plain != value:
-                self.say(Loss.CHANGED, entity, f"{what} contains characters that are no text; they became U+FFFD")
+                self.say(Loss.CHANGED, entity, f"{what} contains invalid characters, which were replaced by U+FFFD")
             value = plain
         if most is not None and len(value) > most:
             self.say(Loss.CHANGED, entity, f"{what} has {len(value):,} characters and was cut to {most:,}")
@@ -64,5 +64,5 @@ class Fit:
         """Return a number that a column can hold."""
         if -_LARGEST <= value < _LARGEST:
             return value
-        self.say(Loss.CHANGED, entity, f"{what} is {value}, which is too large, and became the largest number")
+        self.say(Loss.CHANGED, entity, f"{what} is {value}, which is too large, and was replaced by the largest number")
         return max(-_LARGEST, min(_LARGEST - 1, value))

@@ -85,7 +85,7 @@ class History:
                 fit.say(
                     Loss.NOTE,
                     Entity.POINT,
-                    f"infinite values of {key!r} are kept as the largest number, as MLflow's database keeps them",
+                    f"infinite values of {key!r} are stored as the largest number, as in MLflow's database",
                     count=infinite,
                 )
 

@@ -30,7 +30,7 @@ def bring(
     for plan in plans:
         target = open_target(deps, plan, source, findings, progress, description=description, dry_run=dry_run)
         if plan.files is FilesMode.LEAVE:
-            findings.add(Loss.NOTE, Entity.FILE, f"project {plan.path}", "files are left out, as you have asked")
+            findings.add(Loss.NOTE, Entity.FILE, f"project {plan.path}", "files are left out, as requested")
         _bring_project(target, chosen, plan)
         _say_what_is_not_tied(target)
         target.tally.end()
@@ -47,7 +47,7 @@ def bring(
 def _say_what_is_not_tied(target: Target) -> None:
     count = target.claims.unanswered
     if count:
-        text = "the GitLab jobs that they name were not all looked up, so these runs are shown without them"
+        text = "not all of the GitLab jobs that they name were looked up, so these runs are shown without a job"
         target.findings.add(Loss.NOTE, Entity.RUN, f"{count:,} runs of {target.plan.path}", text, count=count)
 
 
@@ -78,7 +78,7 @@ class _Chosen:
             if taker is not None:
                 self.experiments[id(taker)].append(experiment)
             elif len(plans) > 1:
-                text = "no project of the map takes it"
+                text = "no project in the map matches it"
                 findings.add(Loss.NOTE, Entity.EXPERIMENT, f"experiment {experiment.name}", text)
 
     def plan_of_model(self, name: str) -> Plan | None:

@@ -86,9 +86,9 @@ def _told(record: LoggedModelRecord, tags: dict[str, str], brought: Brought) -> 
 def _has_room(record: LoggedModelRecord, fit: Fit, *, clashes: bool) -> bool:
     """Return whether a logged model can have its id here."""
     if clashes:
-        fit.say(Loss.CLASH, Entity.LOGGED_MODEL, "a logged model with this id was here before, and stays as it is")
+        fit.say(Loss.CLASH, Entity.LOGGED_MODEL, "a logged model with this ID already existed here and was not changed")
     elif not is_eid(record.id) or len(record.id) > _MAX_ID:
-        fit.say(Loss.REFUSED, Entity.LOGGED_MODEL, "its id has other characters than letters, digits, '-' and '_'")
+        fit.say(Loss.REFUSED, Entity.LOGGED_MODEL, "its ID has characters other than letters, digits, '-' and '_'")
     else:
         return True
     return False
@@ -119,7 +119,9 @@ def _write(  # noqa: PLR0913, PLR0917 - what it is, was and becomes
     status = _STATUSES.get(record.status)
     if status is None:
         fit.say(
-            Loss.CHANGED, Entity.LOGGED_MODEL, f"its status {record.status[:40]!r} is none of MLflow's; it is READY"
+            Loss.CHANGED,
+            Entity.LOGGED_MODEL,
+            f"its status {record.status[:40]!r} is unknown to MLflow; here it is READY",
         )
         status = ModelStatus.READY
     stage = Stage.DELETED if record.deleted else Stage.ACTIVE
@@ -174,7 +176,7 @@ def _add_params(tx: Transaction, record: LoggedModelRecord, fit: Fit) -> None:
     )
     if params:
         for key in sorted(logged_models.add_params(tx, record.id, params.items())):
-            fit.say(Loss.CHANGED, Entity.LOGGED_MODEL, f"the parameter {key!r} has another value here, and keeps it")
+            fit.say(Loss.CHANGED, Entity.LOGGED_MODEL, f"the parameter {key!r} has another value here, which is kept")
 
 
 def _add_metrics(tx: Transaction, record: LoggedModelRecord, fit: Fit) -> None:

@@ -50,7 +50,7 @@ def bring(target: Target, record: ModelRecord) -> None:
     name = target.plan.renames.models.get(record.name, record.name)
     model = _Model(record, name, fit, is_prompt)
     if not fit.passes(entity, "its name", lambda: rules.check_name(name)):
-        fit.say(Loss.NOTE, entity, "the map file can give it another name (rename: models:)")
+        fit.say(Loss.NOTE, entity, "rename it in the map file (rename: models:)")
         versions = sum(1 for _ in target.source.versions(record))
         there = {entity: 1, Entity.VERSION: versions, Entity.ALIAS: len(record.aliases)}
         target.tally.note(Entity.MODEL, None, fit.owner, there)
@@ -82,7 +82,7 @@ def _begin(target: Target, model: _Model, entity: Entity) -> None:
             if model.known is not None and model.known.here != str(here.id):
                 model.known, before = None, Told("")  # it has another name here now
             if model.known is None:
-                fit.say(Loss.NOTE, entity, "a model of this name was here before: versions are added to it")
+                fit.say(Loss.NOTE, entity, "a model with this name already existed here: versions are added to it")
             if description != here.description:
                 _describe(tx, model, entity, before, here.description, description)
         there = dict(here.tags) if here is not None else {}
@@ -108,7 +108,7 @@ def _describe(tx: Transaction, model: _Model, entity: Entity, before: Told, old:
     if not old or before.has("description", old):
         registry.describe(tx, model.id, new)
     else:
-        model.fit.say(Loss.CHANGED, entity, "its description is another one here, and stays so")
+        model.fit.say(Loss.CHANGED, entity, "its description differs here, and is kept")
 
 
 def _tags(record: ModelRecord, fit: Fit, entity: Entity) -> dict[str, str]:
@@ -145,17 +145,25 @@ def _set_alias(tx: Transaction, target: Target, model: _Model, alias: str, numbe
     if not fit.passes(Entity.ALIAS, f"the alias {alias[:60]!r}", lambda: rules.check_alias(name)):
         return False
     if version_store.get(tx, model.id, number) is None:
-        fit.say(Loss.MISSING, Entity.ALIAS, f"the alias {alias!r} points at version {number}, which is not here")
+        fit.say(
+            Loss.MISSING, Entity.ALIAS, f"the alias {alias!r} points to version {number}, which does not exist here"
+        )
         return False
     now = alias_store.target(tx, model.id, name)
     if now == number:
         return True
     if now is None and before.has(f"alias:{alias}", str(number)):
-        fit.say(Loss.CHANGED, Entity.ALIAS, f"the alias {name!r} was removed here since, and stays so")
+        fit.say(Loss.CHANGED, Entity.ALIAS, f"the alias {name!r} was removed here since the import, and stays removed")
         return True
     if now is not None and not before.has(f"alias:{alias}", str(now)):
-        loss, why = (Loss.CLASH, "was here before") if model.known is None else (Loss.CHANGED, "was moved here since")
-        fit.say(loss, Entity.ALIAS, f"the alias {name!r} {why}: it points at version {now}, at the source at {number}")
+        loss, why = (
+            (Loss.CLASH, "already existed here")
+            if model.known is None
+            else (Loss.CHANGED, "was moved here since the import the import")
+        )
+        fit.say(
+            loss, Entity.ALIAS, f"the alias {name!r} {why}: here it points to version {now}, at the source to {number}"
+        )
         return False
     alias_store.put(tx, model.id, name, number)
     why = f"imported from {target.source.address}"
@@ -181,13 +189,13 @@ def _bring_version(target: Target, model: _Model, record: VersionRecord) -> None
         fit.say(
             Loss.CLASH,
             Entity.VERSION,
-            "another version has its number here, and stays as it is. Give the model another name (rename: models: in "
-            "the map file)",
+            "another version already has this number here, and was not changed. Rename the model in the map file "
+            "(rename: models:)",
         )
     elif 0 < record.number <= _MAX_VERSION_NUMBER:
         _bring_content(target, model, record, fit, known, here)
     else:
-        fit.say(Loss.REFUSED, Entity.VERSION, "it has no number from 1 up")
+        fit.say(Loss.REFUSED, Entity.VERSION, "its number is not 1 or more")
     model.explained = model.explained or fit.lost
 
 
@@ -336,9 +344,9 @@ def _change(  # noqa: PLR0917 - what it is, was and becomes
         if now != new and before.has(name, now or ""):
             changed[name] = new
         elif now != new:
-            fit.say(Loss.CHANGED, Entity.VERSION, f"its {name} was changed here since, and stays so")
+            fit.say(Loss.CHANGED, Entity.VERSION, f"its {name} was changed here since the import, and is kept")
     if here.deleted:
-        fit.say(Loss.CHANGED, Entity.VERSION, "it was deleted here since, and stays so")
+        fit.say(Loss.CHANGED, Entity.VERSION, "it was deleted here since the import, and stays deleted")
     if changed:
         registry.change_version(tx, model.id, here.number, **changed)
 
@@ -346,9 +354,9 @@ def _change(  # noqa: PLR0917 - what it is, was and becomes
 def _stage(record: VersionRecord, fit: Fit) -> VersionStage:
     stage = rules.read_stage(record.stage or "None")
     if stage is None:
-        fit.say(Loss.CHANGED, Entity.VERSION, f"its stage is {record.stage[:40]!r}, which is none of MLflow's")
+        fit.say(Loss.CHANGED, Entity.VERSION, f"its stage is {record.stage[:40]!r}, which is unknown to MLflow")
     if record.status != "READY":
-        fit.say(Loss.NOTE, Entity.VERSION, f"its status was {record.status[:40]}; versions are always READY here")
+        fit.say(Loss.NOTE, Entity.VERSION, f"its status was {record.status[:40]}; here, versions are always READY")
     return stage or VersionStage.NONE
 
 
@@ -362,7 +370,7 @@ def _semver(tx: Transaction, model_id: int, number: int, wanted: str | None, fit
     of_number = f"1.0.{number - 1}"
     made = of_number if of_number not in taken else semver.following(max(taken, key=semver.parse), taken=taken)
     if wanted:
-        why = "is taken" if wanted in taken else "is no semantic version"
+        why = "is taken" if wanted in taken else "is not a semantic version"
         fit.say(Loss.CHANGED, Entity.VERSION, f"its semantic version {wanted[:60]!r} {why}; it is {made} here")
     return made
 

@@ -73,10 +73,10 @@ class Rehearsal:
             took = f"{bytes_text(self.bytes_read)} in {duration(self.file_seconds)}"
             yield f"        {self.files:,} files, {took} ({rate}/s)"
         if self.lost_files:
-            yield f"        {self.lost_files:,} files of the sample could not be read: a dry run lists what is missing"
+            yield f"        {self.lost_files:,} files in the sample could not be read: a dry run lists what is missing"
         how = "" if self.counted else ", estimated from the sample"
         yield (
-            f"All of it: {self._all_runs:,} runs, {self.totals[Entity.POINT]:,} points, "
+            f"In total: {self._all_runs:,} runs, {self.totals[Entity.POINT]:,} points, "
             f"{bytes_text(self.totals[Entity.BYTES])} of files{how}"
         )
         yield f"An import takes about {duration(self.seconds)}."

@@ -93,17 +93,17 @@ class Report:
             for one in of_kind[:_SHOWN_OF_EACH]:
                 yield f"  {_plain(one.owner)}: {_plain(one.text)}{f' ({one.count:,})' if one.count > 1 else ''}"
             if len(of_kind) > _SHOWN_OF_EACH:
-                yield f"  … and {len(of_kind) - _SHOWN_OF_EACH:,} more; --report FILE writes all of them"
+                yield f"  … and {len(of_kind) - _SHOWN_OF_EACH:,} more; use --report FILE to write all of them"
 
     def _conclusion(self) -> str:
         took = duration(self.seconds)
-        unchanged = f" {self.skipped:,} things have not changed since they were imported." if self.skipped else ""
+        unchanged = f" {self.skipped:,} items have not changed since the last import." if self.skipped else ""
         if self.dry_run:
-            verdict = "nothing would be lost" if self.clean else "not all of it would come over as it is, see above"
-            return f"A dry run of {took}: nothing was written, and {verdict}.{unchanged}"
+            verdict = "nothing would be lost" if self.clean else "there would be differences, see above"
+            return f"Dry run, {took}: nothing was written, and {verdict}.{unchanged}"
         if self.clean:
-            return f"Everything is here, in {took}.{unchanged}"
-        return f"There are differences, see above. The rest is here, in {took}.{unchanged}"
+            return f"Everything is here. It took {took}.{unchanged}"
+        return f"There are differences, see above. Everything else is here. It took {took}.{unchanged}"
 
 
 def finding_json(finding: Finding) -> str:

@@ -83,7 +83,7 @@ def fitted(target: Target, record: RunRecord, fit: Fit) -> Facts:
     user = target.plan.user(record.user)
     started_ms = record.started_ms
     if started_ms is None:
-        fit.say(Loss.NOTE, Entity.RUN, "the source does not say when it began; here it began when it ended, or in 1970")
+        fit.say(Loss.NOTE, Entity.RUN, "the source does not say when it started; here its start is its end, or 1970")
         started_ms = record.ended_ms or 0
     ended_ms = record.ended_ms
     return Facts(
@@ -113,7 +113,7 @@ def _tags(target: Target, record: RunRecord, fit: Fit) -> tuple[dict[str, str], 
     claim = None if target.dry_run else target.claims.find(record.tags, record.job_id)
     given = target.tags(record.tags, job_id=record.job_id)
     if _VERIFIED_TAG in record.tags:
-        fit.say(Loss.NOTE, Entity.TAG, "it was verified at the source; a run from elsewhere is not")
+        fit.say(Loss.NOTE, Entity.TAG, "it was verified at the source; imported runs are never verified")
     if _USER_TAG in given:
         given[_USER_TAG] = target.plan.user(given[_USER_TAG])
     models = given.pop(HISTORY_TAG, None)
@@ -132,7 +132,7 @@ def _status(record: RunRecord, fit: Fit) -> Status:
     fit.say(
         Loss.CHANGED,
         Entity.RUN,
-        f"its status is {record.status[:40]!r}, which is none of MLflow's; it became {status.name}",
+        f"its status is {record.status[:40]!r}, which is unknown to MLflow; here it is {status.name}",
     )
     return status
 
@@ -172,7 +172,7 @@ def _models(record: RunRecord, fit: Fit) -> list[tuple[str, Direction, int]]:
         for link in links:
             if len(link.model_id) > _MAX_MODEL_ID:
                 fit.say(
-                    Loss.REFUSED, Entity.RUN, f"its link to the logged model {link.model_id[:80]!r}: the id is too long"
+                    Loss.REFUSED, Entity.RUN, f"its link to the logged model {link.model_id[:80]!r}: the ID is too long"
                 )
             else:
                 step = fit.whole(Entity.RUN, "the step of a logged model", link.step)

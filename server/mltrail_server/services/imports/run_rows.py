@@ -140,7 +140,7 @@ def _update(tx: Transaction, some: Sequence[Prepared]) -> None:
         assert facts is not None and here is not None and known is not None  # noqa: S101, PT018 - found before
         before = Told(known.told)
         for key, value in params.add(tx, one.iid, facts.params).items():
-            one.fit.say(Loss.CHANGED, Entity.PARAM, f"the parameter {key!r} is {value[:80]!r} here, and stays so")
+            one.fit.say(Loss.CHANGED, Entity.PARAM, f"the parameter {key!r} is {value[:80]!r} here, which is kept")
         written = changes(one.fit, Entity.TAG, facts.tags, dict(tags.get(one.iid, [])), before)
         candidate_tags.put(tx, one.iid, written)
         candidates.change(tx, one.iid, **_new_state(tx, one, facts, here, before))
@@ -162,7 +162,7 @@ def _new_state(tx: Transaction, one: Prepared, facts: Facts, here: RunHere, befo
 def _is_ours(fit: Fit, before: Told, name: str, value: str) -> bool:
     if before.has(name, value):
         return True
-    fit.say(Loss.CHANGED, Entity.RUN, f"its {name} was changed here since it was imported, and stays so")
+    fit.say(Loss.CHANGED, Entity.RUN, f"its {name} was changed here since the import, and is kept")
     return False
 
 
@@ -189,7 +189,7 @@ def _add_points(tx: Transaction, target: Target, one: Prepared, numbers: dict[st
     imported_before = one.known.counts.get(Entity.POINT, 0) if one.known is not None else 0
     one.repeated = max(0, one.history.kept - added - imported_before)
     if one.repeated:
-        text = "points are at the source more than once, exactly the same; they are kept once"
+        text = "points are exact duplicates at the source; they are kept once"
         one.fit.say(Loss.NOTE, Entity.POINT, text, count=one.repeated)
 
 

@@ -64,7 +64,9 @@ def _prepared(
         prepared.known, prepared.here, prepared.iid = known, of_run, of_run.iid
         prepared.experiment_iid = of_run.experiment_iid
         if target.experiments.get(record.experiment_id) not in (None, of_run.experiment_iid):
-            fit.say(Loss.NOTE, Entity.RUN, "it is in another experiment at the source now; here it stays where it is")
+            fit.say(
+                Loss.NOTE, Entity.RUN, "it has moved to another experiment at the source; here it stays where it is"
+            )
     prepared.clashes = of_run is None and record.id in there
     return prepared
 
@@ -92,11 +94,12 @@ def _may_come(target: Target, one: Prepared) -> bool:
         one.fit.say(
             Loss.CLASH,
             Entity.RUN,
-            "a run with this id was here before and was not imported. It stays as it is; import into another project",
+            "a run with this ID already existed here that was not imported. It was not changed; import into another "
+            "project",
         )
     elif not is_eid(record.id) or len(record.id) > _MAX_EID or record.id in ("models", "traces"):
         one.fit.say(
-            Loss.REFUSED, Entity.RUN, "its id has other characters than letters, digits, '-' and '_', or more than 64"
+            Loss.REFUSED, Entity.RUN, "its ID has characters other than letters, digits, '-' and '_', or more than 64"
         )
     else:
         return True
@@ -118,7 +121,7 @@ def _with_contents(target: Target, some: Sequence[Prepared]) -> Iterator[Prepare
             one.fit.say(
                 Loss.MISSING,
                 Entity.POINT,
-                f"the source counts {record.points:,} points, and {points.count:,} could be read",
+                f"the source has {record.points:,} points, but only {points.count:,} could be read",
                 count=abs(record.points - points.count),
             )
         points.fitted(one.fit)

@@ -101,6 +101,6 @@ class Tally:
                     Loss.CHANGED,
                     entity,
                     noted.owner,
-                    f"the source has {there:,} {entity.value} of it, and here are {count:,}: something was removed "
-                    "here since it was imported",
+                    f"the source has {there:,} {entity.value} of it, but here there are {count:,}: something was "
+                    "removed here since the import",
                 )

@@ -75,7 +75,7 @@ def _is_done(
         target.tally.note(Entity.TRACE, record.id, fit.owner, known.counts, folder=folder)
         return True
     if here.get(record.id, 0) is None:
-        fit.say(Loss.CLASH, Entity.TRACE, "a trace with this id was here before, and stays as it is")
+        fit.say(Loss.CLASH, Entity.TRACE, "a trace with this ID already existed here and was not changed")
     elif fit.passes(Entity.TRACE, "its id", lambda: check_id(record.id)):
         return False
     target.tally.note(Entity.TRACE, None, fit.owner, there)
@@ -167,7 +167,7 @@ def _trace(target: Target, record: TraceRecord, fit: Fit, iid: int) -> Trace:
     preview = trace_service.MAX_PREVIEW
     state = TraceState.__members__.get(record.state)
     if state is None:
-        fit.say(Loss.CHANGED, Entity.TRACE, f"its state {record.state[:40]!r} is none of MLflow's")
+        fit.say(Loss.CHANGED, Entity.TRACE, f"its state {record.state[:40]!r} is unknown to MLflow")
     return Trace(
         record.id,
         iid,
@@ -207,9 +207,9 @@ def _assessment(record: TraceRecord, one: AssessmentRecord, fit: Fit) -> Assessm
     size = len(json.dumps([one.value, one.error, one.rationale, one.metadata], default=str))
     why = ""
     if kind is None:
-        why = f"{one.kind[:40]!r} is no kind of assessment"
+        why = f"{one.kind[:40]!r} is not a kind of assessment"
     elif not one.id or len(one.id) > limits.MAX_ASSESSMENT_ID:
-        why = f"its id is empty or has more than {limits.MAX_ASSESSMENT_ID} characters"
+        why = f"its ID is empty or has more than {limits.MAX_ASSESSMENT_ID} characters"
     elif size > limits.MAX_ASSESSMENT:
         why = f"it has {size:,} characters, and may have {limits.MAX_ASSESSMENT:,}"
     if kind is None or why:

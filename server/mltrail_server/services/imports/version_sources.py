@@ -151,8 +151,8 @@ def bring_own(target: Target, record: VersionRecord, fit: Fit, *, iid: int) -> t
         fit.say(
             Loss.MISSING,
             Entity.VERSION,
-            "its files were not found: neither with an imported run or logged model, nor where the source says. Import "
-            "its experiment, too, or the version can't be loaded",
+            "its files were not found, neither with an imported run or logged model nor where the source says. "
+            "Import its experiment, too; otherwise the version can't be loaded",
         )
     has_files = bool(brought.new or before.files)
     if not has_files:

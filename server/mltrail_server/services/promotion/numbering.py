@@ -99,7 +99,7 @@ def choose(
     if pipeline.tag:
         tagged = semver.read(pipeline.ref.removeprefix("v"))
         if tagged is None:
-            raise invalid(f"The tag '{pipeline.ref}' is no semantic version. Tag as in v1.4.0, or give --version.")
+            raise invalid(f"The tag '{pipeline.ref}' is not a semantic version. Tag as in v1.4.0, or give --version.")
         return NextVersion("tag", f"the tag {pipeline.ref}", tagged)
     return _next(decided, used)
 

@@ -83,7 +83,7 @@ class JsonStream:
 
     def _more(self, size: int, *, may_end: bool = False) -> None:
         if self._ended and not may_end:
-            raise ValueError("it breaks off, or is not JSON")
+            raise ValueError("it is cut off, or is not JSON")
         if len(self._buffer) - self._at > _LARGEST:
             raise ValueError(f"a value is longer than {_LARGEST:,} characters, or it is not JSON")
         chunk = self._text.read(size)

@@ -31,7 +31,7 @@ class JsonFiles:
         """Return an object's members; none, with a finding, if there is no object."""
         said = self.read(file, owner, entity)
         if said is not None and not isinstance(said, dict):
-            text = f"{file.relative_to(self._root)} is not what mlflow-export-import writes"
+            text = f"{file.relative_to(self._root)} is not in mlflow-export-import's format"
             self._findings.add(Loss.MISSING, entity, owner, text)
         return said if isinstance(said, dict) else {}
 
@@ -45,7 +45,7 @@ class JsonFiles:
         try:
             return msgspec.convert(said, kind)
         except msgspec.ValidationError as error:
-            text = f"{names.RECORD} is not as mltrail writes it: {error}"
+            text = f"{names.RECORD} is not in mltrail's format: {error}"
             self._findings.add(Loss.MISSING, entity, owner, text)
             return None
 
@@ -57,5 +57,5 @@ def why(error: Exception) -> str:
     if isinstance(error, UnicodeDecodeError):
         return "it is not UTF-8"
     if isinstance(error, json.JSONDecodeError):
-        return f"it is not JSON, or breaks off ({error.msg} in line {error.lineno})"
+        return f"it is not JSON, or is cut off ({error.msg} in line {error.lineno})"
     return f"{type(error).__name__}: {error}"[:200]

@@ -76,12 +76,14 @@ class ExportFolder:
         if state.exists():
             said = self._json.members(state, "the folder", Entity.EXPERIMENT)
             if not said.get("complete"):
-                raise conflict(f"The export in {self.address} has not ended. Repeat `mltrail-server export` first.")
+                raise conflict(
+                    f"The export in {self.address} is not complete. Run `mltrail-server export` again first."
+                )
             return "export of mltrail"
         if not any(find(self._root) for find in (folders.experiments, folders.models, folders.loose_runs)):
-            raise not_found(f"{self.address} has no experiments, models or runs as mlflow-export-import writes them.")
+            raise not_found(f"{self.address} has no experiments, models or runs in mlflow-export-import's format.")
         text = (
-            "the tool exports neither deleted runs nor logged models, prompts and traces: if the server still runs, "
+            "the tool does not export deleted runs, logged models, prompts or traces: if the old server still runs, "
             "import from it instead"
         )
         self._findings.add(Loss.NOTE, Entity.RUN, "the folder", text)
@@ -90,7 +92,7 @@ class ExportFolder:
     def experiments(self) -> Iterator[ExperimentRecord]:
         for name in _NOT_READ:
             if (self._root / name).is_dir():
-                text = f"its folder {name} is of an unreleased state of the tool, and is not read"
+                text = f"its folder {name} was written by an unreleased version of the tool, and is not read"
                 self._findings.add(Loss.MISSING, Entity.EXPERIMENT, "the folder", text)
         for folder in folders.experiments(self._root):
             record = self._experiment(folder)
@@ -117,7 +119,7 @@ class ExportFolder:
         missing = [str(one) for one in listed if isinstance(one, str) and one not in there]
         missing += [str(one) for one in info.get("failed_runs") or ()]
         for run_id in missing:
-            self._findings.add(Loss.MISSING, Entity.RUN, f"run {run_id}", "the tool has not exported it")
+            self._findings.add(Loss.MISSING, Entity.RUN, f"run {run_id}", "the tool did not export it")
         total = info.get("num_total_runs")
         if isinstance(total, int) and total > len(there) + len(missing):
             text = f"the tool has found {total} runs, and exported {len(there)}"
@@ -177,7 +179,7 @@ class ExportFolder:
                         yield page
                         page = []
             except (ValueError, TypeError, KeyError, OSError) as error:
-                text = f"its metrics can't be read to the end: {why(error)}"
+                text = f"its metrics can only be read in part: {why(error)}"
                 self._findings.add(Loss.MISSING, Entity.POINT, f"run {run.id}", text)
             if page:
                 yield page
@@ -261,7 +263,7 @@ class ExportFolder:
     def _list_failed(self, folder: Path, owner: str) -> None:
         info = self._json.members(folder / names.MODEL, owner, Entity.MODEL).get("info")
         for one in (info.get("failed_versions") if isinstance(info, dict) else None) or ():
-            text = f"the tool has not exported version {one.get('version') if isinstance(one, dict) else one}"
+            text = f"the tool did not export version {one.get('version') if isinstance(one, dict) else one}"
             self._findings.add(Loss.MISSING, Entity.VERSION, owner, text)
 
     def _registered(self, folder: Path) -> dict[str, Any]:

@@ -107,4 +107,4 @@ class Files:
             if path and not path.startswith("/") and not {"", ".", ".."} & set(path.split("/")):
                 yield path
             else:
-                self._project.findings.add(Loss.REFUSED, Entity.FILE, owner, f"{path!r} is no name for a file")
+                self._project.findings.add(Loss.REFUSED, Entity.FILE, owner, f"{path!r} is not a valid file name")

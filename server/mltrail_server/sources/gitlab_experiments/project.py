@@ -16,7 +16,7 @@ from mltrail_server.sources.workers import Workers
 _PER_PAGE = 100
 _MOST_PACKAGES = 100
 _MOVED = frozenset({301, 302, 307, 308})
-_RIGHTS = "The token needs the scope `api`, and its user at least the Developer role in the project."
+_RIGHTS = "The token needs the scope `api`, and its user needs at least the Developer role in the project."
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +66,14 @@ class Project(Reading):
             raise invalid(f"{error.message} {_RIGHTS}") from error
         except LostError as error:
             if error.status not in {403, 404}:
-                moved = " A project that was renamed is found by its new path or its ID."
+                moved = " If the project was renamed, give its new path or its ID."
                 raise invalid(f"{error.message}{moved if error.status in _MOVED else ''}") from error
             raise invalid(
                 f"GitLab at {self.gitlab.url} shows no project {self._name}. Set MLTRAIL_IMPORT_TOKEN to a token that "
-                f"may read it. {_RIGHTS}"
+                f"can read it. {_RIGHTS}"
             ) from error
         except (KeyError, TypeError, ValueError) as error:
-            raise invalid(
-                f"{self.gitlab.url} does not answer as a GitLab does. Give the URL of its front page."
-            ) from error
+            raise invalid(f"{self.gitlab.url} does not respond like GitLab. Give the URL of its front page.") from error
         self._check_rights()
         text = self._version_text()
         self.version = tuple(int(part) for part in re.findall(r"\d+", text)[:2])
@@ -90,7 +88,7 @@ class Project(Reading):
                 self._users[user_id] = str(self.gitlab.get(f"api/v4/users/{user_id}")["username"])
             except (LostError, KeyError):
                 self._users[user_id] = user_id
-                text = f"GitLab does not show user {user_id}, whose number takes the place of the name"
+                text = f"GitLab does not show user {user_id}, so the user's ID is used as the name"
                 self.note(Entity.RUN, "project", text)
         return self._users[user_id]
 
@@ -126,7 +124,7 @@ class Project(Reading):
         while page:
             answer = self.gitlab.ask("GET", path, {**(query or {}), "per_page": str(_PER_PAGE), "page": page})
             if not isinstance(answer.body, list):
-                raise LostError(f"The response to GET {self.gitlab.path_of(path)} is no list.", status=answer.status)
+                raise LostError(f"The response to GET {self.gitlab.path_of(path)} is not a list.", status=answer.status)
             yield from answer.body
             # Some proxies remove the header.
             following = str(int(page) + 1) if len(answer.body) == _PER_PAGE else ""
@@ -138,7 +136,7 @@ class Project(Reading):
             self.gitlab.post(f"{self.mlflow}/experiments/search", body)
         except LostError as error:
             if error.status in {401, 403}:
-                raise invalid(f"GitLab does not let this token read experiments. {_RIGHTS}") from error
+                raise invalid(f"This token may not read experiments in GitLab. {_RIGHTS}") from error
             if error.status == 404:
                 self._check_list()
                 self.searches_experiments = False

@@ -56,7 +56,7 @@ class Registry:
         self._versions[name] = versions
         self._named |= {one.number: (name, one.semver or "") for one in versions}
         if versions:
-            text = "the number of a version is the one that GitLab's MLflow API gives it; its semantic version stays"
+            text = "versions have the numbers that GitLab's MLflow API gives them; semantic versions are kept"
             self._project.note(Entity.VERSION, "project", text)
         return ModelRecord(
             name=name,

@@ -87,7 +87,7 @@ class Runs:
             return
         for run in runs:
             if run.latest:
-                text = "this GitLab tells only the newest value of a metric; GitLab 18.11 and later tell all"
+                text = "this GitLab returns only the newest value of a metric; GitLab 18.11 and later return all"
                 self._project.note(Entity.POINT, "project", text)
                 yield list(run.latest)
 

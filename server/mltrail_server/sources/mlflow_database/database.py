@@ -106,7 +106,7 @@ class MlflowDatabase:
     def _spans_file(self, trace: TraceRecord) -> bytes | None:
         owner = f"trace {trace.id}"
         if archived := archive_of(trace):
-            text = f"its spans were archived by MLflow, as traces.pb at {archived}, which can't be read here"
+            text = f"MLflow archived its spans as traces.pb at {archived}, which can't be read here"
             self._findings.add(Loss.MISSING, Entity.TRACE, owner, text)
             return None
         if not trace.artifact_uri:
@@ -116,7 +116,7 @@ class MlflowDatabase:
             if file.path == SPANS:
                 return self._content(file, owner)
         if self._findings.lost == lost and trace.state != "IN_PROGRESS":
-            text = f"its spans are gone: there is no {SPANS} in {trace.artifact_uri}"
+            text = f"its spans are missing: there is no {SPANS} in {trace.artifact_uri}"
             self._findings.add(Loss.MISSING, Entity.TRACE, owner, text)
         return None
 

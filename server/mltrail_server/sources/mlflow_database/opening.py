@@ -22,7 +22,7 @@ _PACKAGES = {"postgresql": "mltrail[postgres]", "mysql": "mltrail[mysql]", "mari
 _HEADER = b"SQLite format 3\0"
 _WAL = 2
 _WAITS_SECONDS = 60
-_HOW = "Say sqlite:///path/mlflow.db, postgresql://user@host/database or mysql://user@host/database."
+_HOW = "Use sqlite:///path/mlflow.db, postgresql://user@host/database or mysql://user@host/database."
 
 Row: TypeAlias = Any
 """Values by the names of their columns."""
@@ -63,7 +63,7 @@ def read_address(text: str, credentials: Credentials) -> Address:
         url = sa.URL.create("sqlite", database=url.database)
         return Address(url, str(Path(url.database or "").resolve()), workspace)
     if backend not in _DRIVERS:
-        raise invalid(f"Databases of {backend} can't be read: import from the MLflow server by --from-mlflow. {_HOW}")
+        raise invalid(f"Databases of {backend} can't be read: import from the MLflow server with --from-mlflow. {_HOW}")
     shown = sa.URL.create(backend, host=url.host, port=url.port, database=url.database).render_as_string()
     url = url.set(drivername=_DRIVERS[backend], query=query)
     if url.password or not credentials.password:
@@ -129,7 +129,7 @@ class Reading:
             return raw.decode()
         except UnicodeDecodeError:
             text = raw.decode(errors="backslashreplace")
-            why = f"a text is not UTF-8; its other bytes are spelled out: {text[:80]!r}"
+            why = f"a text is not valid UTF-8; its invalid bytes are escaped: {text[:80]!r}"
             self._findings.add(Loss.CHANGED, Entity.TAG, self.address.shown, why)
             return text
 
@@ -183,9 +183,7 @@ def _sqlite_uri(path: Path) -> str:
         with path.open("rb") as file:
             header = file.read(20)
     except FileNotFoundError as error:
-        raise not_found(
-            f"There is no file {path}. Is the path that of the old server's --backend-store-uri?"
-        ) from error
+        raise not_found(f"There is no file {path}. Check the old server's --backend-store-uri.") from error
     except OSError as error:
         raise unavailable(f"The file {path} can't be read ({error.strerror}).") from error
     if not header.startswith(_HEADER):

@@ -26,12 +26,15 @@ class Tables:
         self.names = set(inspector.get_table_names())
         shown = reading.address.shown
         if _OURS in self.names and "runs" not in self.names:
-            raise invalid(f"{shown} is a database of mltrail: move it by `mltrail-server export`, or by --from-mlflow.")
+            raise invalid(
+                f"{shown} is an mltrail database: move it with `mltrail-server export`, or with --from-mlflow."
+            )
         missing = [name for name in _NEEDED if name not in self.names]
         if missing:
             raise invalid(
-                f"{shown} is no database of MLflow 1.28 or later: it has no table {missing[0]}. Run `mlflow db "
-                "upgrade` on a copy if it is older, else name the database of the old server's --backend-store-uri."
+                f"{shown} is not a database of MLflow 1.28 or later: it has no table {missing[0]}. Run `mlflow db "
+                "upgrade` on a copy if it is older; otherwise give the database from the old server's "
+                "--backend-store-uri."
             )
         self._columns = {name: {one["name"] for one in columns} for (_, name), columns in _all_columns(inspector)}
         self._made: dict[str, sa.TableClause] = {}

@@ -95,8 +95,8 @@ def note_the_rest(reading: Reading, tables: Tables, findings: Findings, workspac
             continue
         count = reading.value(sa.select(sa.func.count()).select_from(tables.table(name)))
         if count:
-            what = _NAMES.get(name, f"rows of table {name}, which is not known here")
-            _note(findings, reading, f"{count} {what}: there is no place for them, so they are left out", count)
+            what = _NAMES.get(name, f"rows of the unknown table {name}")
+            _note(findings, reading, f"{count} {what}: mltrail has no place for them, so they are left out", count)
     for entity, name in (
         (Entity.EXPERIMENT, "experiments"),
         (Entity.MODEL, "registered_models"),
@@ -106,7 +106,7 @@ def note_the_rest(reading: Reading, tables: Tables, findings: Findings, workspac
             which = tables.column(name, "workspace")
             others = sa.select(which, sa.func.count()).where(which != workspace).group_by(which).order_by(which)
             for other, count in reading.rows(others):
-                text = f"{count} {entity.value} of workspace {other} are left out: import it by ?workspace={other}"
+                text = f"{count} {entity.value} of workspace {other} are left out: to import it, add ?workspace={other}"
                 _note(findings, reading, text, count, entity)
 
 

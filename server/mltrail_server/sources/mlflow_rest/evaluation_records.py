@@ -25,7 +25,7 @@ def milliseconds(time: str) -> int:
     """Read a protobuf `Timestamp` in JSON, such as `2026-11-29T19:10:47.267Z`."""
     found = _TIME.fullmatch(time)
     if found is None:
-        raise ValueError(f"{time} is no time")
+        raise ValueError(f"{time} is not a time")
     seconds = int(datetime.fromisoformat(found[1]).replace(tzinfo=UTC).timestamp())
     return seconds * 1000 + int((found[2] or "0").ljust(3, "0")[:3])
 

@@ -66,7 +66,9 @@ class Evaluations:
         if self._server.version < (3,) or not self._has_scorers:
             return
         if experiment.deleted:
-            self._server.note(Entity.SCORER, "server", "MLflow does not show the scorers of deleted experiments")
+            self._server.note(
+                Entity.SCORER, "server", "MLflow's API does not return the scorers of deleted experiments"
+            )
             return
         owner = f"experiment {experiment.name}"
         try:
@@ -178,7 +180,7 @@ def _rows(got: Json) -> list[Json]:
     try:
         found = records.json_text(got.get("records")) or []
     except ValueError as error:
-        raise LostError("The server returned rows that are no JSON.", passing=True) from error
+        raise LostError("The server returned rows that are not JSON.", passing=True) from error
     return found if isinstance(found, list) else []
 
 

@@ -101,7 +101,7 @@ class Files:
             found = True
             yield file
         if not found and self._server.findings.lost == before:
-            text = "it has no files; see whether they were moved or deleted"
+            text = "it has no files; check whether they were moved or deleted"
             self._server.findings.add(Loss.MISSING, Entity.FILE, owner, text)
 
     def _of_run(self, run: RunRecord) -> Iterator[FileRecord]:
@@ -183,7 +183,7 @@ class Files:
 
     def _lost(self, owner: str, uri: str, error: LostError, *, any_found: bool) -> Iterator[FileRecord]:
         if any_found or uri.startswith((_PROXIED, "runs:", "models:")):
-            self._server.lost(Entity.FILE, owner, "its files can't be listed to the end", error)
+            self._server.lost(Entity.FILE, owner, "its files can't all be listed", error)
         else:
             yield from self._artifacts.files(uri, owner)
 
@@ -199,7 +199,7 @@ class Files:
             for one in sorted(found, key=lambda one: str(one["path"])):
                 name = str(one["path"]).rstrip("/").rpartition("/")[2]
                 if name in {"", ".", ".."} or ".." in str(one["path"]).split("/"):
-                    text = f"{one['path']!r} in its folder {folder!r} is no name for a file"
+                    text = f"{one['path']!r} in its folder {folder!r} is not a valid file name"
                     findings.add(Loss.REFUSED, Entity.FILE, owner, text)
                 elif one.get("is_dir"):
                     yield from self._below(ask, place, root, f"{folder}{name}/", owner, findings)
@@ -208,8 +208,8 @@ class Files:
                     yield FileRecord(f"{folder}{name}", place(f"{root}/{folder}{name}".lstrip("/")), size)
         if empty and "%" in folder:
             text = (
-                f"the folder {folder.rstrip('/')!r}: its files are not shown. MLflow takes %20 in a folder's name for "
-                "a blank: read the database instead (--from-database), or rename the folder"
+                f"the folder {folder.rstrip('/')!r}: its files can't be read, because MLflow decodes %20 in a "
+                "folder's name to a space. Import from the database instead (--from-database), or rename the folder"
             )
             findings.add(Loss.MISSING, Entity.FILE, owner, text)
 

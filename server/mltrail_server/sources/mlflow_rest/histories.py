@@ -151,5 +151,5 @@ class Histories:
         return page(self._server.rest.get(self._path, query), "metrics")
 
     def _is_incomplete(self, run: RunRecord, latest: Point) -> None:
-        text = f"the history of metric {latest[1]} does not have its newest value, which was taken from the run instead"
+        text = f"the history of metric {latest[1]} lacks the newest value, which was taken from the run instead"
         self._server.findings.add(Loss.MISSING, Entity.POINT, f"run {run.id}", text)

@@ -47,14 +47,17 @@ class Server(Reading):
         self.version = tuple(int(part) for part in re.findall(r"\d+", text)[:2])
         if not text and "/ml/mlflow" in self.rest.url:
             raise invalid(
-                "These are GitLab's own experiments. Read them with --from-gitlab URL --gitlab-project PATH instead."
+                "This is GitLab's own experiment tracking. Import it with --from-gitlab URL --gitlab-project PATH "
+                "instead."
             )
         info = self._info()
         if info.get("workspaces_enabled"):
-            self.note(Entity.EXPERIMENT, "server", "only one workspace is read; name another by ?workspace= in the URL")
+            self.note(
+                Entity.EXPERIMENT, "server", "only one workspace is read; to choose another, add ?workspace= to the URL"
+            )
         if info.get("store_type") == "mltrail":
             return f"mltrail (speaks MLflow {text})"
-        return f"MLflow {text}" if text else "MLflow, from before 2.0"
+        return f"MLflow {text}" if text else "MLflow before 2.0"
 
     def _version_text(self) -> str:
         """Ask for the version, which servers since 2.0 return as plain text."""

@@ -107,7 +107,7 @@ class Tracking:
         except LostError as error:
             return error
         except (KeyError, TypeError, ValueError):
-            return LostError("The server's answer can't be read.")
+            return LostError("The server's response can't be read.")
 
     def _has_models(self) -> bool:
         """Whether there is any logged model: they came with MLflow 3, and many servers have none."""

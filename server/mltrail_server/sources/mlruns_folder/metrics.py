@@ -77,7 +77,9 @@ class Metrics:
                     timestamp, value, step, rest = parsed
                     steps = steps or step is not None
                     if not ended:
-                        text = f"metric {key}: the last line has no end; its last number may be cut off: compare it"
+                        text = (
+                            f"metric {key}: the last line is incomplete, and its last number may be cut off: compare it"
+                        )
                         self._findings.add(Loss.CHANGED, entity, owner, text)
                     yield timestamp, value, step or 0, rest
         except OSError as error:

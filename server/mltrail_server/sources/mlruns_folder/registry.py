@@ -87,6 +87,6 @@ class Registry:
             if number.isascii() and number.isdigit() and int(number) in numbers:
                 aliases[alias] = int(number)
             else:
-                text = f"alias {alias} points to version {number[:20]!r}, which is not there"
+                text = f"alias {alias} points to version {number[:20]!r}, which does not exist"
                 self._findings.add(Loss.MISSING, Entity.ALIAS, owner, text)
         return aliases

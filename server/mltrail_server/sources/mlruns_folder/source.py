@@ -70,8 +70,8 @@ class MlrunsFolder:
         if not any(self._tree.has(folder / META) for folder in folders) and not (self._tree.root / MODELS).is_dir():
             if any(_RUN_ID.fullmatch(run.name) for folder in folders for run in self._run_folders(folder)):
                 raise not_found(
-                    f"{self.address} has files of runs, but nothing else about them: they are in a database. Import "
-                    f"from that with --from-database, and say --artifacts {self.address}."
+                    f"{self.address} has files of runs but no run data, which must be in a database. Import that with "
+                    f"--from-database, and add --artifacts {self.address}."
                 )
             raise not_found(f"{self.address} is not an ./mlruns folder: it has no experiment with a {META}.")
         return f"MLflow folder with {len(folders)} experiments"
@@ -101,7 +101,7 @@ class MlrunsFolder:
             return None  # not an experiment
         meta = self._tree.yaml(folder / META, owner, Entity.EXPERIMENT)
         if meta is None:
-            text = f"its name is not known: it is called 'experiment {folder.name}'"
+            text = f"its name is not known; here it is called 'experiment {folder.name}'"
             self._findings.add(Loss.CHANGED, Entity.EXPERIMENT, owner, text)
             return {}
         return meta
@@ -119,12 +119,12 @@ class MlrunsFolder:
             return None  # files that lie here, but no run
         meta = self._tree.yaml(folder / META, owner, Entity.RUN)
         if meta is None:
-            text = "its times and state are not known, so it is taken over as FAILED"
+            text = "its times and state are not known, so it is imported as FAILED"
             self._findings.add(Loss.CHANGED, Entity.RUN, owner, text)
             meta = {"status": 4}
         for key, here in (("experiment_id", experiment.id), ("run_id", folder.name)):
             if (said := text_of(meta, key)) not in {None, here}:
-                text = f"its {META} says {key} {said}, so MLflow ignores it: move it, or correct the file"
+                text = f"its {META} says {key} {said}, so MLflow ignores it: move it or correct the file"
                 self._findings.add(Loss.REFUSED, Entity.RUN, owner, text)
                 return None
         tags = self._tree.texts(folder / "tags", owner, Entity.TAG)

@@ -32,7 +32,7 @@ class Traces:
             started = None if info is None else _moment(info, "request_time", "timestamp_ms")
             if info is None or started is None:
                 if info is not None:
-                    self._findings.add(Loss.MISSING, Entity.TRACE, owner, f"{INFO} does not say when it began")
+                    self._findings.add(Loss.MISSING, Entity.TRACE, owner, f"{INFO} does not say when it started")
                 continue
             tags = self._tree.texts(trace / "tags", owner, Entity.TRACE)
             yield TraceRecord(

@@ -65,7 +65,7 @@ class Tree:
         try:
             return content.decode()
         except UnicodeDecodeError:
-            text = f"{self._name(file)} is not UTF-8; it was read as Latin-1: compare it"
+            text = f"{self._name(file)} is not UTF-8; it was read as Latin-1: check it"
             self._findings.add(Loss.CHANGED, entity, owner, text)
             return content.decode("latin-1")
 
@@ -104,8 +104,8 @@ class Tree:
         inside = self.root in real.parents and real not in Path(os.path.realpath(Path(entry.path).parent)).parents
         if not inside:
             text = (
-                f"{self._name(Path(entry.path))} is a symbolic link that leads out of the folder, or in a circle, so "
-                "it is not read: put what it leads to in its place"
+                f"{self._name(Path(entry.path))} is a symbolic link that points outside the folder or to itself, so "
+                "it is not read: replace it with what it points to"
             )
             self._findings.add(Loss.REFUSED, entity, owner, text)
         return inside
