@@ -1,7 +1,8 @@
 """Progress and rehearsal of an import, by a clock that the test moves."""
 
+from mltrail_server.domain.quantities import duration
 from mltrail_server.domain.transfer import Counts, Entity
-from mltrail_server.services.imports.progress import Progress, duration
+from mltrail_server.services.imports.progress import Progress
 from mltrail_server.services.imports.rehearsal import rehearse
 from tests.fakes.history import FakeSource, history
 

@@ -3,6 +3,8 @@
 import sys
 import time
 
+from mltrail_server.domain import quantities
+
 _TERMINAL_SECONDS = 0.2
 _LOG_SECONDS = 10.0
 
@@ -26,14 +28,12 @@ class Meter:
             self._what, self._began = what, now
         if self._quiet or now - self._shown < self._every:
             return
-        from mltrail_server.services.imports.progress import bytes_text, duration
-
         self._shown = now
         rate = done / max(now - self._began, 0.001)
-        spelled = "{:,.0f}".format if what == "rows" else bytes_text
+        spelled = "{:,.0f}".format if what == "rows" else quantities.size
         parts = [f"{what}: {spelled(done)}{f' of {spelled(total)}' if total > done else ''}", f"{spelled(rate)}/s"]
         if total > done and rate:
-            parts.append(f"{duration((total - done) / rate)} left")
+            parts.append(f"{quantities.duration((total - done) / rate)} left")
         text = " · ".join(parts)
         print(
             f"\r{text}\x1b[K" if self._terminal else text,

@@ -13,13 +13,13 @@ from .direction import is_system
 from .markdown import Markdown, code, link
 from .numbers import number
 from .origins import Origin
+from .quantities import size
 from .statistics import Summary, t_quantile
 
 _MOST_ROWS = 50
 _CONFIDENCE = 0.95
 _LOADABLE = re.compile(r"[\w. -]+")
 _MOST_DESCRIPTION = 4000
-_UNITS = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"), (1, "bytes"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +108,8 @@ def _facts(card: Card) -> str:
     if card.commit is not None:
         rows.append(("Commit", card.commit))
     signed = ", provenance signed" if card.signed else ""
-    rows.append(("Files", f"{card.files}, {_size(card.size)}{signed}"))
+    rows.append(("Files", f"{card.files}, {size(card.size)}{signed}"))
     return _table(("", ""), rows)
-
-
-def _size(count: int) -> str:
-    unit, name = next(((unit, name) for unit, name in _UNITS if count >= unit), _UNITS[-1])
-    return f"{count / unit:.1f}".removesuffix(".0") + f" {name}"
 
 
 def _metrics(metrics: Mapping[str, Summary]) -> str:

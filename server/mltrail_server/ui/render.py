@@ -8,6 +8,7 @@ from flask import Flask, render_template
 from mltrail_server.domain import former, numbers
 from mltrail_server.domain.clock import iso
 from mltrail_server.domain.identity import Access
+from mltrail_server.domain.quantities import short_duration
 from mltrail_server.http.call import Call
 from mltrail_server.settings import Settings
 
@@ -79,15 +80,4 @@ def _iso(milliseconds: int) -> str:
 
 
 def duration(milliseconds: int) -> str:
-    """Write a duration in its two largest units."""
-    seconds = max(0, milliseconds) / 1000
-    if seconds < 60:
-        return f"{seconds:.3g} s"
-    minutes = round(seconds / 60)
-    if minutes < 60:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 48:
-        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-    days, hours = divmod(hours, 24)
-    return f"{days} d {hours} h" if hours else f"{days} d"
+    return short_duration(max(0, milliseconds) / 1000)

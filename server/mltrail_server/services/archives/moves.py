@@ -6,11 +6,10 @@ requests. A project that is renamed or transferred keeps its number, and nothing
 
 from collections.abc import Callable, Iterator
 from importlib import metadata
-from io import BufferedReader, RawIOBase
-from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from mltrail_server.artifacts.hashing import HashingReader
 from mltrail_server.domain.errors import Code, MltrailError, invalid
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.services.identity.projects import NamedProject
@@ -27,9 +26,6 @@ from . import importing
 from .importing import Imported
 from .manifest import FORMAT, VERSION, Blobs, Manifest, Project, Server
 from .writer import COUNTED
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
 
 _PAGE = 1000
 Progress = Callable[[str], None]
@@ -102,7 +98,7 @@ def _copy(
             if error.code is not Code.NOT_FOUND:
                 raise
             continue
-        deps.files.put(target.project_id, BufferedReader(_Chunks(chunks)), size=blob.size, blob_id=blob.id)
+        deps.files.put(target.project_id, HashingReader(chunks).buffered(), size=blob.size, blob_id=blob.id)
 
 
 def _blobs_of(deps: Deps, source: NamedProject) -> Iterator[Blob]:
@@ -121,22 +117,3 @@ def _blobs(tx: Transaction) -> Iterator[Blob]:
     while page := blobs.after(tx, last, limit=_PAGE):
         yield from page
         last = page[-1].id
-
-
-class _Chunks(RawIOBase):
-    """Chunks, as a stream to read from."""
-
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = chunks
-        self._rest = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, into: "WriteableBuffer") -> int:
-        if not self._rest:
-            self._rest = next(self._chunks, b"")
-        room = memoryview(into).cast("B")
-        taken, self._rest = self._rest[: len(room)], self._rest[len(room) :]
-        room[: len(taken)] = taken
-        return len(taken)

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from mltrail_server.artifacts.base import FileStore
 from mltrail_server.artifacts.destination import Destination
 from mltrail_server.artifacts.encryption import Encryption
+from mltrail_server.artifacts.hashing import HashingReader
 from mltrail_server.domain.clock import Clock
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.services.promotion.provenance import Signer
@@ -36,7 +37,6 @@ from .work_folder import work_folder
 
 _ROWS_OF_A_PART = 500_000
 _BYTES_OF_A_PART = 64 << 20
-_READ = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +296,7 @@ class _Copying:
 
     def _digest_of(self, name: str) -> StoredBlob:
         with self._destination.open(name) as stored:
-            raw = shelf.Chunks(iter(lambda: stored.read(_READ), b""))
+            raw = HashingReader.of(stored)
             raw.drain()
         return StoredBlob(name, raw.size, raw.digest.hexdigest())
 
@@ -318,7 +318,7 @@ class _Copying:
             if error.code is Code.NOT_FOUND:
                 raise _NotAsStoredError("missing") from error
             raise
-        source = shelf.Chunks(chunks)
+        source = HashingReader(chunks)
         with shelf.save(self._destination, name, cast("BinaryIO", source), self._encryption, size=blob.size) as written:
             if source.digest.hexdigest() != blob.sha256:
                 raise _NotAsStoredError("digest")

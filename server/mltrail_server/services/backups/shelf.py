@@ -1,21 +1,20 @@
 """The backups of a destination: which there are, and the objects of one."""
 
 import gzip
-import hashlib
-import io
 import json
 import re
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, cast
 
 import msgspec
 
-from mltrail_server.artifacts.destination import Destination, Sink
+from mltrail_server.artifacts.destination import Destination
 from mltrail_server.artifacts.encryption import Decryption, Encryption
+from mltrail_server.artifacts.hashing import HashingReader, HashingWriter
 from mltrail_server.domain.errors import Code, MltrailError, invalid, not_found
 from mltrail_server.store.archives.blob_index import StoredBlob
 
@@ -90,58 +89,9 @@ def write_manifest(destination: Destination, made: Manifest) -> None:
         sink.write(manifest.encoded(made))
 
 
-@dataclass(slots=True)
-class Hashing:
-    """Passes on what is written, and knows its size in bytes and its digest."""
-
-    sink: Sink
-    size: int = 0
-    digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
-
-    def write(self, data: bytes, /) -> int:
-        self.sink.write(data)
-        self.digest.update(data)
-        self.size += len(data)
-        return len(data)
-
-    def flush(self) -> None:
-        """Do nothing: the sink is flushed by whoever has made it."""
-
-
-class Chunks(io.RawIOBase):
-    """Reads what comes in chunks, and knows the digest of what was read."""
-
-    def __init__(self, chunks: Iterable[bytes]) -> None:
-        self._chunks = iter(chunks)
-        self._left = memoryview(b"")
-        self.digest = hashlib.sha256()
-        self.size = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, room: Any) -> int:  # noqa: ANN401 - any buffer
-        while not self._left:
-            chunk = next(self._chunks, None)
-            if chunk is None:
-                return 0
-            self._left = memoryview(chunk)
-        part = self._left[: len(room)]
-        self._left = self._left[len(part) :]
-        room[: len(part)] = part
-        self.digest.update(part)
-        self.size += len(part)
-        return len(part)
-
-    def drain(self) -> None:
-        """Read what is left, for its digest."""
-        while self.read(_CHUNK):
-            pass
-
-
 def save(
     destination: Destination, name: str, source: BinaryIO, encryption: Encryption | None, *, size: int = 0
-) -> AbstractContextManager[Hashing]:
+) -> AbstractContextManager[HashingWriter]:
     """Write an object, encrypted if need be. The block may look at it, and an error in it undoes the writing."""
     return _saving(destination, name, source, encryption, size)
 
@@ -149,9 +99,9 @@ def save(
 @contextmanager
 def _saving(
     destination: Destination, name: str, source: BinaryIO, encryption: Encryption | None, size: int
-) -> Iterator[Hashing]:
+) -> Iterator[HashingWriter]:
     with destination.create(name, size=size) as sink:
-        hashing = Hashing(sink)
+        hashing = HashingWriter(sink)
         if encryption is None:
             while data := source.read(_CHUNK):
                 hashing.write(data)
@@ -172,7 +122,7 @@ class Writer:
         """Write an object, compressed and encrypted; `sealed=False` for what everybody may read."""
         encryption = self.encryption if sealed else None
         name = f"{name}{'.gz' if compress else ''}{'.age' if encryption else ''}"
-        source = cast("BinaryIO", Chunks(_compressed(chunks) if compress else chunks))
+        source = cast("BinaryIO", HashingReader(_compressed(chunks) if compress else chunks))
         with save(self.destination, f"{FOLDER}{self.backup}/{name}", source, encryption) as written:
             return StoredPart(name, written.size, written.digest.hexdigest())
 
@@ -224,8 +174,8 @@ class Reader:
         place = f"{FOLDER}{self.manifest.name}/{part.name}"
         try:
             with self.destination.open(place) as stored:
-                raw = Chunks(iter(lambda: stored.read(_CHUNK), b""))
-                checked = io.BufferedReader(raw, _CHUNK)
+                raw = HashingReader.of(stored)
+                checked = raw.buffered()
                 key = self.decryption if part.name.endswith(".age") else None
                 with key.opened(checked) if key else nullcontext(checked) as plain:
                     packed = part.name.removesuffix(".age").endswith(".gz")
@@ -247,9 +197,9 @@ def listed_blobs(destination: Destination, of: Manifest) -> Iterator[StoredBlob]
     """Read the list of the objects that a backup needs; it is never encrypted. Raises INVALID if it is damaged."""
     place = f"{FOLDER}{of.name}/{of.blobs.name}"
     with destination.open(place) as stored:
-        raw = Chunks(iter(lambda: stored.read(_CHUNK), b""))
+        raw = HashingReader.of(stored)
         try:
-            for line in gzip.GzipFile(fileobj=io.BufferedReader(raw, _CHUNK)):
+            for line in gzip.GzipFile(fileobj=raw.buffered()):
                 name, size, sha256 = json.loads(line)
                 yield StoredBlob(name, size, sha256)
         except (EOFError, gzip.BadGzipFile, zlib.error, ValueError) as error:

@@ -7,6 +7,7 @@ from itertools import chain
 
 from mltrail_server.artifacts.destination import Destination
 from mltrail_server.artifacts.encryption import Decryption
+from mltrail_server.artifacts.hashing import HashingReader, HashingWriter
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.services.promotion.provenance import Signer
 from mltrail_server.store.archives.blob_index import StoredBlob
@@ -15,8 +16,6 @@ from . import manifest, shelf
 from .backup import Progress
 from .manifest import Contents, Manifest, Table
 from .parallel import in_parallel
-
-_READ = 1 << 16
 
 
 @dataclass(slots=True)
@@ -124,7 +123,7 @@ def _told(error: MltrailError) -> str:
 def _compare(destination: Destination, stored: StoredBlob) -> None:
     """Raise INVALID for an object that is not what was written."""
     with destination.open(stored.name) as opened:
-        raw = shelf.Chunks(iter(lambda: opened.read(_READ), b""))
+        raw = HashingReader.of(opened)
         raw.drain()
     if (raw.size, raw.digest.hexdigest()) != (stored.size, stored.sha256):
         raise MltrailError(Code.INVALID, f"{stored.name} is damaged: its digest is not the one that was noted.")
@@ -164,25 +163,13 @@ class _Blobs:
             return _told(error)
 
     def _problem_inside(self, blob: StoredBlob, decryption: Decryption, names_key: str) -> str:
-        digest = hashlib.sha256()
+        plain = HashingWriter()
         try:
             with self._destination.open(blob.name) as opened:
-                decryption.decrypt(opened, _Digest(digest))
+                decryption.decrypt(opened, plain)
         except MltrailError as error:
             if error.code is Code.INVALID:
                 return f"{blob.name} is damaged: it can't be decrypted."
             raise
-        named = manifest.blob_name(digest.hexdigest(), names_key)
+        named = manifest.blob_name(plain.digest.hexdigest(), names_key)
         return "" if named == blob.name else f"{blob.name} is damaged: it holds another file."
-
-
-@dataclass(frozen=True, slots=True)
-class _Digest:
-    digest: "hashlib._Hash"
-
-    def write(self, data: bytes, /) -> int:
-        self.digest.update(data)
-        return len(data)
-
-    def flush(self) -> None:
-        """Do nothing."""

@@ -1,9 +1,9 @@
 """This server's own project as a source of records, as its REST API shows it."""
 
-import io
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
+from mltrail_server.artifacts.hashing import HashingReader
 from mltrail_server.domain.assessments import Assessment
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.errors import MltrailError
@@ -336,34 +336,13 @@ class ProjectHistory:
     def open(self, file: FileRecord) -> BinaryIO:
         size = file.size or 0
         chunks = self._deps.files.get(self._project.project_id, file.uri.removeprefix(_BLOB), length=size)
-        return checked(file.path, _Chunks(chunks), size, OSError)
+        return checked(file.path, HashingReader(chunks), size, OSError)
 
     def totals(self) -> Counts | None:
         return None
 
     def close(self) -> None:
         pass
-
-
-class _Chunks:
-    """Chunks of bytes as something to read from."""
-
-    def __init__(self, chunks: Generator[bytes, None, None]) -> None:
-        self._chunks = chunks
-        self._rest = io.BytesIO()
-
-    def read(self, size: int, /) -> bytes:
-        found = self._rest.read(size)
-        while not found:
-            chunk = next(self._chunks, None)
-            if chunk is None:
-                return b""
-            self._rest = io.BytesIO(chunk)
-            found = self._rest.read(size)
-        return found
-
-    def close(self) -> None:
-        self._chunks.close()
 
 
 def _dataset(one: Dataset) -> DatasetRecord:

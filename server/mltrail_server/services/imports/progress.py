@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from mltrail_server.domain import quantities
 from mltrail_server.domain.transfer import Counts, Entity
 
 _TERMINAL_SECONDS = 0.2
@@ -61,9 +62,9 @@ class Progress:
         if points := self.done[Entity.POINT]:
             parts.append(f"{points / seconds:,.0f} points/s")
         if size := self.done[Entity.BYTES]:
-            parts.append(f"{bytes_text(size)}, {bytes_text(size / seconds)}/s")
+            parts.append(f"{quantities.size(size)}, {quantities.size(size / seconds)}/s")
         left = self.left()
-        parts.append(f"{duration(seconds)} so far" if left is None else f"{duration(left)} left")
+        parts.append(f"{quantities.duration(seconds)} so far" if left is None else f"{quantities.duration(left)} left")
         return " · ".join(parts)
 
     def left(self) -> float | None:
@@ -84,25 +85,3 @@ class Progress:
             return
         self.write(f"\r{line:<{self._width}}")
         self._width = len(line)
-
-
-def duration(seconds: float) -> str:
-    """Write a duration as people do: 45 s, 12 min, 3 h 20 min, 2 d 5 h."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    if minutes < 60:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 48:
-        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-    days, hours = divmod(hours, 24)
-    return f"{days} d {hours} h" if hours else f"{days} d"
-
-
-def bytes_text(size: float) -> str:
-    for unit in ("B", "KB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"

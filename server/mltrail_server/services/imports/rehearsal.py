@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
+from mltrail_server.domain import quantities
 from mltrail_server.domain.errors import MltrailError
 from mltrail_server.domain.transfer import Counts, Entity, ExperimentRecord, RunRecord, Source
 
 from .batches import batches
-from .progress import bytes_text, duration
 
 _MOST_RUNS = 200
 _MOST_RUNS_WITH_FILES = 50
@@ -67,19 +67,19 @@ class Rehearsal:
 
     def lines(self) -> Iterator[str]:
         yield self.description
-        yield f"Sample: {self.runs:,} runs with {self.points:,} points in {duration(self.run_seconds)}"
+        yield f"Sample: {self.runs:,} runs with {self.points:,} points in {quantities.duration(self.run_seconds)}"
         if self.files:
-            rate = bytes_text(self.bytes_read / max(self.file_seconds, 0.001))
-            took = f"{bytes_text(self.bytes_read)} in {duration(self.file_seconds)}"
+            rate = quantities.size(self.bytes_read / max(self.file_seconds, 0.001))
+            took = f"{quantities.size(self.bytes_read)} in {quantities.duration(self.file_seconds)}"
             yield f"        {self.files:,} files, {took} ({rate}/s)"
         if self.lost_files:
             yield f"        {self.lost_files:,} files in the sample could not be read: a dry run lists what is missing"
         how = "" if self.counted else ", estimated from the sample"
         yield (
             f"In total: {self._all_runs:,} runs, {self.totals[Entity.POINT]:,} points, "
-            f"{bytes_text(self.totals[Entity.BYTES])} of files{how}"
+            f"{quantities.size(self.totals[Entity.BYTES])} of files{how}"
         )
-        yield f"An import takes about {duration(self.seconds)}."
+        yield f"An import takes about {quantities.duration(self.seconds)}."
 
 
 def rehearse(source: Source, clock: Callable[[], float]) -> Rehearsal:

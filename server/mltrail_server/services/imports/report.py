@@ -5,9 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from mltrail_server.domain import quantities
 from mltrail_server.domain.transfer import Counts, Entity, Finding, Findings, Loss
-
-from .progress import bytes_text, duration
 
 _SHOWN_OF_EACH = 5
 
@@ -96,7 +95,7 @@ class Report:
                 yield f"  … and {len(of_kind) - _SHOWN_OF_EACH:,} more; use --report FILE to write all of them"
 
     def _conclusion(self) -> str:
-        took = duration(self.seconds)
+        took = quantities.duration(self.seconds)
         unchanged = f" {self.skipped:,} items have not changed since the last import." if self.skipped else ""
         if self.dry_run:
             verdict = "nothing would be lost" if self.clean else "there would be differences, see above"
@@ -135,7 +134,7 @@ def _table(one: ProjectReport, *, dry_run: bool) -> Iterator[str]:
     for entity in Entity:
         numbers = (one.source[entity], one.here[entity], one.more[entity])
         if any(numbers):
-            show = bytes_text if entity is Entity.BYTES else "{:,}".format
+            show = quantities.size if entity is Entity.BYTES else "{:,}".format
             differs = "  ← differs" if numbers[0] != numbers[1] and not dry_run else ""
             rows.append(
                 (entity.value, show(numbers[0]), show(numbers[1]), (show(numbers[2]) if numbers[2] else "") + differs)

@@ -7,6 +7,7 @@ from typing import BinaryIO
 import sqlalchemy as sa
 
 from mltrail_server.domain.errors import MltrailError, not_found
+from mltrail_server.domain.model import PROMPT_TAG
 from mltrail_server.domain.transfer import (
     Counts,
     Entity,
@@ -39,9 +40,7 @@ from .totals import Totals, note_the_rest
 from .traces import Traces, archive_of
 
 _DEFAULT = "default"
-_IS_PROMPT = "mlflow.prompt.is_prompt"
 _MODEL_HISTORY = "mlflow.log-model.history"
-_PROMPT = "mlflow.prompt.is_prompt"
 
 
 class MlflowDatabase:
@@ -137,10 +136,8 @@ class MlflowDatabase:
 
     def files(self, owner: FileOwner) -> Iterator[FileRecord]:
         if isinstance(owner, VersionRecord):
-            if _IS_PROMPT in owner.tags:
-                return iter(())
             name = f"version {owner.number} of {owner.model}"
-            uri = None if owner.tags.get(_PROMPT, "").lower() == "true" else self._location(owner)
+            uri = None if owner.tags.get(PROMPT_TAG, "").lower() == "true" else self._location(owner)
             return self._artifacts.files(uri, name, expected=True) if uri else iter(())
         if isinstance(owner, TraceRecord):
             return self._attachments.of(owner)

@@ -4,6 +4,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from mltrail_server.domain.model import PROMPT_TAG
 from mltrail_server.domain.transfer import Counts, Entity, Findings, Loss
 
 from .experiments import within_workspace
@@ -156,7 +157,7 @@ class Totals:
         tag = self._tables.table("registered_model_tags").c
         version = self._tables.table("model_versions").c
         found.of[Entity.PROMPT] = self._rows(
-            "registered_model_tags", tag.key == "mlflow.prompt.is_prompt", sa.func.lower(tag.value) == "true"
+            "registered_model_tags", tag.key == PROMPT_TAG, sa.func.lower(tag.value) == "true"
         )
         found.of[Entity.MODEL] = self._rows("registered_models") - found[Entity.PROMPT]
         found.of[Entity.VERSION] = self._rows(

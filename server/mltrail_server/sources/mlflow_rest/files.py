@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import urlencode
 
+from mltrail_server.domain.model import PROMPT_TAG
 from mltrail_server.domain.transfer import (
     Entity,
     FileOwner,
@@ -25,7 +26,7 @@ from mltrail_server.sources.paging import pages
 from mltrail_server.sources.reading import Json, page, said
 
 from .evaluation_records import LOCATION_TAG
-from .records import PROMPT_TAG, whole
+from .records import whole
 from .server import AJAX, API, Server
 from .small_files import OURS, SmallFiles
 

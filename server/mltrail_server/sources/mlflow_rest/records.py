@@ -21,7 +21,6 @@ from mltrail_server.domain.transfer import (
 )
 from mltrail_server.sources.reading import Json
 
-PROMPT_TAG = "mlflow.prompt.is_prompt"
 _JOB_TAG = "gitlab.CI_JOB_ID"
 _MODELS = "models:/m-"
 

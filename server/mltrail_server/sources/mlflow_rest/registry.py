@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
+from mltrail_server.domain.model import PROMPT_TAG
 from mltrail_server.domain.transfer import Entity, ModelRecord, VersionRecord
 from mltrail_server.sources.http import LostError
 from mltrail_server.sources.reading import Fetched, is_absent, page, said
 
 from . import records
-from .records import PROMPT_TAG
 from .server import API, Server
 
 _ARE_PROMPTS = f"tags.`{PROMPT_TAG}` = 'true'"
