@@ -3,7 +3,7 @@
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.store import schema
-from mltrail_server.store.imports import marks
+from mltrail_server.store.imports import imported_tags
 from tests.api.imported import an_origin, mark
 from tests.api.traces.calls import start_trace
 from tests.mlflow_client import Mlflow
@@ -25,7 +25,7 @@ def test_everything_of_an_origin_is_marked_and_nothing_else(mlflow: Mlflow, deps
     mark(deps, schema.model_version, {"number": 1}, project=1)
     mark(deps, schema.trace, {"id": trace_id}, project=1)
     with deps.project(ProjectId(1)).write() as tx:
-        marks.put_on_all(tx, number, "MLflow at home")
+        imported_tags.put_on_all(tx, number, "MLflow at home")
     marked = {"mine": "true", "mltrail.imported_from": "MLflow at home"}
     of_runs = [tags(mlflow.get("runs/get", run_id=run_id)["run"]["data"]["tags"]) for run_id in runs]
     assert of_runs == [marked, {"mine": "true"}]

@@ -29,10 +29,10 @@ from mltrail_server.store.db import migrate
 from mltrail_server.store.db.statements import Tuple
 from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.identity import projects as known_projects
-from mltrail_server.store.imports import marks, origins
+from mltrail_server.store.imports import imported_tags, origins
 from mltrail_server.store.tracking import usage
 
-from . import claims, reader
+from . import forgeries, reader
 from .manifest import Manifest
 from .reader import Archive
 from .writer import COUNTED
@@ -87,11 +87,11 @@ def import_archive(
     with TemporaryDirectory(prefix="archive-", dir=deps.settings.data_path) as temporary:
         staging = _staged(archive, Path(temporary), progress)
         try:
-            claims.check_blobs(staging)
+            forgeries.check_blobs(staging)
             if done.trust is not Trust.SAME:
-                claims.check_numbers(staging)
+                forgeries.check_numbers(staging)
             if done.trust is Trust.FOREIGN:
-                claims.check(staging)
+                forgeries.check(staging)
             progress("copying files")
             _copy_contents(deps, archive, staging, done)
             with deps.project(target.project_id).write() as tx:
@@ -271,7 +271,7 @@ def _note_origin(tx: Transaction, done: Imported) -> None:
     )
     origin = origins.get(tx, _FOREIGN_ORIGIN) if foreign else None
     if origin is not None:
-        marks.put_on_all(tx, origin.id, origin.place())
+        imported_tags.put_on_all(tx, origin.id, origin.place())
 
 
 def reasons(done: Imported) -> dict[str, str]:

@@ -25,9 +25,9 @@ from mltrail_server.store.traces import datasets, records
 
 from .batches import batches
 from .experiments import changes
-from .fit import Fit
+from .fit_to_limits import Fit
 from .target import USER, Target
-from .told import Told, fingerprint, told
+from .written_values import WrittenValues, digests_of, fingerprint
 
 _ROWS_AT_ONCE = 500
 _MAX_ID = 64
@@ -102,9 +102,9 @@ def bring_dataset(target: Target, record: EvaluationDatasetRecord) -> None:
         most=limits.MAX_EVALUATION_DATASET_TAG_VALUE,
         check=lambda key: limits.check_key(key, "tag"),
     )
-    ours = told([(f"tag:{key}", value) for key, value in tags.items()])
+    ours = digests_of([(f"tag:{key}", value) for key, value in tags.items()])
     if not target.dry_run:
-        _begin(target, record, fit, tags, Told(known.told if known else ""), is_here=here is not None)
+        _begin(target, record, fit, tags, WrittenValues(known.written if known else ""), is_here=here is not None)
     there[Entity.EVALUATION_ROW] = _bring_rows(target, record, fit)
     if not target.dry_run:
         with target.project.write() as tx:
@@ -131,7 +131,13 @@ def _has_room(record: EvaluationDatasetRecord, fit: Fit, *, clashes: bool) -> bo
 
 
 def _begin(
-    target: Target, record: EvaluationDatasetRecord, fit: Fit, tags: dict[str, str], before: Told, *, is_here: bool
+    target: Target,
+    record: EvaluationDatasetRecord,
+    fit: Fit,
+    tags: dict[str, str],
+    before: WrittenValues,
+    *,
+    is_here: bool,
 ) -> None:
     """Create the dataset, and remember that it is ours: its rows follow in several transactions."""
     name = fit.text(Entity.EVALUATION_DATASET, "its name", record.name, limits.MAX_EVALUATION_DATASET_NAME)
@@ -158,7 +164,7 @@ def _begin(
         datasets.add_experiments(
             tx, record.id, [target.experiments[one] for one in record.experiment_ids if one in target.experiments]
         )
-        begun = Imported(record.id, "", {}, told([(f"tag:{key}", value) for key, value in tags.items()]))
+        begun = Imported(record.id, "", {}, digests_of([(f"tag:{key}", value) for key, value in tags.items()]))
         imported.put(tx, Entity.EVALUATION_DATASET, target.origin_id, [(record.id, begun)])
 
 

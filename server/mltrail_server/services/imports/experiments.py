@@ -10,10 +10,10 @@ from mltrail_server.store.imports.imported import Imported
 from mltrail_server.store.tracking import experiments
 from mltrail_server.store.tracking.experiments import Experiment
 
-from .fit import Fit
+from .fit_to_limits import Fit
 from .plan import FilesMode
 from .target import Target
-from .told import Told, told
+from .written_values import WrittenValues, digests_of
 
 _MADE = ("made", "here")
 _DELETED = ("stage", str(int(Stage.DELETED)))
@@ -58,7 +58,7 @@ def end(target: Target, record: ExperimentRecord, iid: int) -> None:
     with target.project.write() as tx:
         known = imported.one(tx, Entity.EXPERIMENT, record.name)
         here = experiments.get(tx, iid)
-        if known is None or here is None or not Told(known.told).has(*_DELETED):
+        if known is None or here is None or not WrittenValues(known.written).has(*_DELETED):
             return  # it was here before, or somebody has restored it
         if here.stage is not Stage.DELETED:
             experiments.change(tx, iid, stage=Stage.DELETED)
@@ -93,18 +93,18 @@ def _write(tx: Transaction, target: Target, record: ExperimentRecord, fit: Fit, 
     else:
         iid, before = here.iid, dict(here.tags)
         _note_same_name(fit, here, known)
-    earlier = Told(known.told if known else "")
+    earlier = WrittenValues(known.written if known else "")
     kept = changes(fit, Entity.EXPERIMENT, tags, before, earlier)
     if kept:
         experiments.set_tags(tx, iid, kept.items())
     ours = _ours(record, fit, earlier, made=here is None)
-    now = Imported(str(iid), "", {Entity.EXPERIMENT: 1}, told([*ours, *_fields(tags)]))
+    now = Imported(str(iid), "", {Entity.EXPERIMENT: 1}, digests_of([*ours, *_fields(tags)]))
     if known != now:
         imported.put(tx, Entity.EXPERIMENT, target.origin_id, [(record.name, now)])
     return iid
 
 
-def _ours(record: ExperimentRecord, fit: Fit, before: Told, *, made: bool) -> list[tuple[str, str]]:
+def _ours(record: ExperimentRecord, fit: Fit, before: WrittenValues, *, made: bool) -> list[tuple[str, str]]:
     """Return what is an import's doing: that the experiment is here at all, and that it is deleted. Once it has been
     active, it is not deleted after the source: people may use it here by now.
     """
@@ -133,7 +133,7 @@ def _note_same_name(fit: Fit, here: Experiment | None, known: Imported | None) -
 
 
 def changes(
-    fit: Fit, entity: Entity, tags: dict[str, str], here: dict[str, str], before: Told, what: str = "tag"
+    fit: Fit, entity: Entity, tags: dict[str, str], here: dict[str, str], before: WrittenValues, what: str = "tag"
 ) -> dict[str, str]:
     """Return those of the source's tags that are to be written: not those that somebody has changed here since."""
     written: dict[str, str] = {}

@@ -24,10 +24,10 @@ from mltrail_server.store.files import files
 from mltrail_server.store.files.files import File
 from mltrail_server.store.tracking import usage
 
-from .fit import Fit
+from .fit_to_limits import Fit
 from .plan import FilesMode
 from .target import Target
-from .told import Told
+from .written_values import WrittenValues
 
 
 @dataclass(slots=True)
@@ -39,7 +39,7 @@ class Brought:
     folder: str
     new: list[tuple[str, StoredBlob]] = field(default_factory=list)
     there: dict[Entity, int] = field(default_factory=dict)
-    told: list[tuple[str, str]] = field(default_factory=list)
+    written: list[tuple[str, str]] = field(default_factory=list)
     elsewhere: str | None = None
 
     @property
@@ -50,12 +50,12 @@ class Brought:
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """What an earlier import has brought: files by their paths in the folder, and what it told. With `again` they may
-    have changed since though their sizes are the same.
+    """What an earlier import has brought: files by their paths in the folder, and what it has written. With `again`
+    they may have changed since though their sizes are the same.
     """
 
     files: Mapping[str, File] = field(default_factory=dict)
-    told: Told = field(default_factory=lambda: Told(""))
+    written: WrittenValues = field(default_factory=lambda: WrittenValues(""))
     again: bool = False
 
 
@@ -134,7 +134,7 @@ def _bring_one(target: Target, fit: Fit, brought: Brought, before: Before, file:
         return file.size or 0
     field_name = f"file:{inner}"
     if known is not None and _is_same(file, known, again=before.again):
-        brought.told.append((field_name, known.sha256 or ""))
+        brought.written.append((field_name, known.sha256 or ""))
         target.progress.advance(Entity.BYTES, known.size)
         return known.size
     blob = _copied(target, fit, file, inner)
@@ -142,13 +142,13 @@ def _bring_one(target: Target, fit: Fit, brought: Brought, before: Before, file:
         return file.size or 0
     if known is not None and known.sha256 == blob.sha256:
         target.scope.deps.files.delete(target.scope.project_id, blob.blob_id)
-    elif known is not None and not before.told.has(field_name, known.sha256 or ""):
+    elif known is not None and not before.written.has(field_name, known.sha256 or ""):
         target.scope.deps.files.delete(target.scope.project_id, blob.blob_id)
         fit.say(Loss.CHANGED, Entity.FILE, f"{inner} was changed here since the import, and is kept")
         return blob.size
     else:
         brought.new.append((inner, blob))
-    brought.told.append((field_name, blob.sha256 or ""))
+    brought.written.append((field_name, blob.sha256 or ""))
     return blob.size
 
 

@@ -16,7 +16,7 @@ from mltrail_server.domain.ids import ProjectId
 from mltrail_server.domain.transfer import Entity, Loss, Point, RunRecord, Source
 from mltrail_server.store.tracking.metrics import Stored
 
-from .fit import Fit
+from .fit_to_limits import Fit
 
 _ROWS = 20_000
 _SORTED_AT_ONCE = 100_000

@@ -19,9 +19,9 @@ from . import files
 from .batches import batches
 from .experiments import changes
 from .files import Before, Brought
-from .fit import Fit
+from .fit_to_limits import Fit
 from .target import Target
-from .told import Told, fingerprint, told
+from .written_values import WrittenValues, digests_of, fingerprint
 
 _AT_ONCE = 100
 _MAX_ID = 64
@@ -58,7 +58,7 @@ def _bring_one(
     if not _has_room(record, fit, clashes=here is not None and known is None):
         target.tally.note(Entity.LOGGED_MODEL, None, fit.owner, there)
         return
-    before = Told(known.told if known else "")
+    before = WrittenValues(known.written if known else "")
     brought = _files(target, record, fit, folder, here, before)
     there |= brought.there
     if target.dry_run:
@@ -79,8 +79,8 @@ def _bring_one(
 
 def _told(record: LoggedModelRecord, tags: dict[str, str], brought: Brought) -> str:
     """What may be changed here."""
-    ours = [("status", record.status), ("stage", str(record.deleted)), *brought.told]
-    return told([*ours, *((f"tag:{key}", value) for key, value in tags.items())])
+    ours = [("status", record.status), ("stage", str(record.deleted)), *brought.written]
+    return digests_of([*ours, *((f"tag:{key}", value) for key, value in tags.items())])
 
 
 def _has_room(record: LoggedModelRecord, fit: Fit, *, clashes: bool) -> bool:
@@ -95,11 +95,11 @@ def _has_room(record: LoggedModelRecord, fit: Fit, *, clashes: bool) -> bool:
 
 
 def _files(
-    target: Target, record: LoggedModelRecord, fit: Fit, folder: str, here: LoggedModel | None, before: Told
+    target: Target, record: LoggedModelRecord, fit: Fit, folder: str, here: LoggedModel | None, before: WrittenValues
 ) -> Brought:
     if here is not None and here.elsewhere:
         return Brought(folder)
-    earlier = Before(told=before)
+    earlier = Before(written=before)
     if here is not None:
         with target.project.read() as tx:
             earlier = Before(files.here(tx, folder), before, again=here.status is ModelStatus.PENDING)
@@ -112,7 +112,7 @@ def _write(  # noqa: PLR0913, PLR0917 - what it is, was and becomes
     fit: Fit,
     iid: int,
     here: LoggedModel | None,
-    before: Told,
+    before: WrittenValues,
     tags: dict[str, str],
     elsewhere: str | None,
 ) -> None:

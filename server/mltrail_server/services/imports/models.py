@@ -20,10 +20,10 @@ from mltrail_server.store.registry.aliases import AliasMove
 from . import files, version_sources
 from .experiments import changes
 from .files import Brought
-from .fit import Fit
+from .fit_to_limits import Fit
 from .target import USER, Target
-from .told import Told, fingerprint, told
 from .version_sources import Place
+from .written_values import WrittenValues, digests_of, fingerprint
 
 _MAX_VERSION_NUMBER = 2**63 - 1
 
@@ -73,14 +73,14 @@ def _begin(target: Target, model: _Model, entity: Entity) -> None:
     description = fit.optional(entity, "its description", record.description, limits.MAX_DESCRIPTION)
     with target.project.write() as tx:
         model.known = imported.one(tx, Entity.MODEL, record.name)
-        before = Told(model.known.told if model.known else "")
+        before = WrittenValues(model.known.written if model.known else "")
         here = store.get(tx, model.name)
         if here is None:
-            model.id, model.known, before = _create(tx, target, model, description), None, Told("")
+            model.id, model.known, before = _create(tx, target, model, description), None, WrittenValues("")
         else:
             model.id = here.id
             if model.known is not None and model.known.here != str(here.id):
-                model.known, before = None, Told("")  # it has another name here now
+                model.known, before = None, WrittenValues("")  # it has another name here now
             if model.known is None:
                 fit.say(Loss.NOTE, entity, "a model with this name already existed here: versions are added to it")
             if description != here.description:
@@ -104,7 +104,9 @@ def _create(tx: Transaction, target: Target, model: _Model, description: str | N
     return made
 
 
-def _describe(tx: Transaction, model: _Model, entity: Entity, before: Told, old: str | None, new: str | None) -> None:
+def _describe(
+    tx: Transaction, model: _Model, entity: Entity, before: WrittenValues, old: str | None, new: str | None
+) -> None:
     if not old or before.has("description", old):
         registry.describe(tx, model.id, new)
     else:
@@ -124,14 +126,14 @@ def _end(target: Target, model: _Model, entity: Entity) -> None:
     there = {one: count for one, count in numbers.items() if count}
     if not target.dry_run:
         with target.project.write() as tx:
-            before = Told(model.known.told if model.known else "")
+            before = WrittenValues(model.known.written if model.known else "")
             ours = [("description", record.description or "")]
             ours += [(f"tag:{key}", value) for key, value in _tags(record, target.fit(fit.owner), entity).items()]
             for alias, number in record.aliases.items():
                 if _set_alias(tx, target, model, alias, number, before):
                     ours.append((f"alias:{alias}", str(number)))
             registry.reserve_numbers(tx, model.id, record.last_number or 0)
-            made = Imported(str(model.id), "", there, told(ours))
+            made = Imported(str(model.id), "", there, digests_of(ours))
             if model.known is None or model.known != made:
                 imported.put(tx, Entity.MODEL, target.origin_id, [(record.name, made)])
     here = str(model.id) if model.id else None
@@ -139,7 +141,7 @@ def _end(target: Target, model: _Model, entity: Entity) -> None:
     target.tally.note(Entity.MODEL, here, fit.owner, there, explained=explained)
 
 
-def _set_alias(tx: Transaction, target: Target, model: _Model, alias: str, number: int, before: Told) -> bool:
+def _set_alias(tx: Transaction, target: Target, model: _Model, alias: str, number: int, before: WrittenValues) -> bool:
     fit = model.fit
     name = target.plan.renames.aliases.get(alias, alias)
     if not fit.passes(Entity.ALIAS, f"the alias {alias[:60]!r}", lambda: rules.check_alias(name)):
@@ -185,7 +187,7 @@ def _bring_version(target: Target, model: _Model, record: VersionRecord) -> None
         target.progress.skipped += 1
         target.tally.note(Entity.VERSION, key, fit.owner, known.counts, folder=place_here or None)
         return
-    if here is not None and (known is None or not Told(known.told).has("made", _identity(record))):
+    if here is not None and (known is None or not WrittenValues(known.written).has("made", _identity(record))):
         fit.say(
             Loss.CLASH,
             Entity.VERSION,
@@ -218,7 +220,10 @@ def _bring_content(
                 files.store(tx, target, brought)
             ours = _write(tx, target, model, record, fit, place, known, here)
             made = Imported(
-                _here(model, record), "" if fit.lost else target.marked(_fingerprint_of(record)), there, told(ours)
+                _here(model, record),
+                "" if fit.lost else target.marked(_fingerprint_of(record)),
+                there,
+                digests_of(ours),
             )
             imported.put(tx, Entity.VERSION, target.origin_id, [(key, made)])
     folder = brought.folder if brought is not None else None
@@ -263,7 +268,7 @@ def _write(  # noqa: PLR0913, PLR0917 - what it is, was and becomes
     )
     description = fit.optional(Entity.VERSION, "its description", record.description, limits.MAX_DESCRIPTION)
     stage = _stage(record, fit)
-    before = Told(known.told if known else "")
+    before = WrittenValues(known.written if known else "")
     if here is None:
         wanted = record.semver or tags.get(VERSION_TAG)
         name = _semver(tx, model.id, record.number, wanted, fit)
@@ -335,7 +340,7 @@ def _change(  # noqa: PLR0917 - what it is, was and becomes
     model: _Model,
     fit: Fit,
     here: VersionHere,
-    before: Told,
+    before: WrittenValues,
     description: str | None,
     stage: VersionStage,
 ) -> None:

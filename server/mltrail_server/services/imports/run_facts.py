@@ -10,9 +10,9 @@ from mltrail_server.services.tracking.candidates import NAME_TAG
 from mltrail_server.services.tracking.logged_models import HISTORY_TAG
 from mltrail_server.store.tracking.inputs import Dataset, Direction
 
-from .fit import Fit
+from .fit_to_limits import Fit
 from .target import Target
-from .told import fingerprint
+from .written_values import fingerprint
 
 _VERIFIED_TAG = "gitlab.verified"
 _USER_TAG = "mlflow.user"
@@ -38,7 +38,7 @@ class Facts:
     tags_there: int
     claim: gitlab_ci.Job | None = None
 
-    def told(self) -> list[tuple[str, str]]:
+    def written(self) -> list[tuple[str, str]]:
         """What may be changed here."""
         plain = [("name", self.name), ("status", str(int(self.status))), ("stage", str(int(self.stage)))]
         return [*plain, *((f"tag:{key}", value) for key, value in self.tags.items())]

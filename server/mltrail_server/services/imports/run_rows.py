@@ -18,11 +18,11 @@ from mltrail_server.store.tracking import candidate_tags, candidates, metric_key
 from . import files, run_facts
 from .experiments import changes
 from .files import Brought
-from .fit import Fit
+from .fit_to_limits import Fit
 from .history import History
 from .run_facts import Facts
 from .target import Target
-from .told import Told, told
+from .written_values import WrittenValues, digests_of
 
 
 @dataclass(slots=True)
@@ -138,7 +138,7 @@ def _update(tx: Transaction, some: Sequence[Prepared]) -> None:
     for one in some:
         facts, here, known = one.facts, one.here, one.known
         assert facts is not None and here is not None and known is not None  # noqa: S101, PT018 - found before
-        before = Told(known.told)
+        before = WrittenValues(known.written)
         for key, value in params.add(tx, one.iid, facts.params).items():
             one.fit.say(Loss.CHANGED, Entity.PARAM, f"the parameter {key!r} is {value[:80]!r} here, which is kept")
         written = changes(one.fit, Entity.TAG, facts.tags, dict(tags.get(one.iid, [])), before)
@@ -146,7 +146,7 @@ def _update(tx: Transaction, some: Sequence[Prepared]) -> None:
         candidates.change(tx, one.iid, **_new_state(tx, one, facts, here, before))
 
 
-def _new_state(tx: Transaction, one: Prepared, facts: Facts, here: RunHere, before: Told) -> dict[str, object]:
+def _new_state(tx: Transaction, one: Prepared, facts: Facts, here: RunHere, before: WrittenValues) -> dict[str, object]:
     changed: dict[str, object] = {}
     if facts.name != here.name and _is_ours(one.fit, before, "name", here.name):
         changed["name"] = facts.name
@@ -159,7 +159,7 @@ def _new_state(tx: Transaction, one: Prepared, facts: Facts, here: RunHere, befo
     return changed
 
 
-def _is_ours(fit: Fit, before: Told, name: str, value: str) -> bool:
+def _is_ours(fit: Fit, before: WrittenValues, name: str, value: str) -> bool:
     if before.has(name, value):
         return True
     fit.say(Loss.CHANGED, Entity.RUN, f"its {name} was changed here since the import, and is kept")
@@ -198,10 +198,10 @@ def _made(target: Target, one: Prepared) -> Imported:
     assert facts is not None  # noqa: S101 - read before
     # A run that has not ended may get points and files of which the source's summary says nothing.
     whole = not one.fit.lost and facts.status.ended
-    of_files = one.files.told if one.files is not None else []
+    of_files = one.files.written if one.files is not None else []
     return Imported(
         str(one.iid),
         target.marked(one.fingerprint) if whole else "",
         one.there,
-        told([*facts.told(), ("points", str(one.history.count)), *of_files]),
+        digests_of([*facts.written(), ("points", str(one.history.count)), *of_files]),
     )

@@ -13,7 +13,7 @@ from .batches import batches
 from .files import Before
 from .run_rows import Prepared
 from .target import Target
-from .told import Told
+from .written_values import WrittenValues
 
 _MAX_EID = 64
 _LOOKED_UP_AT_ONCE = 200
@@ -76,7 +76,7 @@ def _is_unchanged(target: Target, one: Prepared) -> bool:
     if one.known is None or one.here is None or not target.is_same(one.known, one.fingerprint):
         return False
     points = one.record.points
-    if points not in (None, one.known.counts.get(Entity.POINT, 0)) and not Told(one.known.told).has(
+    if points not in (None, one.known.counts.get(Entity.POINT, 0)) and not WrittenValues(one.known.written).has(
         "points", str(points)
     ):
         return False
@@ -138,6 +138,6 @@ def _bring_files(target: Target, one: Prepared) -> None:
     if one.known is not None and one.here is not None:
         with target.project.read() as tx:
             there = files.here(tx, one.folder)
-        before = Before(there, Told(one.known.told), again=not one.here.status.ended)
+        before = Before(there, WrittenValues(one.known.written), again=not one.here.status.ended)
     uri = one.record.artifact_uri
     one.files = files.bring(target, one.record, one.fit, uri=uri, folder=one.folder, before=before)

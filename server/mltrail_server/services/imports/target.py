@@ -14,10 +14,10 @@ from mltrail_server.store.db.project import Project
 from mltrail_server.store.imports import origins
 from mltrail_server.store.imports.imported import Imported
 
-from .fit import Fit
+from .count_both_sides import Tally
+from .fit_to_limits import Fit
 from .plan import FilesMode, Plan
 from .progress import Progress
-from .tally import Tally
 
 _WITHOUT_FILES = "-"
 USER = "import"

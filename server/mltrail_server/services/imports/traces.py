@@ -33,9 +33,9 @@ from mltrail_server.store.tracking import usage
 from . import experiments, files
 from .batches import batches
 from .files import Before, Brought
-from .fit import Fit
+from .fit_to_limits import Fit
 from .target import USER, Target
-from .told import Told, fingerprint, told
+from .written_values import WrittenValues, digests_of, fingerprint
 
 _AT_ONCE = 100
 _VERIFIED = "gitlab.verified"
@@ -113,10 +113,10 @@ def _bring_attachments(target: Target, record: TraceRecord, fit: Fit, folder: st
     before = Before()
     if known is not None:
         with target.project.read() as tx:
-            before = Before(files.here(tx, folder), Told(known.told))
+            before = Before(files.here(tx, folder), WrittenValues(known.written))
     brought = files.bring_attachments(target, record, fit, folder=folder, before=before)
     fingerprint_here = "" if fit.lost else target.marked(_fingerprint_of(record))
-    made = Imported(record.id, fingerprint_here, _counts_of(record) | brought.there, told(brought.told))
+    made = Imported(record.id, fingerprint_here, _counts_of(record) | brought.there, digests_of(brought.written))
     try:
         with target.project.write() as tx:
             files.store(tx, target, brought)

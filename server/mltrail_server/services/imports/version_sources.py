@@ -19,7 +19,7 @@ from mltrail_server.store.tracking import candidates
 
 from . import files
 from .files import Before, Brought
-from .fit import Fit
+from .fit_to_limits import Fit
 from .plan import FilesMode
 from .target import USER, Target
 

@@ -17,27 +17,27 @@ _KEYS_AT_ONCE = 1000
 @dataclass(frozen=True, slots=True)
 class Imported:
     """`here` is its number, id or name here. An empty `fingerprint` means that not all of it came over: it is tried
-    again. `told` says what was written that may be changed here since.
+    again. `written` says what was written that may be changed here since.
     """
 
     here: str
     fingerprint: str
     counts: Mapping[Entity, int] = field(default_factory=dict)
-    told: str = ""
+    written: str = ""
 
 
 def of(tx: Transaction, kind: Entity, keys: Sequence[str]) -> dict[str, Imported]:
     """Look up what has been imported of these; the others are left out."""
     found: dict[str, Imported] = {}
     for start in range(0, len(keys), _KEYS_AT_ONCE):
-        query = sa.select(_T.c.key, _T.c.here, _T.c.fingerprint, _T.c.counts, _T.c.told).where(
+        query = sa.select(_T.c.key, _T.c.here, _T.c.fingerprint, _T.c.counts, _T.c.written).where(
             _T.c.project_id == tx.project_id,
             _T.c.kind == kind.name,
             _T.c.key.in_(keys[start : start + _KEYS_AT_ONCE]),
         )
         for row in tx.execute(query):
             counts = {Entity[name]: count for name, count in json.loads(row.counts).items()}
-            found[row.key] = Imported(row.here, row.fingerprint, counts, row.told or "")
+            found[row.key] = Imported(row.here, row.fingerprint, counts, row.written or "")
     return found
 
 
@@ -58,10 +58,10 @@ def put(tx: Transaction, kind: Entity, origin_id: int, rows: Iterable[tuple[str,
                 "here": made.here,
                 "fingerprint": made.fingerprint,
                 "counts": json.dumps({entity.name: count for entity, count in made.counts.items() if count}),
-                "told": made.told,
+                "written": made.written,
                 "at_ms": tx.now,
             }
             for key, made in rows
         ],
-        update=["origin_id", "here", "fingerprint", "counts", "told", "at_ms"],
+        update=["origin_id", "here", "fingerprint", "counts", "written", "at_ms"],
     )

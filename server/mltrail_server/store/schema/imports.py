@@ -27,7 +27,7 @@ imported = Table(
     Column("here", Text, nullable=False),  # its number, ID or name here
     Column("fingerprint", String(64), nullable=False),  # of the source's record; if unchanged, it is skipped
     Column("counts", Text, nullable=False),  # what came with it, as a JSON object by `Entity`'s names
-    Column("told", Text),  # digests of written values, to find later changes here; see `services/imports/told.py`
+    Column("written", Text),  # digests of written values, to find later changes here; see `services.imports`
     Column("at_ms", BigInteger, nullable=False),
     Index("ix_imported_here", "project_id", "kind", "here"),
     sqlite_with_rowid=False,

@@ -36,7 +36,7 @@ def upgrade() -> None:
         sa.Column("here", text, nullable=False),
         sa.Column("fingerprint", short(64), nullable=False),
         sa.Column("counts", text, nullable=False),
-        sa.Column("told", text, nullable=True),
+        sa.Column("written", text, nullable=True),
         sa.Column("at_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("project_id", "kind", "key", name=op.f("pk_imported")),
         sqlite_with_rowid=False,

@@ -11,13 +11,13 @@ import zlib
 from collections.abc import Iterable
 
 
-def told(values: Iterable[tuple[str, str]]) -> str:
+def digests_of(values: Iterable[tuple[str, str]]) -> str:
     """Return the digests of fields and their values, as text."""
     digests = sorted({_digest(name, value) for name, value in values})
     return base64.b85encode(struct.pack(f"<{len(digests)}I", *digests)).decode()
 
 
-class Told:
+class WrittenValues:
     """Reads that text."""
 
     def __init__(self, text: str) -> None:
