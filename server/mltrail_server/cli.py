@@ -1,7 +1,9 @@
 """The `mltrail-server` command."""
 
 import argparse
+import errno
 import gc
+import io
 import os
 import platform
 import sys
@@ -11,24 +13,40 @@ from importlib import metadata
 from .commands import archives, backup, check, collect, export, import_, move_database, restore
 from .commands.arguments import Parser
 from .domain.errors import MltrailError, invalid
+from .domain.terminal import plain_lines
 from .settings import Settings
+
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may not know all letters of a name
     options = parser_of_all().parse_args(arguments)
     try:
         settings = Settings.from_environment(data_dir=options.data_dir)
         exit_code: int = options.run(settings, options)
+        if sys.stdout is not None:
+            sys.stdout.flush()  # a full disk or a closed pipe is noticed here, not as Python ends
     except MltrailError as error:
-        print(f"mltrail-server: {error.message}", file=sys.stderr)
+        return _failed(error.message)
+    except KeyboardInterrupt:
+        return _failed("stopped.")
+    except BrokenPipeError:
+        # Whoever read the output, such as `head`, has seen enough. Python would fail once more as it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 2
     except OSError as error:
-        if error.filename is None:
+        if error.filename is None and error.errno not in _NO_ROOM:
             raise
         # A folder that is not writable, or a full disk, is not a bug of this program.
-        print(f"mltrail-server: {error.filename}: {error.strerror}", file=sys.stderr)
-        return 2
+        return _failed(f"{error.filename or 'a file'}: {error.strerror}")
     return exit_code
+
+
+def _failed(message: str) -> int:
+    print(f"mltrail-server: {plain_lines(message)}", file=sys.stderr)
+    return 2
 
 
 def _serve(settings: Settings, options: argparse.Namespace) -> int:

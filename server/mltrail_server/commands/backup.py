@@ -140,6 +140,7 @@ def _signing_file(settings: Settings) -> list[str]:
 
 
 def _list(destination: "Destination", options: argparse.Namespace) -> int:
+    from mltrail_server.domain.terminal import plain
     from mltrail_server.services.backups import shelf
 
     for name in shelf.complete(destination):
@@ -149,10 +150,11 @@ def _list(destination: "Destination", options: argparse.Namespace) -> int:
         else:
             sealed = ", encrypted" if found.encrypted else ""
             damaged = f", {found.damaged:,} files not saved" if found.damaged else ""
-            print(
+            text = (
                 f"{name}: {found.rows:,} rows, {found.files:,} files ({found.file_bytes:,} bytes), "
                 f"schema {found.schema}, mltrail {found.mltrail}{sealed}{damaged}"
             )
+            print(plain(text))
     return 0
 
 

@@ -82,6 +82,9 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
 
     from . import import_source
 
+    if options.report is not None:
+        options.report.open("a").close()  # rather now than after hours of an import
+
     if options.from_archive:
         return archives.run_import(settings, options)
     _check(options)

@@ -8,6 +8,7 @@ from urllib.parse import urljoin, urlsplit
 import requests
 
 from .http import LostError, Query, Rest
+from .redirects import leads_inside
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -47,7 +48,7 @@ class _Download(io.RawIOBase):
                 continue
             view[: len(piece)] = piece
             self._done += len(piece)
-            if not piece:
+            if not piece or (self._size is not None and self._done > self._size):
                 self._check_size()
             return len(piece)
 
@@ -96,6 +97,12 @@ class _Download(io.RawIOBase):
             there = urljoin(answer.url, answer.headers["Location"])
             if urlsplit(answer.url).scheme == "https" and urlsplit(there).scheme != "https":
                 break
+            if leads_inside(self._rest.url, there):
+                answer.close()
+                raise LostError(
+                    f"{self._call} redirects into a network that is closer to this machine than the server is, so it "
+                    f"was not followed: {urlsplit(there).hostname}."
+                )
             followed = self._rest.send("GET", there, headers=headers)
             if followed.headers.get("Content-Type", "").startswith("text/html"):
                 followed.close()

@@ -29,6 +29,9 @@ _Result = TypeVar("_Result")
 _PASSING = frozenset({429, 500, 502, 503, 504})
 _MOST_IN_A_ROW = 5
 _LONGEST_TEXT = 1000
+_LARGEST_BODY = 64 * 1024**2
+_LARGEST_REASON = 64 * 1024
+_PIECE = 1024**2
 
 
 class LostError(MltrailError):
@@ -46,6 +49,10 @@ class LostError(MltrailError):
         self.error_code = error_code
         self.passing = passing
         self.pause = pause
+
+
+class TooLargeError(LostError):
+    """A response is larger than any that is needed: fewer things at a time may be given."""
 
 
 class _NoConnectionError(LostError):
@@ -124,7 +131,7 @@ class Rest:
         with self.send(method, path, query, body=body) as answer:
             self.check(call, answer)
             with self.breaking(call):
-                content = answer.content
+                content = _content(call, answer)
         if answer.headers.get("Content-Type", "").startswith("text/html"):
             raise LostError(
                 f"{call} returned a web page instead of data. Either this is not the server's base URL, or the server "
@@ -133,6 +140,8 @@ class Rest:
             )
         try:
             return Answer(answer.status_code, json.loads(content), answer.headers)
+        except RecursionError as error:
+            raise LostError(f"The response to {call} is nested too deeply.") from error
         except ValueError as error:
             raise LostError(
                 f"The response to {call} is broken: it is cut off, or is not JSON.", passing=True
@@ -162,7 +171,7 @@ class Rest:
                 json=body,
                 headers=headers,
                 verify=self._verify,
-                auth=self._credentials if _origin(url) == _origin(self.url) else None,
+                auth=self._credentials if _origin(url) == _origin(self.url) else _as_nobody,
                 stream=True,
                 allow_redirects=False,
                 timeout=self._timeout,
@@ -277,8 +286,8 @@ class Rest:
     def _reason(self, answer: requests.Response) -> tuple[str, str]:
         """Return MLflow's error code, and what MLflow or GitLab says about the error."""
         try:
-            body = answer.json()
-        except (ValueError, requests.RequestException):
+            body = json.loads(answer.raw.read(_LARGEST_REASON, decode_content=True))
+        except (ValueError, RecursionError, urllib3.exceptions.HTTPError):
             return "", ""
         if not isinstance(body, dict):
             return "", ""
@@ -295,6 +304,21 @@ class Rest:
             with self._lock:
                 self._sessions.append(session)
         return session
+
+
+def _as_nobody(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Leave a request as it is. If requests had nothing to call, it would use ~/.netrc."""
+    return request
+
+
+def _content(call: str, answer: requests.Response) -> bytes:
+    """Read a body, but no more than is needed: a small one can be compressed out of gigabytes."""
+    content = bytearray()
+    for piece in answer.iter_content(_PIECE):
+        content += piece
+        if len(content) > _LARGEST_BODY:
+            raise TooLargeError(f"The response to {call} has more than {_LARGEST_BODY:,} bytes, and was not read.")
+    return bytes(content)
 
 
 def _origin(url: str) -> tuple[str, str]:

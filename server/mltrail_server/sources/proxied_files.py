@@ -26,7 +26,10 @@ class ProxiedFiles:
     def files(self, address: str, owner: str) -> Iterator[FileRecord]:
         """List the files below a URL, one folder after another."""
         base, _, root = address.partition(SERVICE)
-        yield from self._below(self._server(address), base + SERVICE, unquote(root).strip("/"), "", owner)
+        folder = unquote(root).strip("/")
+        if ".." in folder.split("/"):
+            raise LostError(f"its files are at {root}, which leads out of the folder of all files: it is not read")
+        yield from self._below(self._server(address), base + SERVICE, folder, "", owner)
 
     def _below(self, server: Rest, service: str, root: str, path: str, owner: str) -> Iterator[FileRecord]:
         if path.count("/") > _DEEPEST:

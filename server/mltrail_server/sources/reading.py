@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from mltrail_server.domain.errors import MltrailError
 from mltrail_server.domain.transfer import Entity, Findings, Loss
 
-from .http import LostError, Rest
+from .http import LostError, Rest, TooLargeError
 from .paging import pages
 from .workers import Workers
 
@@ -65,7 +65,7 @@ class Reading:
                 try:
                     return ask(token, left[0])
                 except LostError as error:
-                    if not error.passing or len(left) == 1:
+                    if not (error.passing or isinstance(error, TooLargeError)) or len(left) == 1:
                         raise
                     left.pop(0)
 

@@ -1,5 +1,6 @@
 """`mltrail-server import`, as operators run it: options, exit codes, reports, maps."""
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -124,3 +125,25 @@ def test_wrong_use_is_exit_code_2(run: Any, options: list[str], message: str) ->
 
     assert (code, out) == (2, "")
     assert message in err
+
+
+def test_a_terminal_may_not_know_all_letters(
+    run: Any, mlruns: Path, monkeypatch: pytest.MonkeyPatch, deps: Deps
+) -> None:
+    del deps
+    (mlruns / f"1/{eid(1)}/metrics/größe?").write_text("1700000000000 0.5 0\n")
+    written = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding="ascii"))
+
+    code, _, err = run("--from-folder", mlruns, "--project", 1)
+
+    assert (code, err) == (1, "")
+    assert rb"gr\xf6\xdfe?" in written.getvalue()
+    assert written.getvalue().isascii()
+
+
+def test_a_report_that_cant_be_written_is_said_at_once(run: Any, mlruns: Path, tmp_path: Path) -> None:
+    code, out, err = run("--from-folder", mlruns, "--project", 1, "--report", tmp_path / "no/folder")
+
+    assert (code, out) == (2, "")
+    assert err == f"mltrail-server: {tmp_path}/no/folder: No such file or directory\n"

@@ -2,15 +2,17 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 from mltrail_server.domain.transfer import Entity, EvaluationDatasetRecord, ExperimentRecord, Findings, Loss, Source
 from mltrail_server.services.context.deps import Deps
-from mltrail_server.store.imports import origins
+from mltrail_server.store.imports import alone, origins
 
 from . import evaluations, experiments, logged_models, models, runs, traces
 from .plan import FilesMode, Plan
 from .progress import Progress
 from .report import ProjectReport, Report
+from .sound import Sound
 from .target import Target, open_target
 
 
@@ -18,11 +20,21 @@ def bring(
     deps: Deps, source: Source, plans: Sequence[Plan], findings: Findings, progress: Progress, *, dry_run: bool = False
 ) -> Report:
     """Import what the plans want of a source, and report. Each experiment and model goes into the first project whose
-    plan takes it.
+    plan takes it. What the source can't mean is made sound first, see `sound.py`.
 
     Killed at any point, it goes on where it was when it is called again. Raises `MltrailError` when the source or this
-    server fails as a whole; what was imported by then stays.
+    server fails as a whole; what was imported by then stays. Raises CONFLICT while another import into one of the
+    projects is running.
     """
+    with ExitStack() as locks:
+        for project_id in sorted({plan.project_id for plan in plans}) if not dry_run else ():
+            locks.enter_context(alone.alone(deps.db, project_id))
+        return _bring(deps, Sound(source, findings), plans, findings, progress, dry_run=dry_run)
+
+
+def _bring(
+    deps: Deps, source: Source, plans: Sequence[Plan], findings: Findings, progress: Progress, *, dry_run: bool
+) -> Report:
     description = source.describe()
     report = Report(source.kind, source.address, description, findings, dry_run)
     progress.totals = source.totals()

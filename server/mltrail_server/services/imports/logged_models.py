@@ -39,7 +39,7 @@ def bring(target: Target, experiment: ExperimentRecord, iid: int | None) -> None
         with target.project.read() as tx:
             known = imported.of(tx, Entity.LOGGED_MODEL, ids)
             here = {one: model for one in ids if (model := logged_models.get(tx, one)) is not None}
-        for record in batch:
+        for record in {one.id: one for one in batch}.values():  # one that came while pages were read is on two
             _bring_one(target, record, iid, known.get(record.id), here.get(record.id))
 
 

@@ -6,6 +6,7 @@ from itertools import islice
 
 from mltrail_server.domain import quantities
 from mltrail_server.domain.errors import MltrailError
+from mltrail_server.domain.terminal import plain
 from mltrail_server.domain.transfer import Counts, Entity, ExperimentRecord, RunRecord, Source
 
 from .batches import batches
@@ -66,7 +67,7 @@ class Rehearsal:
         }
 
     def lines(self) -> Iterator[str]:
-        yield self.description
+        yield plain(self.description)
         yield f"Sample: {self.runs:,} runs with {self.points:,} points in {quantities.duration(self.run_seconds)}"
         if self.files:
             rate = quantities.size(self.bytes_read / max(self.file_seconds, 0.001))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mltrail_server.domain import quantities
+from mltrail_server.domain.terminal import plain
 from mltrail_server.domain.transfer import Counts, Entity, Finding, Findings, Loss
 
 _SHOWN_OF_EACH = 5
@@ -75,7 +76,7 @@ class Report:
 
     def lines(self) -> Iterator[str]:
         """Write the report for a person."""
-        yield _plain(f"{self.description} at {self.address}")
+        yield plain(f"{self.description} at {self.address}")
         for one in self.projects:
             yield ""
             yield f"Project {one.path}" if one.path == str(one.project_id) else f"Project {one.path} ({one.project_id})"
@@ -90,7 +91,7 @@ class Report:
             yield f"{loss.value}, {entity.value}: {count:,}"
             of_kind = [one for one in self.findings.kept if (one.loss, one.entity) == (loss, entity)]
             for one in of_kind[:_SHOWN_OF_EACH]:
-                yield f"  {_plain(one.owner)}: {_plain(one.text)}{f' ({one.count:,})' if one.count > 1 else ''}"
+                yield f"  {plain(one.owner)}: {plain(one.text)}{f' ({one.count:,})' if one.count > 1 else ''}"
             if len(of_kind) > _SHOWN_OF_EACH:
                 yield f"  … and {len(of_kind) - _SHOWN_OF_EACH:,} more; use --report FILE to write all of them"
 
@@ -117,11 +118,6 @@ def finding_json(finding: Finding) -> str:
         },
         ensure_ascii=False,
     )
-
-
-def _plain(text: str) -> str:
-    """Return a text on one line, without what would move a terminal's cursor: names come from elsewhere."""
-    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
 
 
 def _order(counted: tuple[tuple[Loss, Entity], int]) -> tuple[int, int]:

@@ -94,7 +94,7 @@ def _bring_one(
         said = [redactor.assessment(one) for one in _assessments(record, fit)]
         data = target.source.spans(record)
         with target.project.write() as tx:
-            _write(tx, target, record, sent, said)
+            _write(tx, target, record, sent, _without_foreign(tx, record, said, fit))
         if data is not None:
             _add_spans(target, record, fit, iid, data)
             with target.project.write() as tx:
@@ -141,6 +141,22 @@ def _write(tx: Transaction, target: Target, record: TraceRecord, sent: Trace, sa
     for iid in runs.iids_of(tx, eids).values():
         # Not the run's own: what was imported is never evidence.
         links.to_run(tx, iid, [sent.id], own=False)
+
+
+def _without_foreign(tx: Transaction, record: TraceRecord, said: list[Assessment], fit: Fit) -> list[Assessment]:
+    """Leave out assessments whose ids are those of others here: of another trace, or written by a job. Otherwise who
+    made a history could change what a run's evaluation has found.
+    """
+    there = assessment_store.of_ids(tx, [one.id for one in said])
+    free = []
+    for one in said:
+        known = there.get(one.id)
+        if known is None or (known.trace_id == record.id and known.job_id is None):
+            free.append(one)
+        else:
+            text = f"an assessment with the id {one.id!r} was here before, and stays as it is"
+            fit.say(Loss.CLASH, Entity.ASSESSMENT, text)
+    return free
 
 
 def _add_spans(target: Target, record: TraceRecord, fit: Fit, iid: int, data: bytes) -> None:

@@ -1,20 +1,20 @@
 """What an import has written and people may change here: so that the next import overwrites nothing of theirs.
 
-Only a digest of each value is kept, four bytes long: a value here that has none was set by somebody else. One in four
-billion of those is taken for ours, and gets the source's value.
+Only a digest of each value is kept, eight bytes long: a value here that has none was set by somebody else. It is one
+that nobody can forge: who wrote the history chooses its names and values, and could else have a value here, such as
+the champion, taken for ours, which then gets the source's value.
 """
 
 import base64
 import hashlib
 import struct
-import zlib
 from collections.abc import Iterable
 
 
 def digests_of(values: Iterable[tuple[str, str]]) -> str:
     """Return the digests of fields and their values, as text."""
     digests = sorted({_digest(name, value) for name, value in values})
-    return base64.b85encode(struct.pack(f"<{len(digests)}I", *digests)).decode()
+    return base64.b85encode(struct.pack(f"<{len(digests)}Q", *digests)).decode()
 
 
 class WrittenValues:
@@ -22,7 +22,7 @@ class WrittenValues:
 
     def __init__(self, text: str) -> None:
         packed = base64.b85decode(text)
-        self._digests = frozenset(struct.unpack(f"<{len(packed) // 4}I", packed))
+        self._digests = frozenset(struct.unpack(f"<{len(packed) // 8}Q", packed))
 
     def has(self, name: str, value: str) -> bool:
         """Return whether an import has written this value."""
@@ -35,4 +35,5 @@ def fingerprint(*said: object) -> str:
 
 
 def _digest(name: str, value: str) -> int:
-    return zlib.crc32(f"{name}\0{value}".encode("utf-8", "surrogatepass"))
+    content = f"{len(name)} {name}{value}".encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little")

@@ -6,6 +6,7 @@ from typing import BinaryIO
 
 import sqlalchemy as sa
 
+from mltrail_server.domain import limits
 from mltrail_server.domain.errors import MltrailError, not_found
 from mltrail_server.domain.model import PROMPT_TAG
 from mltrail_server.domain.transfer import (
@@ -163,7 +164,7 @@ class MlflowDatabase:
     def _content(self, file: FileRecord, owner: str) -> bytes | None:
         try:
             with self._artifacts.open(file) as stream:
-                return stream.read()
+                return stream.read(limits.MAX_TRACE_BYTES + 1)
         except MltrailError as error:
             self._findings.add(Loss.MISSING, Entity.TRACE, owner, f"its spans can't be read: {error.message}")
             return None

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain
 
+from mltrail_server.domain import limits
 from mltrail_server.domain.transfer import (
     Entity,
     EvaluationDatasetRecord,
@@ -152,7 +153,7 @@ class Evaluations:
     def _spans(self, trace: TraceRecord) -> bytes:
         try:
             with open_file(self._server.rest, f"{AJAX}/get-trace-artifact", {"request_id": trace.id}) as file:
-                return file.read()
+                return file.read(limits.MAX_TRACE_BYTES + 1)
         except LostError as error:
             if not is_absent(error):
                 raise

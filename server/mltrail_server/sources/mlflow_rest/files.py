@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import urlencode
 
+from mltrail_server.domain import limits
 from mltrail_server.domain.model import PROMPT_TAG
 from mltrail_server.domain.transfer import (
     Entity,
@@ -93,7 +94,7 @@ class Files:
         if file is None:
             return None
         with self._artifacts.open(file) as opened:
-            return opened.read()
+            return opened.read(limits.MAX_TRACE_BYTES + 1)
 
     def _expected(self, files: Iterator[FileRecord], owner: str) -> Iterator[FileRecord]:
         """Report it if there are no files where there must be some."""

@@ -1,3 +1,3 @@
 """What was imported from where, and bulk statements that write it."""
 
-__all__ = ["counts", "evaluations", "imported", "imported_tags", "origins", "registry", "runs"]
+__all__ = ["alone", "counts", "evaluations", "imported", "imported_tags", "origins", "registry", "runs"]
