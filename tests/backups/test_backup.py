@@ -197,7 +197,7 @@ def test_the_wrong_key_and_none_are_refused(world: World, tmp_path: Path, empty:
     with pytest.raises(MltrailError, match="MLTRAIL_BACKUP_IDENTITY"):
         world.restore(place)
     _, world.decryption = key_pair(tmp_path, "stranger")
-    with pytest.raises(MltrailError, match="somebody else"):
+    with pytest.raises(MltrailError, match="another key"):
         world.restore(place)
     assert target.unfinished(place.database) is None
 

@@ -36,15 +36,17 @@ def test_a_backup_is_made_listed_verified_and_restored(world: World, run: Run, t
     (tmp_path / "data" / "secret-key").write_text("key\n")
     place = tmp_path / "b"
     code, said, _ = run("backup", "--to", place)
-    assert (code, "1 files (7 bytes); 1 files were new" in said) == (0, True)
-    assert f"Keep these by hand, or set MLTRAIL_BACKUP_RECIPIENTS: {tmp_path / 'data' / 'secret-key'}" in said
+    assert (code, "1 files (7 bytes); 1 new files" in said) == (0, True)
+    assert (
+        f"Keep copies of these yourself, or set MLTRAIL_BACKUP_RECIPIENTS: {tmp_path / 'data' / 'secret-key'}" in said
+    )
     code, said, _ = run("backup", "--to", place, "--keep", "1", "--json")
     made = json.loads(said)
     assert (code, made["new_files"], len(made["removed"])) == (0, 0, 1)
     assert run("backup", "--to", place, "--list")[1].startswith(f"{made['name']}: ")
     assert json.loads(run("backup", "--to", place, "--list", "--json")[1])["files"] == 1
     code, said, _ = run("backup", "--to", place, "--verify")
-    assert (code, "all are whole" in said) == (0, True)
+    assert (code, "all are intact" in said) == (0, True)
     assert run("backup", "--to", place, "--verify", "none")[0] == 2
     code, said, errors = run("restore", "--from", place, "--data-dir", tmp_path / "new")
     assert (code, errors) == (0, "")
@@ -62,7 +64,7 @@ def test_damage_is_exit_code_1(world: World, run: Run, tmp_path: Path) -> None:
     assert run("backup", "--to", place)[0] == 0
     world.deps.files.delete(1, world.put("gone", b"gone"))  # type: ignore[arg-type] # a project's id
     code, said, _ = run("backup", "--to", place, "--keep", "1")
-    assert (code, "its bytes are missing" in said, "No older backup was removed" in said) == (1, True, True)
+    assert (code, "its content is missing" in said, "No older backup was removed" in said) == (1, True, True)
     assert len(run("backup", "--to", place, "--list")[1].splitlines()) == 2
     code, said, _ = run("restore", "--from", place, "--data-dir", tmp_path / "new")
     assert (code, "1 missing" in said) == (1, True)
@@ -84,7 +86,7 @@ def test_an_encrypted_backup_brings_its_secrets(
     (tmp_path / "signing.pem").write_bytes(pem)
     monkeypatch.setenv("MLTRAIL_SIGNING_KEY", str(tmp_path / "signing.pem"))
     code, said, _ = run("backup", "--to", place)
-    assert (code, "by hand" in said) == (0, False)
+    assert (code, "yourself" in said) == (0, False)
     monkeypatch.delenv("MLTRAIL_SIGNING_KEY")
     assert "encrypted" in run("backup", "--to", place, "--list")[1]
     code, said, _ = run("backup", "--to", place, "--verify")
@@ -109,7 +111,7 @@ def test_an_encrypted_backup_brings_its_secrets(
         (("backup", "--to", "b", "--verify"), "no complete backup"),
         (("restore", "--from", "nowhere"), "no complete backup"),
         (("move-database", "--to", "mysql://host/db"), "--to must name"),
-        (("move-database", "--to", "nonsense"), "not a URL"),
+        (("move-database", "--to", "nonsense"), "must be the URL of a database"),
         (("move-database", "--to", "sqlite:///none/x.db"), "does not exist"),
     ],
 )

@@ -74,5 +74,5 @@ class Destination(Protocol):
 
 def in_use(address: str) -> MltrailError:
     return MltrailError(
-        Code.CONFLICT, f"Another backup, or a removal of old ones, is at work in {address}. Wait until it has ended."
+        Code.CONFLICT, f"Another backup, or a removal of old ones, is running in {address}. Wait until it is done."
     )

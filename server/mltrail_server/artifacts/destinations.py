@@ -26,5 +26,5 @@ def open_destination(address: str, *, endpoint_url: str = "") -> Destination:
             f"Backups are kept in a folder or in s3://bucket/prefix, not in {address.partition('://')[0]}://."
         )
     if not address:
-        raise invalid("Name a folder, or s3://bucket/prefix.")
+        raise invalid("Give a folder, or s3://bucket/prefix.")
     return FolderDestination(address, Path(address))

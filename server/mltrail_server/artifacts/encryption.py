@@ -87,7 +87,7 @@ class Decryption:
             if "matching keys" in str(error):
                 raise MltrailError(
                     Code.FORBIDDEN,
-                    "No key of MLTRAIL_BACKUP_IDENTITY opens this backup: it was encrypted for somebody else.",
+                    "No key in MLTRAIL_BACKUP_IDENTITY can decrypt this backup: it was encrypted for another key.",
                 ) from error
             raise invalid("An encrypted file is damaged: it can't be decrypted.") from error
 

@@ -136,10 +136,10 @@ def _translating(what: str) -> Iterator[None]:
         if code in {"404", "NoSuchKey", "NotFound"}:
             raise not_found("It is missing.") from error
         raise unavailable(
-            f"S3 refuses to {what} backups ({code}). Check the bucket, and what the key may do."
+            f"S3 refuses to {what} backups ({code}). Check the bucket and the key's permissions."
         ) from error
     except BotoCoreError as error:
-        raise unavailable(f"S3 does not answer ({type(error).__name__}): can't {what} backups.") from error
+        raise unavailable(f"S3 does not respond ({type(error).__name__}): can't {what} backups.") from error
 
 
 class _S3Lock:
@@ -159,7 +159,7 @@ class _S3Lock:
     def check(self) -> None:
         if not self._is_there():
             raise conflict(
-                "This process stood still for so long that another one has taken over the backups in "
+                "This process was paused for so long that another one has taken over the backups in "
                 f"{self._destination.address}. Run the command again."
             )
 

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from mltrail_server.services.identity.projects import NamedProject
 
 _TRUST = {
-    "same": "This server's own key has signed it, so everything is as it was.",
+    "same": "It is signed with this server's own key, so everything is as it was.",
     "moved": (
-        "This server's own key has signed it. Pipelines, jobs and merge requests are those of the former GitLab or "
-        "project, and never mixed up with new ones."
+        "It is signed with this server's own key. Pipelines, jobs and merge requests refer to the former GitLab or "
+        "project, and are never confused with new ones."
     ),
     "foreign": (
-        "This server's key has not signed it, so nothing of it is verified, and everything is marked as imported. To "
-        "keep the evidence, give both servers the same MLTRAIL_SIGNING_KEY, and export again."
+        "It is not signed with this server's key, so nothing is verified, and everything is marked as imported. To "
+        "keep the evidence, give both servers the same MLTRAIL_SIGNING_KEY and export again."
     ),
 }
 
@@ -34,12 +34,13 @@ def add(commands: Commands, shared: Parser) -> None:
     parser = commands.add_parser(
         "move-project",
         parents=[shared],
-        help="move what is here of a project to another project ID, such as of a project that was imported into GitLab",
-        epilog="A project that is renamed or transferred keeps its ID, and needs nothing. Exit code 0: it was moved; "
-        "2: wrong use, or it could not be moved; then nothing has changed.",
+        help="move a project's data to another project ID, for example after the project was imported into another "
+        "GitLab",
+        epilog="A project that is renamed or transferred keeps its ID and need not be moved. Exit code 0: it was "
+        "moved; 2: wrong use, or the move failed and nothing was changed.",
     )
     parser.add_argument("--from", dest="source", metavar="ID", required=True, help="the project's former ID or path")
-    parser.add_argument("--to", metavar="PATH_OR_ID", required=True, help="the project that takes it over: empty here")
+    parser.add_argument("--to", metavar="PATH_OR_ID", required=True, help="the new project, which must be empty here")
     parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.set_defaults(run=run_move)
@@ -66,7 +67,7 @@ def run_export(settings: Settings, options: argparse.Namespace) -> int:
     print(f"{manifest.blobs.bytes:>14,}  bytes of files")
     print(f"Wrote project {project.path} to {options.to}, {'signed' if done.signed else 'without a signature'}.")
     if not done.signed:
-        print("Set MLTRAIL_SIGNING_KEY to keep stamps and promotions verified where the same key is set.")
+        print("Set MLTRAIL_SIGNING_KEY to keep stamps and promotions verified on servers with the same key.")
     return 1 if done.lost else 0
 
 
@@ -113,7 +114,7 @@ def _refuse_others(options: argparse.Namespace) -> None:
     }
     for name, value in given.items():
         if value:
-            raise invalid(f"{name} does not go with --from-archive: an archive is imported as a whole, or not at all.")
+            raise invalid(f"{name} can't be used with --from-archive: an archive is imported as a whole or not at all.")
 
 
 def _report(done: "Imported", what: str, options: argparse.Namespace) -> None:
@@ -125,10 +126,10 @@ def _report(done: "Imported", what: str, options: argparse.Namespace) -> None:
         return
     for name, here, there in importing.counted(done):
         print(f"{there:>14,}  {here:>14,}  {name}" if here != there else f"{there:>14,}  {'the same':>14}  {name}")
-    blobs = f"blobs with {done.bytes:,} bytes; {done.resumed:,} were here before"
+    blobs = f"blobs with {done.bytes:,} bytes; {done.resumed:,} were already here"
     print(f"{done.manifest.blobs.count:>14,}  {done.blobs:>14,}  {blobs}")
     for blob_id in done.missing:
-        print(f"missing: the content of blob {blob_id}, which the other server did not have either")
+        print(f"missing: the content of blob {blob_id}, which the other server had lost, too")
     for line in done.changed:
         print(f"changed: {line}")
     for name, why in importing.reasons(done).items():

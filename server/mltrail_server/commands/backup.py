@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from mltrail_server.services.backups.manifest import Manifest
 
 _EPILOG = (
-    "With MLTRAIL_BACKUP_RECIPIENTS it is encrypted. Exit code 0: everything was saved, or is whole; 1: something is "
-    "damaged, each of which is listed; 2: wrong use, or it could not be done."
+    "With MLTRAIL_BACKUP_RECIPIENTS, it is encrypted. Exit code 0: everything was saved or is intact; 1: something "
+    "is damaged, and each item is listed; 2: wrong use, or the command failed."
 )
 
 
@@ -28,24 +28,26 @@ def add(commands: Commands, shared: Parser) -> None:
     parser = commands.add_parser(
         "backup",
         parents=[shared],
-        help="save database and files to a folder or S3, while the server runs",
+        help="back up database and files to a folder or S3, while the server runs",
         epilog=_EPILOG,
     )
-    parser.add_argument("--to", metavar="PLACE", required=True, help="a folder, or s3://bucket/prefix; it keeps many")
+    parser.add_argument(
+        "--to", metavar="PLACE", required=True, help="a folder, or s3://bucket/prefix; it can hold many backups"
+    )
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--list", action="store_true", help="make none; list the backups there")
+    what.add_argument("--list", action="store_true", help="list the backups there instead of making one")
     what.add_argument(
         "--verify",
         metavar="NAME",
         nargs="?",
         const="",
-        help="make none; read one (default: the newest), check all digests",
+        help="read a backup (default: the newest) and check all digests instead of making one",
     )
     what.add_argument(
         "--keep",
         type=int,
         metavar="N",
-        help="afterwards remove all but the newest N, and the files that only they needed",
+        help="afterwards, keep only the newest N backups and the files that they need",
     )
     parser.add_argument(
         "--work-dir",
@@ -104,9 +106,11 @@ def _make(settings: Settings, destination: "Destination", options: argparse.Name
     else:
         _tell(made, seconds, settings)
         if removed:
-            print(f"Removed {len(removed.backups)} older backups and {removed.files:,} files that only they needed.")
+            print(
+                f"Removed {len(removed.backups)} older backups and {removed.files:,} files that no other backup needs."
+            )
         elif options.keep is not None:
-            print("No older backup was removed, since one of them may have what is damaged now.")
+            print("No older backup was removed, because one of them may have a good copy of what is damaged now.")
     return 1 if made.damaged else 0
 
 
@@ -118,10 +122,10 @@ def _tell(made: "Made", seconds: float, settings: Settings) -> None:
     found = made.manifest
     print(
         f"Saved {found.name}: {found.rows:,} rows, {found.files:,} files ({found.file_bytes:,} bytes); "
-        f"{found.new_files:,} files were new. It took {seconds:.1f} s and {found.new_bytes:,} bytes."
+        f"{found.new_files:,} new files. It took {seconds:.1f} s and {found.new_bytes:,} bytes."
     )
     if made.damaged:
-        print(f"{len(made.damaged):,} files could not be saved: see mltrail-server check --digests.")
+        print(f"{len(made.damaged):,} files could not be saved: run mltrail-server check --digests for details.")
     if made.secrets_left_out:
         kept = [
             name
@@ -130,7 +134,8 @@ def _tell(made: "Made", seconds: float, settings: Settings) -> None:
         ]
         names = ", ".join([*(str(settings.data_path / name) for name in kept), *_signing_file(settings)])
         print(
-            f"It is not encrypted, so it has no secrets. Keep these by hand, or set MLTRAIL_BACKUP_RECIPIENTS: {names}"
+            "It is not encrypted, so it has no secrets. Keep copies of these yourself, or set "
+            f"MLTRAIL_BACKUP_RECIPIENTS: {names}"
         )
 
 

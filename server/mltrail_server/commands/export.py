@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from mltrail_server.domain.transfer import Counts
 
 _EPILOG = (
-    "Exit code 0: everything is in the folder; 1: something is missing, and each is listed; 2: wrong use, or it could "
-    "not go on. An export that was interrupted goes on when the command is repeated."
+    "Exit code 0: everything is in the folder; 1: something is missing, and each loss is listed; 2: wrong use, or "
+    "the export failed. To resume an interrupted export, run the command again."
 )
 
 
@@ -67,7 +67,7 @@ def _for_mlflow(settings: Settings, options: argparse.Namespace) -> int:
         if written.counts[entity]:
             print(f"{written.counts[entity]:,} {entity.value}")
     if written.findings.lost:
-        print(f"Incomplete: {written.findings.lost:,} losses, which are listed above and in {layout.STATE}.")
+        print(f"Incomplete: {written.findings.lost:,} losses, listed above and in {layout.STATE}.")
         return 1
     print(f"Project {project.path} is in {options.to}. Load it into an MLflow server with {layout.LOADER}.")
     return 0

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from mltrail_server.services.imports.plan import Plan
 
 _EPILOG = (
-    "Secrets come from the environment: MLTRAIL_IMPORT_TOKEN, or MLTRAIL_IMPORT_USERNAME and MLTRAIL_IMPORT_PASSWORD. "
-    "Exit code 0: everything is here; 1: there are differences, each of which is listed; "
-    "2: wrong use, or it could not go on."
+    "Secrets come from the environment: MLTRAIL_IMPORT_TOKEN, or MLTRAIL_IMPORT_USERNAME and "
+    "MLTRAIL_IMPORT_PASSWORD. Exit code 0: everything is here; 1: there are differences, and each is listed; 2: "
+    "wrong use, or the import failed."
 )
 
 
@@ -31,19 +31,23 @@ def add(commands: Commands, shared: Parser) -> None:
     parser = commands.add_parser(
         "import",
         parents=[shared],
-        help="bring runs, models and files from elsewhere into a project; again, only what is new",
+        help="import runs, models and files from elsewhere into a project; when repeated, only what is new",
         epilog=_EPILOG,
     )
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--from-mlflow", metavar="URL", help="an MLflow server, or another mltrail, by its REST API")
+    source.add_argument(
+        "--from-mlflow", metavar="URL", help="an MLflow server, or another mltrail server, over its REST API"
+    )
     source.add_argument("--from-database", metavar="URL", help="an MLflow database: sqlite, postgresql or mysql")
     source.add_argument("--from-folder", metavar="DIR", type=Path, help="an ./mlruns folder")
     source.add_argument("--from-export", metavar="DIR", type=Path, help="a folder written by mlflow-export-import")
-    source.add_argument("--from-gitlab", metavar="URL", help="a GitLab's own experiments and models")
+    source.add_argument("--from-gitlab", metavar="URL", help="GitLab's built-in experiments and models")
     source.add_argument("--from-archive", metavar="DIR", type=Path, help="a folder written by mltrail-server export")
-    source.add_argument("--map", metavar="FILE", type=Path, help="a YAML file: several projects, users, other names")
+    source.add_argument(
+        "--map", metavar="FILE", type=Path, help="a YAML file for several projects, user names, renaming"
+    )
     parser.add_argument("--gitlab-project", metavar="PATH", help="with --from-gitlab: the project there, by path or ID")
-    parser.add_argument("--project", metavar="PATH_OR_ID", help="the project here that all of it goes into")
+    parser.add_argument("--project", metavar="PATH_OR_ID", help="the project here to import into")
     parser.add_argument(
         "--experiment", metavar="GLOB", action="append", default=[], help="only these experiments; can be repeated"
     )
@@ -53,7 +57,7 @@ def add(commands: Commands, shared: Parser) -> None:
     parser.add_argument(
         "--files",
         choices=("copy", "in-place", "leave"),
-        help="copy files (default), register where they lie, or leave them out",
+        help="copy files (default), leave them where they are, or don't import them",
     )
     parser.add_argument(
         "--artifacts",
@@ -65,13 +69,13 @@ def add(commands: Commands, shared: Parser) -> None:
     parser.add_argument(
         "--artifacts-root",
         metavar="PLACE",
-        help="folder, bucket or tracking server with the files that the source calls mlflow-artifacts:",
+        help="folder, bucket or tracking server with the files whose URIs begin with mlflow-artifacts:",
     )
-    parser.add_argument("--dry-run", action="store_true", help="read everything but files, and write nothing")
+    parser.add_argument("--dry-run", action="store_true", help="read everything except files, and write nothing")
     parser.add_argument(
-        "--rehearse", action="store_true", help="measure the source by a sample, and say how long an import will take"
+        "--rehearse", action="store_true", help="read a sample, and estimate how long an import will take"
     )
-    parser.add_argument("--report", metavar="FILE", type=Path, help="write every finding there, as JSON lines")
+    parser.add_argument("--report", metavar="FILE", type=Path, help="write every finding to this file, as JSON lines")
     parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.set_defaults(run=run)
@@ -114,7 +118,7 @@ def _import(
     try:
         report = importer.bring(deps, source, plans, findings, progress, dry_run=options.dry_run)
     except KeyboardInterrupt:
-        print("\nStopped. What has come stays; run it again, and it goes on where it was.", file=sys.stderr)
+        print("\nStopped. What was imported so far is kept; run it again to resume.", file=sys.stderr)
         return 2
     finally:
         progress.end()
@@ -185,10 +189,10 @@ def _check(options: argparse.Namespace) -> None:
     chosen = options.project or options.experiment or options.model or options.files
     if options.map and (chosen or options.artifacts or options.artifacts_root):
         raise invalid(
-            "--project, --experiment, --model, --files, --artifacts and --artifacts-root are said in the map file: "
+            "--project, --experiment, --model, --files, --artifacts and --artifacts-root belong in the map file: "
             "leave them out."
         )
     if not options.map and not options.project:
-        raise invalid("--project is missing: the path or ID of the project that the history goes into.")
+        raise invalid("--project is missing: the path or ID of the project to import into.")
     if bool(options.from_gitlab) != bool(options.gitlab_project):
-        raise invalid("--from-gitlab and --gitlab-project go together: the URL of GitLab, and the project there.")
+        raise invalid("--from-gitlab (GitLab's URL) and --gitlab-project (the project there) must be used together.")

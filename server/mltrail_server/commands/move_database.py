@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from mltrail_server.services.backups.move import Moved
 
 _EPILOG = (
-    "Stop the servers first. Files stay where they are. The password can be in PGPASSWORD or ~/.pgpass instead of the "
-    "URL, which others on this machine can see. Exit code 0: both databases have the same rows; 1: they differ, or the "
-    "old one was written to meanwhile; 2: wrong use, or it could not be done."
+    "Stop the servers first. Files stay where they are. Put the password in PGPASSWORD or ~/.pgpass rather than in "
+    "the URL, which other users of this machine can see. Exit code 0: both databases have the same rows; 1: they "
+    "differ, or the old one was written to meanwhile; 2: wrong use, or the command failed."
 )
 
 
@@ -42,7 +42,7 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
     try:
         url = make_url(options.to)
     except ArgumentError as error:
-        raise invalid("--to is not a URL of a database, such as postgresql://user@host/mltrail.") from error
+        raise invalid("--to must be the URL of a database, such as postgresql://user@host/mltrail.") from error
     kind = url.get_backend_name()
     if kind not in {"postgresql", "postgres", "sqlite"} or not url.database:
         raise invalid(
@@ -71,13 +71,16 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
 def _tell(moved: "Moved", shown: str) -> None:
     print(f"Copied {sum(moved.tables.values()):,} rows of {len(moved.tables)} tables to {shown}.")
     for name in moved.different:
-        print(f"different: {name} has not the same rows in the new database")
+        print(f"different: {name} does not have the same rows in the new database")
     if moved.changed:
         print(
-            "The old database was written to meanwhile, and the new one lacks that: stop all servers and workers, then "
-            "run this again."
+            "The old database was written to meanwhile, and the new one lacks those changes: stop all servers and "
+            "workers, then run this again."
         )
     if moved.done:
-        print("Both have the same rows, by count and digest. Set this for servers and commands, then start them:")
+        print(
+            "Both databases have the same rows, by count and digest. Set this for servers and commands, then start "
+            "them:"
+        )
         print(f"  MLTRAIL_DATABASE_URL={shown}")
-        print("The old database is as it was: keep it until you are sure.")
+        print("The old database is unchanged: keep it until you are sure.")

@@ -67,6 +67,6 @@ def _check_is_set_up(settings: "Settings") -> None:
     if not migrate.is_set_up(settings.database):
         where = "MLTRAIL_DATABASE_URL" if settings.database_url else settings.data_path.resolve()
         raise conflict(
-            f"No server has set up the database of {where}. Give this command what `mltrail-server serve` has: "
-            "the same variables, or --data-dir."
+            f"No server has set up the database at {where}. Give this command the same variables or --data-dir as "
+            "`mltrail-server serve`."
         )

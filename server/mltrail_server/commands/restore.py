@@ -15,21 +15,30 @@ if TYPE_CHECKING:
     from mltrail_server.services.backups.restore import Restored
 
 _EPILOG = (
-    "The settings say where to, as for serve. Exit code 0: all is there, and every file's digest is right; 1: files "
-    "are lost, each of which is listed; 2: wrong use, or it could not be done. If it was interrupted, run it again."
+    "It restores to the places in the settings, the same ones that serve uses. Exit code 0: everything was restored, "
+    "and every file's digest is right; 1: files are lost, and each is listed; 2: wrong use, or the command failed. "
+    "If it was interrupted, run it again."
 )
 
 
 def add(commands: Commands, shared: Parser) -> None:
     parser = commands.add_parser(
-        "restore", parents=[shared], help="bring a backup back, into an empty database and file store", epilog=_EPILOG
+        "restore", parents=[shared], help="restore a backup into an empty database and file store", epilog=_EPILOG
     )
     parser.add_argument(
-        "--from", dest="place", metavar="PLACE", required=True, help="the folder, or s3://bucket/prefix, of the backups"
+        "--from",
+        dest="place",
+        metavar="PLACE",
+        required=True,
+        help="the folder, or s3://bucket/prefix, with the backups",
     )
-    parser.add_argument("--backup", metavar="NAME", help="which one (default: the newest); see backup --list")
     parser.add_argument(
-        "--start-over", action="store_true", help="remove what an interrupted restore has left, instead of going on"
+        "--backup", metavar="NAME", help="the backup to restore (default: the newest); see backup --list"
+    )
+    parser.add_argument(
+        "--start-over",
+        action="store_true",
+        help="remove what an interrupted restore has written, instead of resuming it",
     )
     parser.add_argument("--quiet", action="store_true", help="no progress on standard error")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
@@ -85,9 +94,9 @@ def _bring_secrets(settings: Settings, restored: "Restored") -> list[str]:
     for name, secret in sorted(restored.secrets.items()):
         path = settings.data_path / name
         if not kept_secrets.bring_back(settings.data_path, name, secret) and path.read_text().strip() != secret.strip():
-            said.append(f"{path} is another one than the backup's; it stays.")
+            said.append(f"{path} differs from the one in the backup and was not replaced.")
         elif name == SIGNING_KEY and (not settings.signing_key or Path(settings.signing_key) != path):
             said.append(f"The signing key is in {path}: set MLTRAIL_SIGNING_KEY to it.")
     if not restored.manifest.encrypted:
-        said.append("The backup had no secrets: bring back those that you have kept by hand, or people sign in anew.")
+        said.append("The backup had no secrets: restore your own copies of them, or people must sign in again.")
     return said

@@ -52,6 +52,6 @@ def _read(path: Path) -> str:
         text = ""
     if not text or not (text.isascii() and text.isprintable()):
         raise MltrailError(
-            Code.INVALID, f"{path} contains no usable secret; remove the file, and a new one is generated."
+            Code.INVALID, f"{path} contains no usable secret; remove the file to have a new one generated."
         )
     return text

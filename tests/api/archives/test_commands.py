@@ -36,11 +36,11 @@ def test_out_and_in_again(logged: str, tmp_path: Path, capsys: pytest.CaptureFix
     assert run("import", "--data-dir", logged, "--project", 2, "--from-archive", tmp_path / "out", "--quiet") == 0
     said = capsys.readouterr()
     assert "             1        the same  runs\n" in said.out
-    assert "nothing of it is verified, and everything is marked as imported" in said.out
+    assert "nothing is verified, and everything is marked as imported" in said.out
     assert said.err == ""
 
 
-SIGN = "Set MLTRAIL_SIGNING_KEY to keep stamps and promotions verified where the same key is set.\n"
+SIGN = "Set MLTRAIL_SIGNING_KEY to keep stamps and promotions verified on servers with the same key.\n"
 
 
 def test_reports_for_machines(
@@ -69,8 +69,8 @@ def test_wrong_use_says_what_to_do(logged: str, tmp_path: Path, capsys: pytest.C
     assert run("export", "--data-dir", logged, "--project", "7", "--to", tmp_path / "out") == 2
     assert capsys.readouterr().err == "mltrail-server: No project '7' has been used here.\n"
     assert run("import", "--data-dir", logged, "--from-archive", tmp_path) == 2
-    assert "holds no archive: manifest.json is missing" in capsys.readouterr().err
+    assert "has no archive: manifest.json is missing" in capsys.readouterr().err
     assert run("import", "--data-dir", logged, "--from-archive", tmp_path, "--dry-run") == 2
-    assert "--dry-run does not go with --from-archive" in capsys.readouterr().err
+    assert "--dry-run can't be used with --from-archive" in capsys.readouterr().err
     assert run("move-project", "--data-dir", logged, "--from", "1", "--to", "1") == 2
     assert "1 is the same project" in capsys.readouterr().err

@@ -167,7 +167,7 @@ def test_an_export_that_was_interrupted_begins_anew(filled: Trail, tmp_path: Pat
     again = writer.export(filled.deps, PROJECT, tmp_path / "out")
     assert again.manifest.blobs == first.manifest.blobs
     reader.opened(tmp_path / "out", None).check()
-    with pytest.raises(MltrailError, match="holds an archive already"):
+    with pytest.raises(MltrailError, match="already has an archive"):
         writer.export(filled.deps, PROJECT, tmp_path / "out")
 
 
@@ -179,6 +179,6 @@ def test_missing_bytes_are_listed_on_both_sides(filled: Trail, start: Start, tmp
     filled.deps.files.delete(PROJECT, gone[1])
     exported = writer.export(filled.deps, PROJECT, tmp_path / "out")
     assert {lost.blob_id for lost in exported.lost} == set(gone)
-    assert all(lost.line().endswith(".txt: its bytes are missing") for lost in exported.lost)
+    assert all(lost.line().endswith(".txt: its content is missing") for lost in exported.lost)
     done = importing.import_archive(start().deps, tmp_path / "out")
     assert (set(done.missing), done.differs) == (set(gone), True)

@@ -117,7 +117,7 @@ class TestDamaged:
     def test_a_changed_content(self, deps: Deps, archive: Path) -> None:
         content = Forgery(archive).content
         content.write_bytes(b"flavors: []")
-        refused(deps, archive, "has other content than its name says")
+        refused(deps, archive, "has content that does not match its name")
 
     def test_a_missing_content(self, deps: Deps, archive: Path) -> None:
         Forgery(archive).content.unlink()
@@ -140,7 +140,7 @@ class TestDamaged:
 
     def test_an_export_that_was_interrupted(self, deps: Deps, archive: Path) -> None:
         (archive / "manifest.json").unlink()
-        refused(deps, archive, "An export that was interrupted has none")
+        refused(deps, archive, "Perhaps the export was interrupted")
 
 
 class TestSigned:
@@ -148,17 +148,17 @@ class TestSigned:
 
     def test_a_changed_manifest(self, deps: Deps, archive: Path) -> None:
         Forgery(archive, signed=True).rewrite(lambda manifest: manifest["project"].update(path="other/one"))
-        refused(deps, archive, "The signature does not fit the manifest")
+        refused(deps, archive, "The signature does not match the manifest")
 
     def test_a_changed_row(self, deps: Deps, archive: Path) -> None:
         Forgery(archive, signed=True).set("candidate_job", "verified", value=True)
-        refused(deps, archive, "The signature does not fit the manifest")
+        refused(deps, archive, "The signature does not match the manifest")
 
     def test_the_signature_of_another_archive(self, deps: Deps, mlflow: Mlflow, archive: Path) -> None:
         mlflow.post("experiments/create", name="mine")
         writer.export(deps, ProjectId(1), archive.parent / "another")
         (archive / "signature.json").write_bytes((archive.parent / "another/signature.json").read_bytes())
-        refused(deps, archive, "The signature does not fit the manifest")
+        refused(deps, archive, "The signature does not match the manifest")
 
     @pytest.mark.parametrize("text", ["", "{}", '{"keyid": "a", "sig": "!"}', '{"keyid": 1, "sig": "AAAA"}'])
     def test_no_signature_at_all(self, deps: Deps, archive: Path, text: str) -> None:
@@ -177,23 +177,23 @@ def table_without_rows(name: str) -> dict[str, Any]:
 AMENDMENT = {"project_id": 42, "candidate_iid": 1, "user_name": "a", "kinds": "", "first_ms": 1, "last_ms": 1}
 BAD_JSON = {"serialized": "[" * 5000, "user_name": "a"}
 FORGED: list[Any] = [
-    claim("candidate", "project_id", 43, "is another project's than 42"),
+    claim("candidate", "project_id", 43, "does not belong to project 42"),
     claim("candidate", "eid", None, "is not a row of it"),
     claim("candidate", "iid", "1", "is not a row of it"),
     claim("candidate", "experiment_iid", 99, "FOREIGN KEY"),
-    claim("candidate", "iid", 2**60, "which no server gives out"),
+    claim("candidate", "iid", 2**60, "which no server assigns"),
     claim("candidate", "elsewhere", "https://evil.example/files", "candidate.elsewhere of the archive is not allowed"),
     claim("candidate", "elsewhere", "file:///etc", "is not allowed"),
     claim("experiment", "artifact_location", "s3://key:secret@bucket/x", "is not allowed"),
     claim("model_version", "location", "javascript://x", "model_version.location of the archive is not allowed"),
-    claim("candidate", "status", 9, "candidate.status of the archive is 9, which means nothing"),
-    claim("experiment", "stage", -1, "which means nothing"),
+    claim("candidate", "status", 9, "candidate.status of the archive is 9, which is not valid"),
+    claim("experiment", "stage", -1, "which is not valid"),
     pytest.param(
         lambda forged: forged.add("scorer_version", project_id=42, scorer_id="s", version=1, created_ms=1, **BAD_JSON),
         "FOREIGN KEY|is not the JSON that it should be",
         id="JSON",
     ),
-    claim("model_alias", "number", 2, "The alias 'best' is one of a version that does not exist"),
+    claim("model_alias", "number", 2, "The alias 'best' points to a version that does not exist"),
     claim("file", "path", "1/../../etc/passwd", "which no server keeps"),
     claim("file", "path", "/etc/passwd", "which no server keeps"),
     claim("file", "path", "promotions/900-999/artifacts/model/MLmodel", "which no server keeps"),
@@ -209,7 +209,7 @@ FORGED: list[Any] = [
     ),
     pytest.param(
         lambda forged: forged.rewrite(lambda manifest: manifest["tables"][0]["columns"].append("x")),
-        "has other columns",
+        "has different columns",
         id="an unknown column",
     ),
     pytest.param(
@@ -224,7 +224,9 @@ FORGED: list[Any] = [
     ),
     pytest.param(lambda forged: forged.rewrite(lambda manifest: manifest.update(more=1)), "unknown field", id="a key"),
     pytest.param(
-        lambda forged: forged.rewrite(lambda manifest: manifest.update(version=2)), "another format than 1", id="format"
+        lambda forged: forged.rewrite(lambda manifest: manifest.update(version=2)),
+        "format version is not 1",
+        id="format",
     ),
     pytest.param(
         lambda forged: forged.rewrite(lambda manifest: manifest.update(schema="0999", mltrail="9.9.9")),
@@ -249,7 +251,7 @@ FORGED: list[Any] = [
     ),
     pytest.param(
         lambda forged: forged.put_lines("metric", b"", 1),
-        "holds less or more than the manifest says",
+        "has less or more data than the manifest says",
         id="a wrong count",
     ),
 ]
@@ -307,5 +309,5 @@ def test_places_that_the_operator_does_not_allow_are_not_taken_over(deps: Deps, 
     Forgery(archive).set("experiment", "artifact_location", "s3://bucket/somewhere", row=1)
     done = importing.import_archive(deps, archive)
     (line,) = done.changed
-    assert line.startswith("experiment 'churn': new runs' files are kept here")
+    assert line.startswith("experiment 'churn': files of new runs are stored here")
     assert set(column(deps, schema.experiment.c.artifact_location)) == {None}

@@ -166,6 +166,6 @@ def test_a_target_with_something_in_it_is_refused(filled: Trail) -> None:
         moves.move(filled.deps, NamedProject(PROJECT, "team/churn"), NamedProject(PROJECT, "team/churn"))
     with filled.deps.project(NEW.project_id).write() as tx:
         experiments.create(tx, name="mine")
-    with pytest.raises(MltrailError, match="is not empty: it has something in 'experiment'"):
+    with pytest.raises(MltrailError, match="is not empty: it has rows in 'experiment'"):
         moves.move(filled.deps, NamedProject(PROJECT, "team/churn"), NEW)
     assert every_row(filled.deps) == before

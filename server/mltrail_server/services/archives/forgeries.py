@@ -76,7 +76,7 @@ def check(staging: Staging) -> None:
     for column, known in _WORDS:
         for (value,) in staging.values(column, distinct=True):
             if value not in known:
-                raise invalid(f"{column} of the archive is {value!r:.80}, which means nothing. Nothing was imported.")
+                raise invalid(f"{column} of the archive is {value!r:.80}, which is not valid. Nothing was imported.")
     for column, shape in _JSON:
         decoder = msgspec.json.Decoder(shape)
         for (text,) in staging.values(column):
@@ -97,7 +97,7 @@ def _check_json(column: sa.Column[Any], text: str | None, decoder: "msgspec.json
     try:
         decoder.decode(text)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise invalid(f"{column} of the archive is not the JSON that it should be. Nothing was imported.") from error
+        raise invalid(f"{column} of the archive is not the expected JSON. Nothing was imported.") from error
 
 
 def check_path(path: str, *, last_candidate: int) -> None:

@@ -143,8 +143,8 @@ def refuse_unless_empty(tx: Transaction, target: NamedProject) -> None:
     table = projects.full_table(tx)
     if table is not None:
         raise conflict(
-            f"Project {target.path} ({target.project_id}) is not empty: it has something in {table!r}. An archive "
-            "keeps all numbers, so it goes into a project without any experiment, run, model or file."
+            f"Project {target.path} ({target.project_id}) is not empty: it has rows in {table!r}. An archive keeps "
+            "all numbers, so it can only be imported into a project without experiments, runs, models and files."
         )
 
 
@@ -159,7 +159,7 @@ def _check_room(deps: Deps, archive: Archive) -> None:
     free = shutil.disk_usage(deps.settings.data_path).free
     if 2 * lines > free:
         raise unavailable(
-            f"The rows of the archive need about {2 * lines:,} bytes for a while in {deps.settings.data_path}, where "
+            f"The rows of the archive need about {2 * lines:,} bytes temporarily in {deps.settings.data_path}, where "
             f"{free:,} are free. Make room, then try again."
         )
 
@@ -170,7 +170,7 @@ def _staged(archive: Archive, folder: Path, progress: Progress) -> Staging:
     if manifest.schema not in migrate.known():
         raise invalid(
             f"The archive has the schema {manifest.schema!r} of mltrail {manifest.mltrail}. This version knows none "
-            f"after {migrate.newest()!r}: first upgrade this server to mltrail {manifest.mltrail} or later."
+            f"newer than {migrate.newest()!r}: first upgrade this server to mltrail {manifest.mltrail} or later."
         )
     staging = Staging(folder, manifest.schema)
     try:
@@ -195,7 +195,7 @@ def _copy_contents(deps: Deps, archive: Archive, staging: Staging, done: Importe
     for one, row in zip_longest(archive.blobs(), staging.all(schema.blob)):  # both by id
         blob_id, size, sha256 = (row[place] for place in places) if row else (None, None, None)
         if one is None or (one.blob_id, one.size) != (blob_id, size) or {sha256, one.sha256} - {None, sha256}:
-            raise invalid("The list of blobs and the table of them differ. Nothing was imported.")
+            raise invalid("The list of blobs and the blob table differ. Nothing was imported.")
     for one in archive.blobs():
         if one.sha256 is None:
             done.missing.append(one.blob_id)
@@ -231,8 +231,8 @@ def _without_places(change: Change, allowed: Sequence[str], done: Imported) -> C
         made = list(change(row))
         if made[place] is not None and artifact_location.allowed(made[place], allowed) is None:
             done.changed.append(
-                f"experiment {made[name]!r}: new runs' files are kept here, since MLTRAIL_ARTIFACT_LOCATIONS does not "
-                f"allow {made[place]}"
+                f"experiment {made[name]!r}: files of new runs are stored here, because MLTRAIL_ARTIFACT_LOCATIONS "
+                f"does not allow {made[place]}"
             )
             made[place] = None
         return tuple(made)

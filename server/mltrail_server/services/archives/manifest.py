@@ -111,7 +111,7 @@ def read(content: bytes, known: type[T], name: str) -> T:
     try:
         return msgspec.json.decode(content, type=known)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise invalid(f"{name} is not one of an archive of this format: {error}.") from error
+        raise invalid(f"{name} is not in the format of an archive: {error}.") from error
 
 
 def read_signature(content: bytes) -> Signature:
@@ -119,7 +119,7 @@ def read_signature(content: bytes) -> Signature:
     try:
         return Signature(found["keyid"], base64.b64decode(found["sig"], validate=True))
     except (KeyError, ValueError) as error:
-        raise invalid(f"{SIGNATURE} holds no signature.") from error
+        raise invalid(f"{SIGNATURE} contains no signature.") from error
 
 
 def is_ours(content: bytes, signature: Signature | None, signer: Signer | None) -> bool:
@@ -133,8 +133,8 @@ def is_ours(content: bytes, signature: Signature | None, signer: Signer | None) 
         signer.key.public_key().verify(signature.sig, signed_over(content))
     except InvalidSignature as error:
         raise invalid(
-            "The signature does not fit the manifest: the archive was changed after it was signed, or the signature "
-            f"is another archive's. To import it all the same, without its evidence, remove {SIGNATURE}."
+            "The signature does not match the manifest: the archive was changed after it was signed, or the "
+            f"signature belongs to another archive. To import it anyway, without its evidence, remove {SIGNATURE}."
         ) from error
     return True
 

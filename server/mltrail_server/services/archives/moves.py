@@ -38,7 +38,7 @@ def move(deps: Deps, source: NamedProject, target: NamedProject, *, progress: Pr
     CONFLICT if the target is not empty.
     """
     if source.project_id == target.project_id:
-        raise invalid(f"{target.path} is the same project: its ID is {source.project_id}, too.")
+        raise invalid(f"{target.path} is the same project: its ID is also {source.project_id}.")
     with deps.project(target.project_id).read() as tx:
         importing.refuse_unless_empty(tx, target)
     progress("copying files")

@@ -103,14 +103,14 @@ class Archive:
 def opened(folder: Path, signer: Signer | None) -> Archive:
     """Open an archive, and see whose it is. Raises INVALID for what is none, or has a signature that does not fit."""
     if not (folder / MANIFEST).is_file():
-        raise invalid(f"{folder} holds no archive: {MANIFEST} is missing. An export that was interrupted has none.")
+        raise invalid(f"{folder} has no archive: {MANIFEST} is missing. Perhaps the export was interrupted.")
     content = _small(folder / MANIFEST)
     # Read loosely first, so that a later format is named instead of its first unknown field.
     about = read(content, dict[str, msgspec.Raw], MANIFEST)
     if about.get("format") != msgspec.Raw(msgspec.json.encode(FORMAT)):
-        raise invalid(f"{folder} holds no archive of mltrail: {MANIFEST} does not say format {FORMAT!r}.")
+        raise invalid(f"{folder} has no mltrail archive: {MANIFEST} does not say format {FORMAT!r}.")
     if about.get("version") != msgspec.Raw(msgspec.json.encode(VERSION)):
-        raise invalid(f"The archive has another format than {VERSION}: use the mltrail that wrote it, or a newer one.")
+        raise invalid(f"The archive's format version is not {VERSION}: use the mltrail that wrote it, or a newer one.")
     manifest = read(content, Manifest, MANIFEST)
     for table in manifest.tables:
         if not table.name.isidentifier() or not table.name.isascii():
@@ -137,7 +137,7 @@ def lines_of(folder: Path, name: str, part: Part) -> Iterator[list[bytes]]:
     except (EOFError, gzip.BadGzipFile, zlib.error, FileNotFoundError) as error:
         raise broken(name, "can't be unpacked") from error
     if rest or count != part.rows or unpacked != part.unpacked:
-        raise broken(name, "holds less or more than the manifest says")
+        raise broken(name, "has less or more data than the manifest says")
 
 
 def _check_part(folder: Path, name: str, part: Part) -> None:
@@ -154,7 +154,7 @@ def _check_content(folder: Path, sha256: str, size: int, *, known: bool) -> None
     if not path.is_file() or path.is_symlink():
         raise broken(name, "is missing")
     if path.stat().st_size != size or (not known and digest_of(path) != sha256):
-        raise broken(name, "has other content than its name says")
+        raise broken(name, "has content that does not match its name")
 
 
 def _is_digest(text: str) -> bool:

@@ -98,7 +98,7 @@ def export(deps: Deps, project_id: ProjectId, folder: Path, *, progress: Progres
     with deps.project(project_id).read() as tx:
         path = projects.path_of(tx)
     if path is None:
-        raise not_found(f"Project {project_id} has not been used here.")
+        raise not_found(f"Project {project_id} has no data here.")
     (folder / "tables").mkdir(parents=True, exist_ok=True)
     tables = []
     with deps.db.snapshot() as connection:
@@ -138,9 +138,9 @@ def _prepare(folder: Path) -> None:
     names = {path.name for path in folder.iterdir()} if folder.exists() else set()
     parts = [name for name in names if fnmatch(name, "blobs-*.jsonl.gz")]
     if MANIFEST in names:
-        raise conflict(f"{folder} holds an archive already: name a new folder.")
+        raise conflict(f"{folder} already has an archive: give a new folder.")
     if names - {"tables", "blobs", "content.part", SIGNATURE, *parts}:
-        raise conflict(f"{folder} is not empty: name a new folder, or empty it.")
+        raise conflict(f"{folder} is not empty: give a new folder, or empty this one.")
     shutil.rmtree(folder / "tables", ignore_errors=True)
     for name in (*parts, "content.part", SIGNATURE):
         (folder / name).unlink(missing_ok=True)
@@ -250,7 +250,7 @@ class _Contents:
         try:
             found, length = self._written(blob_id, size, aside)
             if length != size or (digest is not None and found != digest):
-                lost[blob_id] = "its bytes are not those that were stored"
+                lost[blob_id] = "its content differs from what was stored"
                 return None
             place = self.folder / blob_name(found)
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -258,7 +258,7 @@ class _Contents:
         except MltrailError as error:
             if error.code is not Code.NOT_FOUND:
                 raise
-            lost[blob_id] = "its bytes are missing"
+            lost[blob_id] = "its content is missing"
             return None
         finally:
             with suppress(FileNotFoundError):

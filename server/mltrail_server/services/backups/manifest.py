@@ -81,7 +81,7 @@ class DamagedBlob(msgspec.Struct, frozen=True):
     problem: str
 
     def line(self) -> str:
-        what = "its bytes are missing" if self.problem == "missing" else "its bytes are not those that were stored"
+        what = "its content is missing" if self.problem == "missing" else "its content differs from what was stored"
         return f"not saved: project {self.project_id}, {self.blob_id}: {what}"
 
 
@@ -125,12 +125,12 @@ def check_signature(manifest: Manifest, signer: Signer | None) -> str:
         return ""
     signature = manifest.signature or {}
     if signature.get("keyid") != signer.keyid:
-        return "The backup is not signed with the key of MLTRAIL_SIGNING_KEY: make sure that it is yours."
+        return "The backup is not signed with the key in MLTRAIL_SIGNING_KEY: make sure that it is yours."
     try:
         text = _signed_text(msgspec.to_builtins(manifest))
         signer.key.public_key().verify(base64.b64decode(signature.get("sig", "")), text)
     except (InvalidSignature, ValueError) as error:
-        raise invalid(f"The signature of the backup {manifest.name} is wrong: somebody has changed it.") from error
+        raise invalid(f"The signature of the backup {manifest.name} is wrong: the backup was modified.") from error
     return ""
 
 
@@ -149,11 +149,11 @@ def decoded(content: bytes) -> Manifest:
     try:
         plain = json.loads(content)
         if not isinstance(plain, dict) or plain.get("format") != FORMAT:
-            raise invalid("It is not the manifest of a backup.")
+            raise invalid("It is not a backup's manifest.")
         if plain.get("version") != VERSION:
-            raise invalid("A newer version of mltrail has written it: install that version, or a later one.")
+            raise invalid("A newer version of mltrail wrote it: install that version, or a later one.")
         if plain.get("sha256") != digest(plain):
-            raise invalid("It is damaged: its digest is not the one that it names.")
+            raise invalid("It is damaged: its digest does not match.")
         return msgspec.convert(plain, Manifest)
     except (ValueError, RecursionError, msgspec.MsgspecError) as error:
         raise invalid("It is damaged: it can't be read.") from error

@@ -58,9 +58,12 @@ def move(source: Database, goal: Database, *, progress: Progress) -> Moved:
     with target.alone(goal), _watched(source) as changed, source.snapshot() as seen:
         before = target.unfinished(goal)
         if before is None and not target.is_empty(goal):
-            raise conflict("The new database is not empty: name an empty one. Nothing was changed.")
+            raise conflict("The new database is not empty: give an empty one. Nothing was changed.")
         if before is not None and before.command != COMMAND:
-            raise conflict(f"The new database is half there, by {before.command}: end that first, or name another one.")
+            raise conflict(
+                f"The new database is incomplete, because {before.command} was interrupted: complete that first, or "
+                "give another database."
+            )
         schema = snapshot.revision(seen)
         if schema not in migrate.known():
             raise invalid(
@@ -89,9 +92,7 @@ def _copy(seen: sa.Connection, table: sa.Table, goal: Database, new: sa.Table) -
     """Copy a table, and return the digest of what was read."""
     ordered = target.in_order(new, [column.name for column in rows.columns(table)])
     if ordered is None:
-        raise invalid(
-            f"The table {table.name} has another shape than the schema says: run mltrail-server migrate first."
-        )
+        raise invalid(f"The table {table.name} does not match the schema: run mltrail-server migrate first.")
     noted = _Noted(table)
     batches = noted.passing(rows.read(seen, table))
     while part := list(islice(batches, _BATCHES)):

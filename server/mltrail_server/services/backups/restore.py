@@ -76,8 +76,8 @@ def restore(
     found = reader.manifest
     if found.schema not in migrate.known():
         raise invalid(
-            f"The backup {found.name} has the schema {found.schema}, which this version does not know: mltrail "
-            f"{found.mltrail} has made it. Install that version, or a later one."
+            f"The backup {found.name} has the schema {found.schema}, which this version does not know: it was made by "
+            f"mltrail {found.mltrail}. Install that version, or a later one."
         )
     remark = manifest.check_signature(found, signer)
     contents = reader.contents()
@@ -107,14 +107,14 @@ def _make_room(place: Place, before: Unfinished | None, *, start_over: bool) -> 
     """Make sure that nothing is lost by a restore. What another one has left goes only if the operator says so."""
     if before is None:
         if not target.is_empty(place.database):
-            raise conflict("The database is not empty: a backup is restored into an empty one only.")
+            raise conflict("The database is not empty: a backup can only be restored into an empty one.")
         if any(True for project in place.files.projects() for _ in place.files.stored(project)):
-            raise conflict("There are files in the file store: a backup is only restored into an empty one.")
+            raise conflict("The file store is not empty: a backup can only be restored into an empty one.")
         return
     if not start_over:
         raise conflict(
-            f"This database is only half there: {before.command} of {before.source.split()[0]} was interrupted. Run "
-            "that again, and it goes on; or begin anew with --start-over, which removes what it has brought."
+            f"This database is incomplete: {before.command} of {before.source.split()[0]} was interrupted. Run that "
+            "again to resume it; or use --start-over, which first removes what it has written."
         )
     if before.command == COMMAND:  # it began with an empty file store
         for project in place.files.projects():
@@ -136,7 +136,7 @@ def _bring_rows(work: _Work) -> None:
     for saved in work.contents.tables:
         table = target.in_order(tables[saved.name], saved.columns) if saved.name in tables else None
         if table is None:
-            raise invalid(f"The backup has a table {saved.name} of another shape than its schema {revision}.")
+            raise invalid(f"The backup has a table {saved.name} that does not match its schema {revision}.")
         for part in saved.parts:
             with database.write() as connection:
                 written = rows.write_all(connection, table, _rows(work.reader, table, part.name))

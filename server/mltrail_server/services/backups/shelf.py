@@ -164,7 +164,7 @@ class Reader:
         """Read an object line by line."""
         part = next((part for part in self.manifest.objects if part.name == name), None)
         if part is None:
-            raise invalid(f"The backup {self.manifest.name} has no {name}, which its contents name.")
+            raise invalid(f"The backup {self.manifest.name} has no {name}, which its contents list.")
         with self.opened(part) as opened:
             yield from opened
 

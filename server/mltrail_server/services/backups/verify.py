@@ -30,9 +30,11 @@ class Verified:
     damaged: int = 0
 
     def line(self) -> str:
-        whole = f"{self.damaged:,} are damaged" if self.damaged else "all are whole"
+        whole = f"{self.damaged:,} are damaged" if self.damaged else "all are intact"
         sealed = (
-            "" if self.decrypted else " What is encrypted in them was not opened: MLTRAIL_BACKUP_IDENTITY is not set."
+            ""
+            if self.decrypted
+            else " Encrypted content was not decrypted, because MLTRAIL_BACKUP_IDENTITY is not set."
         )
         remark = f" {self.remark}" if self.remark else ""
         return f"Read {self.objects:,} objects of {self.manifest.name} ({self.size:,} bytes): {whole}.{sealed}{remark}"
@@ -126,7 +128,7 @@ def _compare(destination: Destination, stored: StoredBlob) -> None:
         raw = HashingReader.of(opened)
         raw.drain()
     if (raw.size, raw.digest.hexdigest()) != (stored.size, stored.sha256):
-        raise MltrailError(Code.INVALID, f"{stored.name} is damaged: its digest is not the one that was noted.")
+        raise MltrailError(Code.INVALID, f"{stored.name} is damaged: its digest is not the recorded one.")
 
 
 def _wrong_tables(reader: shelf.Reader, tables: Iterable[Table]) -> Iterable[str]:
@@ -143,7 +145,7 @@ def _wrong_tables(reader: shelf.Reader, tables: Iterable[Table]) -> Iterable[str
                     raise
                 continue  # it was reported with the objects
             if (count, digest.hexdigest()) != (part.rows, part.sha256):
-                yield f"{part.name} has other rows than the contents say."
+                yield f"{part.name} does not have the rows that the contents list."
 
 
 class _Blobs:
@@ -172,4 +174,4 @@ class _Blobs:
                 return f"{blob.name} is damaged: it can't be decrypted."
             raise
         named = manifest.blob_name(plain.digest.hexdigest(), names_key)
-        return "" if named == blob.name else f"{blob.name} is damaged: it holds another file."
+        return "" if named == blob.name else f"{blob.name} is damaged: it has the content of another file."

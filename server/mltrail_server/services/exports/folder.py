@@ -91,7 +91,7 @@ class Folder:
         sha256 = digest.hexdigest()
         if (file.sha256 or sha256) != sha256 or size != (size if file.size is None else file.size):
             target.unlink()
-            raise conflict(f"the file {file.path} is damaged: it has another size or SHA-256 than when it was stored")
+            raise conflict(f"the file {file.path} is damaged: its size or SHA-256 has changed since it was stored")
         if shared:
             target.replace(self.root / names.FILES / sha256)
         unit.files.append({"path": file.path, "size": size, "sha256": sha256, "shared": shared})

@@ -34,7 +34,7 @@ LOADER = "load_into_mlflow.py"
 STATE = names.STATE
 _PROGRAM = Path(__file__).with_name(LOADER)
 Progress = Callable[[Counts], None]
-_STAYS = "stamps, promotions, provenance and audit are not part of this layout; `--format archive` has them"
+_STAYS = "this layout has no stamps, promotions, provenance or audit trail; `--format archive` has them"
 
 
 @dataclass(slots=True)

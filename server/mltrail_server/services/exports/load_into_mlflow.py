@@ -1,11 +1,11 @@
-"""Load this folder, which `mltrail-server export --format mlflow` has written, into a stock MLflow server.
+"""Load this folder, written by `mltrail-server export --format mlflow`, into a stock MLflow server.
 
     pip install mlflow
     python load_into_mlflow.py --tracking-uri http://mlflow.example.com
 
-It needs nothing of mltrail. User name, password or token come from MLflow's own variables (MLFLOW_TRACKING_USERNAME,
-MLFLOW_TRACKING_PASSWORD, MLFLOW_TRACKING_TOKEN). If it is interrupted, start it again: it goes on where it was.
-Exit code 0: everything is there but what MLflow can't take, which is listed; 1: more is missing, and is listed, too.
+It does not need mltrail. User name, password or token come from MLflow's own variables (MLFLOW_TRACKING_USERNAME,
+MLFLOW_TRACKING_PASSWORD, MLFLOW_TRACKING_TOKEN). If it is interrupted, start it again: it resumes where it was.
+Exit code 0: everything that MLflow can keep was loaded, and the rest is listed; 1: more is missing, and is listed, too.
 """
 
 import argparse
@@ -31,10 +31,10 @@ SERVERS_TAGS = {
     "mlflow.trace.archivalFailure",
 }
 NOT_KEPT = f"""\
-- IDs: MLflow gives out new ones for experiments, runs, logged models and evaluation datasets. Each run has its old one
-  as tag {SOURCE_TAG}. So the sources of versions are others, too.
-- When experiments, logged models, registered models and versions were made or changed, when runs were deleted, and who
-  registered models and versions: MLflow notes the time of loading, and nobody.
+- IDs: MLflow assigns new ones to experiments, runs, logged models and evaluation datasets. Each run has its old ID in
+  the tag {SOURCE_TAG}. The source paths of versions change with them.
+- When experiments, logged models, registered models and versions were created or changed, when runs were deleted, and
+  who registered models and versions: MLflow records the time of loading, and no user.
 - Times of rows of evaluation datasets, and of versions of scorers."""
 Json = dict[str, Any]
 
@@ -75,9 +75,7 @@ class Server:
 
 class Refused(Exception):  # noqa: N818 - it is what the server did
     def __init__(self, status: int, text: str) -> None:
-        said = (
-            "it has no such call, so its MLflow is too old for this" if "<html" in text else f"{status}: {text[:300]}"
-        )
+        said = "its MLflow is too old and has no such call" if "<html" in text else f"{status}: {text[:300]}"
         super().__init__(f"the server refuses it: {said}")
         self.exists = "RESOURCE_ALREADY_EXISTS" in text
         self.gone = "RESOURCE_DOES_NOT_EXIST" in text or "deleted" in text
@@ -121,7 +119,7 @@ class Loader:
         runs = [one for one in self._folders("experiments/*/*") if self._known("experiment", one.parent.name)]
         for run in self._folders("experiments/*/*"):
             if run not in runs:
-                self.losses.append(f"run {run.name}: its experiment could not be made")
+                self.losses.append(f"run {run.name}: its experiment could not be created")
         for run in runs:
             self._try("", f"run {run.name}", self._begin_run, run)
         models = self._folders("mltrail/logged-models/*/*")
@@ -207,7 +205,7 @@ class Loader:
             return
         run_id = self._known("run", one["id"])
         if not run_id:
-            raise ValueError("it could not be made")
+            raise ValueError("it could not be created")
         for params in in_parts(pairs(one["params"]), 100):
             self.server.post("runs/log-batch", run_id=run_id, params=params)
         for tags in in_parts(pairs(self._tags(one)), 100):
@@ -259,7 +257,7 @@ class Loader:
     def _made_model(self, link: Json, one: Json) -> str:
         made = self._known("logged model", link["model_id"])
         if not made:
-            self.losses.append(f"run {one['id']}: its logged model {link['model_id']} is not there")
+            self.losses.append(f"run {one['id']}: its logged model {link['model_id']} does not exist")
         return made
 
     def _logged_model(self, folder: Path) -> None:
@@ -330,7 +328,9 @@ class Loader:
             **said,
         )["model_version"]
         if int(made["version"]) != number:
-            raise ValueError(f"version {number} has become {made['version']}: the server has versions of this model")
+            raise ValueError(
+                f"version {number} has become {made['version']}: the server already has versions of this model"
+            )
         if gap:
             self.server.call("DELETE", "2.0/mlflow/model-versions/delete", name=name, version=str(number))
         elif one["stage"] != "None":
@@ -557,14 +557,14 @@ def main() -> int:
     parser.add_argument(
         "--folder", type=Path, default=Path(__file__).parent, help="the folder (default: this script's)"
     )
-    parser.add_argument("--journal", type=Path, help="file that remembers what is loaded (default: in the folder)")
+    parser.add_argument("--journal", type=Path, help="file that records what was loaded (default: in the folder)")
     options = parser.parse_args()
     state = json.loads((options.folder / "mltrail-export.json").read_text())
     if not state.get("complete"):
         sys.exit("The export is not complete. Run `mltrail-server export` again first.")
     journal = Journal(options.journal or options.folder / "loaded-into-mlflow.jsonl")
     if journal.known.setdefault("server", options.tracking_uri) != options.tracking_uri:
-        sys.exit(f"The journal is of another server, {journal.known['server']}. Give a new one with --journal.")
+        sys.exit(f"The journal belongs to another server, {journal.known['server']}. Give a new one with --journal.")
     if "export" not in journal:
         journal.note("server", options.tracking_uri)
         journal.note("export", state["digests"])
@@ -572,7 +572,7 @@ def main() -> int:
     loader.load()
     for kind, count in loader.counts.items():
         print(f"{count:,} {kind}")
-    print(f"What MLflow can't take over:\n{NOT_KEPT}")
+    print(f"What MLflow can't keep:\n{NOT_KEPT}")
     for loss in loader.losses:
         print(f"missing: {loss}")
     return 1 if loader.losses else 0

@@ -118,7 +118,7 @@ def _source(entry: Entry) -> SourceSpec | None:
         )
     project = given.text("project") or ""
     if bool(project) != (kinds[0] is Kind.GITLAB):
-        entry.add_problem("gitlab and project go together: the URL of GitLab, and the project there")
+        entry.add_problem("gitlab (GitLab's URL) and project (the project there) must be used together")
     places = given.each("artifacts", Entry.text)
     return SourceSpec(kinds[0], address or "", project, places, given.text("artifacts_root") or "")
 

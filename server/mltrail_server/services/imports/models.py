@@ -161,7 +161,7 @@ def _set_alias(tx: Transaction, target: Target, model: _Model, alias: str, numbe
         loss, why = (
             (Loss.CLASH, "already existed here")
             if model.known is None
-            else (Loss.CHANGED, "was moved here since the import the import")
+            else (Loss.CHANGED, "was moved here since the import")
         )
         fit.say(
             loss, Entity.ALIAS, f"the alias {name!r} {why}: here it points to version {now}, at the source to {number}"

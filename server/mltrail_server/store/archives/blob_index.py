@@ -148,7 +148,9 @@ def blob_index(folder: Path) -> Iterator[BlobIndex]:
         try:
             yield BlobIndex(connection)
         except sqlite3.Error as error:
-            raise unavailable(f"The folder {folder.parent} can't be worked in ({error}): see --work-dir.") from error
+            raise unavailable(
+                f"The folder {folder.parent} can't be used for temporary files ({error}): see --work-dir."
+            ) from error
 
 
 def named_blobs(

@@ -84,7 +84,7 @@ class Staging:
             if name not in known or name not in given:
                 raise invalid(f"The archive {'names' if name in given else 'lacks'} the table {name}; {_NOT_OURS}")
             if sorted(known[name]) != sorted(given[name]):
-                raise invalid(f"The archive has other columns in the table {name}; {_NOT_OURS}")
+                raise invalid(f"The archive has different columns in the table {name}; {_NOT_OURS}")
 
     def load(
         self, table: sa.Table, names: Sequence[str], lines: Iterable[list[bytes]], *, project_id: ProjectId
@@ -99,7 +99,7 @@ class Staging:
                 found = [read(line) for line in batch]
                 if any(row[place] != project_id for row in found):
                     raise invalid(
-                        f"A row of the table {table.name} is another project's than {project_id}; {_NOT_OURS}"
+                        f"A row of the table {table.name} does not belong to project {project_id}; {_NOT_OURS}"
                     )
                 rows.write(connection, table, found)
 
@@ -126,12 +126,12 @@ class Staging:
             )
             found = connection.execute(nowhere, execution_options=everything).scalar()
             if found is not None:
-                raise invalid(f"The alias {found!r} is one of a version that does not exist; {_NOT_OURS}")
+                raise invalid(f"The alias {found!r} points to a version that does not exist; {_NOT_OURS}")
             project_id = connection.execute(sa.select(schema.project.c.project_id)).scalar()
             for name, columns in counted().items():
                 last = self._last(connection, name, columns)
                 if last > MOST_NUMBER:
-                    raise invalid(f"A number of a {name} is {last}, which no server gives out; {_NOT_OURS}")
+                    raise invalid(f"A number of a {name} is {last}, which no server assigns; {_NOT_OURS}")
                 update = sa.update(schema.counter).where(
                     schema.counter.c.name == name, schema.counter.c.project_id == project_id
                 )
@@ -163,4 +163,4 @@ class Staging:
                 yield from batch
 
 
-_NOT_OURS = "no mltrail writes that. Nothing was imported."
+_NOT_OURS = "mltrail never writes that. Nothing was imported."

@@ -30,7 +30,7 @@ class Unfinished:
 @contextmanager
 def alone(database: Database) -> Iterator[None]:
     """Keep a second restore out while the block runs, also after a kill of this process. Raises CONFLICT."""
-    busy = conflict("Another process is filling this database. Wait until it has ended.")
+    busy = conflict("Another process is filling this database. Wait until it is done.")
     if database.is_sqlite:
         path = Path(f"{database.engine.url.database}-restore")
         opened = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)

@@ -115,8 +115,8 @@ def prepare(database: Database) -> None:
         unfinished = sa.inspect(connection).has_table(UNFINISHED.name)
     if unfinished:
         raise conflict(
-            "This database is only half there: mltrail-server restore, or move-database, was interrupted. Run the same "
-            "command again; it goes on."
+            "This database is incomplete: mltrail-server restore or move-database was interrupted. Run the same "
+            "command again to complete it."
         )
     current = revision(database)
     if current is None:
