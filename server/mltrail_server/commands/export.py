@@ -1,4 +1,4 @@
-"""`mltrail-server export`: take a project out of this server, as an archive of ours or for MLflow's tools."""
+"""`mltrail-server export`: export a project from this server, as our own archive or for MLflow's tools."""
 
 import argparse
 import json

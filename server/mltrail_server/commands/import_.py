@@ -1,4 +1,4 @@
-"""`mltrail-server import`: bring a history from elsewhere into a project."""
+"""`mltrail-server import`: import a history from elsewhere into a project."""
 
 import argparse
 import json

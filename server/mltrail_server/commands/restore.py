@@ -1,4 +1,4 @@
-"""`mltrail-server restore`: bring a backup back, into an empty database and an empty file store."""
+"""`mltrail-server restore`: restore a backup into an empty database and an empty file store."""
 
 import argparse
 import json

@@ -1,4 +1,4 @@
-"""Numbers that a former GitLab has given: of pipelines, jobs and merge requests.
+"""Numbers of pipelines, jobs and merge requests that a former GitLab assigned.
 
 A project that came from another GitLab brings pipelines whose numbers this one gives out again. So each move takes
 `SHIFT` from them: they are negative here, no number of two GitLabs is the same, and older pipelines stay older than
@@ -25,7 +25,7 @@ def shifted(number: int) -> int:
 
 
 def is_former(number: int) -> bool:
-    """Return whether a former GitLab has given this number."""
+    """Return whether a former GitLab assigned this number."""
     return number < 0
 
 

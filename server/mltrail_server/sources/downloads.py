@@ -100,8 +100,8 @@ class _Download(io.RawIOBase):
             if leads_inside(self._rest.url, there):
                 answer.close()
                 raise LostError(
-                    f"{self._call} redirects into a network that is closer to this machine than the server is, so it "
-                    f"was not followed: {urlsplit(there).hostname}."
+                    f"{self._call} redirects to a network that is closer to this machine than the server is, so the "
+                    f"redirect was not followed: {urlsplit(there).hostname}."
                 )
             followed = self._rest.send("GET", there, headers=headers)
             if followed.headers.get("Content-Type", "").startswith("text/html"):

@@ -28,7 +28,7 @@ class ProxiedFiles:
         base, _, root = address.partition(SERVICE)
         folder = unquote(root).strip("/")
         if ".." in folder.split("/"):
-            raise LostError(f"its files are at {root}, which leads out of the folder of all files: it is not read")
+            raise LostError(f"its files are at {root}, which is outside the folder of all files, so it is not read")
         yield from self._below(self._server(address), base + SERVICE, folder, "", owner)
 
     def _below(self, server: Rest, service: str, root: str, path: str, owner: str) -> Iterator[FileRecord]:

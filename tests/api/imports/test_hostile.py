@@ -35,7 +35,7 @@ def test_an_assessment_of_another_trace_stays_as_it_is(bring: Bring, source: Fak
     bring(hostile)
 
     assert lines(hostile) == [
-        f"clash: trace tr-{eid(72)}: an assessment with the id 'a-1' was here before, and stays as it is"
+        f"clash: trace tr-{eid(72)}: an assessment with the id 'a-1' already existed here and was not changed"
     ]
     trace = good(mlflow.call("GET", f"api/3.0/mlflow/traces/{source.listed_traces[0].id}"))["trace"]["trace_info"]
     (kept,) = (one for one in trace["assessments"] if one["assessment_id"] == "a-1")

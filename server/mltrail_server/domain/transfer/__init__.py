@@ -1,4 +1,4 @@
-"""A history that moves from one tracking server to another: its records, who reads them, and what was lost."""
+"""A history that moves from one tracking server to another: its records, their source, and what was lost."""
 
 from .counts import Counts, Entity
 from .findings import Finding, Findings, Loss

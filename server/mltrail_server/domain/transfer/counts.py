@@ -1,4 +1,4 @@
-"""How much of what there is: the two columns of an import's report."""
+"""How many things of each kind there are: the two columns of an import's report."""
 
 from dataclasses import dataclass, field
 from enum import Enum

@@ -1,4 +1,4 @@
-"""What did not come over as it was, or not at all. Everything of that kind is listed; nothing is dropped in silence."""
+"""What was not imported, or not unchanged. Every such thing is listed; nothing is dropped silently."""
 
 from dataclasses import dataclass, field
 from enum import Enum
@@ -7,12 +7,12 @@ from .counts import Entity
 
 
 class Loss(Enum):
-    """How bad a finding is. All but NOTE make an import end with exit code 1."""
+    """How bad a finding is. Everything except NOTE makes an import end with exit code 1."""
 
-    MISSING = "missing"  # the source could not give it: a file that is gone, a page that broke off
-    REFUSED = "refused"  # it can't be kept here: beyond our limits, or a name that is not allowed
+    MISSING = "missing"  # the source could not provide it: a file is gone, or a page broke off
+    REFUSED = "refused"  # it can't be stored here: it exceeds our limits, or its name is not allowed
     CLASH = "clash"  # something else has its name or id here
-    CHANGED = "changed"  # it was taken over, but not exactly as it was
+    CHANGED = "changed"  # it was imported, but not exactly as it was
     NOTE = "note"  # nothing was lost, but the operator should know
 
 

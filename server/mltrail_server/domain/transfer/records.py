@@ -1,4 +1,4 @@
-"""What a history consists of, in one shape for all the places that it can come from.
+"""The records of a history, in one shape for all kinds of sources.
 
 Ids and names are the source's own. Times are milliseconds since the epoch. A value that the source does not have is
 None; nothing is filled in here. Texts are as the source has them: what does not fit here is found, and reported, where

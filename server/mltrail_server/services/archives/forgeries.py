@@ -1,4 +1,4 @@
-"""What an archive may not say: names of files that no server gives, and places that no client may name.
+"""What an archive must not contain: file names that no server assigns, and places that no client may name.
 
 A key or a type can't tell these. Everything else that could be forged is either left out or harmless, see
 `store/archives/changes.py` and docs/decisions/0038-what-an-archive-is-believed.md.

@@ -1,6 +1,6 @@
-"""Bring a project's archive into an empty project: all of its rows or none, its files before them.
+"""Import a project's archive into an empty project: first its files, then all of its rows or none.
 
-What is believed depends on who has signed it, see `store/archives/changes.py`.
+What is trusted depends on who signed it, see `store/archives/changes.py`.
 """
 
 import hashlib
@@ -48,7 +48,7 @@ _FOREIGN_ORIGIN = 1
 
 @dataclass(slots=True)
 class Imported:
-    """What came over. `left_out` counts rows by table that were not taken, `missing` are names of files that the
+    """What was imported. `left_out` counts rows by table that were not taken, `missing` are names of files that the
     archive does not have, `changed` are sentences about values that are not as they were.
     """
 

@@ -1,7 +1,7 @@
-"""Make a backup, while the server goes on.
+"""Make a backup while the server keeps running.
 
-The tables are read as they were at one moment. Then the bytes of files are copied, which may take hours: blobs never
-change, and one that something points at stays for a day after its last name is gone. What the destination has is not
+The tables are read as of one moment. Then the contents of files are copied, which may take hours: blobs never change,
+and a blob is kept for a day after its last name is gone. What the destination has is not
 copied again. The manifest is written last, so that a backup is complete or is none.
 """
 
@@ -80,7 +80,7 @@ def make(
 ) -> Made:
     """Make a backup. Files that are missing or damaged are left out, and returned; everything else is saved.
 
-    `names_secret` is what encrypted blobs are named by: with another one, all of them are copied anew. Raises CONFLICT
+    `names_secret` is what encrypted blobs are named by: if it changes, all of them are copied again. Raises CONFLICT
     while another process changes the destination.
     """
     origin.files.ping()
@@ -287,7 +287,7 @@ class _Copying:
         return digest.hexdigest()
 
     def _look_at_unverified(self) -> None:
-        """Look at what a backup that did not end has left: it is taken over if it is whole."""
+        """Look at what an unfinished backup has left: it is reused if it is intact."""
         for name, stored in in_parallel(self._digest_of, self._index.unverified()):
             if self._encryption is None and stored.sha256 != name.rpartition("/")[2]:
                 self._index.forget_stored(name)
@@ -301,7 +301,7 @@ class _Copying:
         return StoredBlob(name, raw.size, raw.digest.hexdigest())
 
     def _copy(self, item: tuple[str, list[NeededBlob]]) -> _Copied:
-        """Copy one content. If one blob's bytes are gone, another one's with the same content are taken."""
+        """Copy one content. If one blob's bytes are missing, those of another blob with the same content are used."""
         name, candidates = item
         copied = _Copied(None)
         for blob in candidates:

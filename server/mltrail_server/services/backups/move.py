@@ -1,7 +1,7 @@
 """Move the database to another one, of the same kind or the other: all rows, compared afterwards on both sides.
 
 The copy is of one moment. What a server writes to the old database later would be missing in the new one, so the
-servers are to be stopped first; whether the old one has changed is looked at in the end.
+servers must be stopped first; at the end, it is checked whether the old one has changed.
 """
 
 import hashlib
@@ -50,8 +50,8 @@ class _Digest:
 
 
 def move(source: Database, goal: Database, *, progress: Progress) -> Moved:
-    """Copy everything. Unless all is the same on both sides in the end, the new database stays marked as half there: no
-    server opens it, and the same command begins anew.
+    """Copy everything. Unless both sides are the same at the end, the new database stays marked as incomplete: no
+    server opens it, and the same command starts over.
 
     Raises CONFLICT if there is anything in the new database, and INVALID for a schema that this version does not know.
     """
@@ -142,7 +142,7 @@ class _Noted:
 
 @contextmanager
 def _watched(source: Database) -> Iterator[Callable[[dict[str, _Digest]], bool]]:
-    """Yield what says in the end whether anybody has written to the database since.
+    """Yield a function that says, at the end, whether anybody has written to the database since.
 
     SQLite counts what other connections commit. PostgreSQL has no such count for one database, so all of it is read
     again.

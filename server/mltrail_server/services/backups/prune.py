@@ -51,7 +51,7 @@ def _names(destination: Destination, of: Manifest) -> Iterator[str]:
 
 
 def _unneeded(destination: Destination, needed: Iterator[str]) -> Iterator[str]:
-    """Walk in parallel through what is there and what is needed, both by name."""
+    """Walk in parallel through the objects that exist and those that are needed, both by name."""
     following = next(needed, None)
     for one in destination.list(shelf.BLOBS):
         while following is not None and following < one.name:

@@ -1,7 +1,7 @@
 """Restore a backup into an empty database and an empty file store, whatever it was made of.
 
-The database is marked until all is there, so no server opens half of it. The same command, given again, goes on: files
-that are there are not copied again.
+The database is marked until it is complete, so no server opens half of it. The same command, given again, resumes:
+files that are already there are not copied again.
 """
 
 from collections.abc import Callable, Iterator
@@ -31,7 +31,7 @@ COMMAND = "restore"
 
 @dataclass(slots=True)
 class Restored:
-    """What was brought back. `secrets` are the kept secrets by file name."""
+    """What was restored. `secrets` are the kept secrets by file name."""
 
     manifest: Manifest
     secrets: dict[str, str]
@@ -190,7 +190,7 @@ def _bring_file(work: _Work, blob: NeededBlob) -> str:
     if blob.sha256 is None:
         return "the backup does not have it"
     if work.goes_on and files.size(project_id, blob.id) == blob.size:
-        return ""  # all files are read once more in the end
+        return ""  # all files are read once more at the end
     name = manifest.blob_name(blob.sha256, work.contents.names_key)
     key = work.reader.decryption
     try:

@@ -1,4 +1,4 @@
-"""A folder for what a backup needs while it is made: it is gone in the end, also after a kill.
+"""A temporary folder for a backup. It is removed at the end, even after a kill (by the next backup).
 
 It holds a copy of the database, so only its owner can read it.
 """

@@ -1,4 +1,4 @@
-"""Bring scorers and evaluation datasets."""
+"""Import scorers and evaluation datasets."""
 
 import json
 import uuid
@@ -81,7 +81,7 @@ def _free_id(tx: Transaction, of_source: str) -> str:
 
 
 def bring_dataset(target: Target, record: EvaluationDatasetRecord) -> None:
-    """Bring a dataset with its rows. It belongs to those of its experiments that are imported."""
+    """Import a dataset with its rows. It belongs to those of its experiments that are imported."""
     fit = target.fit(f"evaluation dataset {record.name}")
     digest = fingerprint(record.name, record.digest, record.updated_ms, sorted(record.tags.items()))
     with target.project.read() as tx:

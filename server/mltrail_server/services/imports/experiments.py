@@ -1,4 +1,4 @@
-"""Bring experiments. They are active while their content is written, and deleted at the end if the source says so."""
+"""Import experiments. They are active while their content is written, and deleted at the end if the source says so."""
 
 from mltrail_server.domain import limits
 from mltrail_server.domain.artifact_location import allowed
@@ -52,14 +52,14 @@ def bring(target: Target, record: ExperimentRecord) -> int | None:
 
 
 def end(target: Target, record: ExperimentRecord, iid: int) -> None:
-    """Delete an experiment here that is deleted at the source, once its content has come over."""
+    """Delete an experiment here that is deleted at the source, once its content is imported."""
     if not record.deleted or target.dry_run:
         return
     with target.project.write() as tx:
         known = imported.one(tx, Entity.EXPERIMENT, record.name)
         here = experiments.get(tx, iid)
         if known is None or here is None or not WrittenValues(known.written).has(*_DELETED):
-            return  # it was here before, or somebody has restored it
+            return  # it already existed here, or somebody has restored it
         if here.stage is not Stage.DELETED:
             experiments.change(tx, iid, stage=Stage.DELETED)
             evaluations.set_experiment(

@@ -1,4 +1,4 @@
-"""Bring the files of runs, logged models, versions and traces: copy them with their digests, or note where they lie."""
+"""Import the files of runs, logged models, versions and traces: copy them with digests, or record where they are."""
 
 import io
 from collections.abc import Callable, Iterable, Mapping
@@ -50,7 +50,7 @@ class Brought:
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """What an earlier import has brought: files by their paths in the folder, and what it has written. With `again`
+    """What an earlier import wrote: files by their paths in the folder, and other values. With `again`
     they may have changed since though their sizes are the same.
     """
 
@@ -60,7 +60,7 @@ class Before:
 
 
 def bring(target: Target, owner: FileOwner, fit: Fit, *, uri: str, folder: str, before: Before) -> Brought:
-    """Copy the files of an owner that are new, in the way that the plan says. `folder` is theirs here."""
+    """Copy an owner's new files as the plan says. `folder` is their folder here."""
     brought = Brought(folder)
     mode = target.plan.files
     if mode is FilesMode.IN_PLACE and uri:

@@ -1,4 +1,4 @@
-"""Make what a source says fit here. What does not fit is cut or left out, and that is listed."""
+"""Make a source's values fit our limits. What does not fit is cut or left out, and listed."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ class Fit:
 
     @property
     def lost(self) -> bool:
-        """Whether there were any findings but notes, from here or from the source."""
+        """Whether there were any findings other than notes, from here or from the source."""
         return self.owner in self.findings.owners
 
     def say(self, loss: Loss, entity: Entity, text: str, *, count: int = 1) -> None:

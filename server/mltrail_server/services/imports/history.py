@@ -1,4 +1,4 @@
-"""The complete history of a run's metrics, as compact as it gets before it is written.
+"""The complete history of a run's metrics, kept compact until it is written.
 
 A point takes 24 bytes here; as a tuple it would take ten times as much, and a run can have millions.
 """

@@ -19,10 +19,10 @@ from .target import Target, open_target
 def bring(
     deps: Deps, source: Source, plans: Sequence[Plan], findings: Findings, progress: Progress, *, dry_run: bool = False
 ) -> Report:
-    """Import what the plans want of a source, and report. Each experiment and model goes into the first project whose
-    plan takes it. What the source can't mean is made sound first, see `sound.py`.
+    """Import from a source what the plans select, and report. Each experiment and model goes into the first project
+    whose plan takes it. What the source can't mean is made sound first, see `sound.py`.
 
-    Killed at any point, it goes on where it was when it is called again. Raises `MltrailError` when the source or this
+    If it is killed at any point, the next call resumes where it was. Raises `MltrailError` when the source or this
     server fails as a whole; what was imported by then stays. Raises CONFLICT while another import into one of the
     projects is running.
     """
@@ -80,7 +80,7 @@ def _bring_project(target: Target, chosen: "_Chosen", plan: Plan) -> None:
 
 
 class _Chosen:
-    """Which of the plans takes what."""
+    """Which plan takes which experiment or model."""
 
     def __init__(self, source: Source, plans: Sequence[Plan], findings: Findings) -> None:
         self._source, self._plans = source, plans

@@ -1,4 +1,4 @@
-"""Bring the logged models of an experiment."""
+"""Import the logged models of an experiment."""
 
 import sys
 from collections.abc import Sequence
@@ -78,7 +78,7 @@ def _bring_one(
 
 
 def _told(record: LoggedModelRecord, tags: dict[str, str], brought: Brought) -> str:
-    """What may be changed here."""
+    """Return the values that people may change here."""
     ours = [("status", record.status), ("stage", str(record.deleted)), *brought.written]
     return digests_of([*ours, *((f"tag:{key}", value) for key, value in tags.items())])
 

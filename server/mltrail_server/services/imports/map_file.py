@@ -1,4 +1,4 @@
-"""The map of an import: which source, and what of it goes into which project, under which names.
+"""The map of an import: which source, and which part of it goes into which project, under which names.
 
 Documented in `docs/reference/import-map.md`.
 """

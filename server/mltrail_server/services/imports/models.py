@@ -1,4 +1,4 @@
-"""Bring registered models and prompts, with the numbers of their versions, and gaps between them."""
+"""Import registered models and prompts, with the numbers of their versions, including gaps."""
 
 from dataclasses import dataclass
 

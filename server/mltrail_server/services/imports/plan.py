@@ -1,4 +1,4 @@
-"""What of a history goes into which project, and under which names."""
+"""Which part of a history goes into which project, and under which names."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ class FilesMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Renames:
-    """Names here by names at the source; what is not among them keeps its name."""
+    """Names here by names at the source; anything not listed keeps its name."""
 
     experiments: Mapping[str, str] = field(default_factory=dict)
     models: Mapping[str, str] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Measure how fast a source is by a sample, and say how long an import of all of it will take. Nothing is written."""
+"""Measure with a sample how fast a source is, and estimate how long a full import will take. Nothing is written."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

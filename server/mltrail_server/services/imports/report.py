@@ -1,4 +1,4 @@
-"""The end of an import: both sides in numbers, and everything that did not come over as it was."""
+"""The report of an import: counts of both sides, and everything that was not imported unchanged."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What a source says of a run, made to fit here."""
+"""A source's record of a run, made to fit here."""
 
 from dataclasses import dataclass
 
@@ -39,7 +39,7 @@ class Facts:
     claim: gitlab_ci.Job | None = None
 
     def written(self) -> list[tuple[str, str]]:
-        """What may be changed here."""
+        """Return the values that people may change here."""
         plain = [("name", self.name), ("status", str(int(self.status))), ("stage", str(int(self.stage)))]
         return [*plain, *((f"tag:{key}", value) for key, value in self.tags.items())]
 

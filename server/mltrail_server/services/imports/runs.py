@@ -1,4 +1,4 @@
-"""Bring the runs of an experiment, several in a transaction, each with everything that was logged to it."""
+"""Import the runs of an experiment, several per transaction, each with everything that was logged to it."""
 
 from collections.abc import Iterator, Sequence
 
@@ -40,7 +40,7 @@ def bring(target: Target, experiment: ExperimentRecord, iid: int | None) -> None
 
 
 def _looked_up(target: Target, batch: Sequence[RunRecord], iid: int | None) -> list[Prepared]:
-    """Find what is known of runs, and what they are here."""
+    """Find what is known about runs, and what they are here."""
     ids = [record.id for record in batch]
     with target.project.read() as tx:
         known = imported.of(tx, Entity.RUN, ids)

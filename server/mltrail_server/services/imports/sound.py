@@ -153,14 +153,14 @@ def _mend(kind: Any) -> _Mend | None:  # noqa: ANN401 - a type
 def _text(value: Any, what: str, fit: _Fit) -> Any:  # noqa: ANN401 - whatever a source says
     if type(value) is str:
         return value if value.isascii() and "\0" not in value else fit.text(fit.entity, what, value)
-    fit.say(Loss.CHANGED, fit.entity, f"{what} is no text, and became one")
+    fit.say(Loss.CHANGED, fit.entity, f"{what} is not text, and was converted to text")
     return fit.text(fit.entity, what, json.dumps(value, default=str))
 
 
 def _number(value: Any, what: str, fit: _Fit) -> Any:  # noqa: ANN401 - whatever a source says
     if type(value) is int:
         return fit.whole(fit.entity, what, value)
-    fit.say(Loss.CHANGED, fit.entity, f"{what} is no whole number, and became 0")
+    fit.say(Loss.CHANGED, fit.entity, f"{what} is not a whole number, and was replaced by 0")
     return 0
 
 
@@ -176,14 +176,14 @@ def _shallow(value: Any, what: str, fit: _Fit) -> Any:  # noqa: ANN401 - whateve
         ]
         if not level:
             return value
-    fit.say(Loss.REFUSED, fit.entity, f"{what} is nested more than {_DEEPEST} deep, and was left out")
+    fit.say(Loss.REFUSED, fit.entity, f"{what} is nested more than {_DEEPEST} levels deep, and was left out")
     return None
 
 
 def _numbers(value: Any, what: str, fit: _Fit) -> Any:  # noqa: ANN401 - whatever a source says
     if all(type(key) is str and type(one) is int and 0 < one < 2**63 for key, one in value.items()):
         return value
-    fit.say(Loss.CHANGED, fit.entity, f"{what}: what is no number of a version was left out")
+    fit.say(Loss.CHANGED, fit.entity, f"{what}: values that are not version numbers were left out")
     return {key: one for key, one in value.items() if type(one) is int and 0 < one < 2**63}
 
 

@@ -1,4 +1,4 @@
-"""Bring the traces of an experiment with their assessments and spans, redacted like any trace, and attachments."""
+"""Import the traces of an experiment with their assessments and spans, redacted like any trace, and attachments."""
 
 import json
 from dataclasses import replace
@@ -109,7 +109,7 @@ def _bring_one(
 
 
 def _bring_attachments(target: Target, record: TraceRecord, fit: Fit, folder: str, known: Imported | None) -> Brought:
-    """Bring the attachments, and remember the trace, which is complete with them."""
+    """Import the attachments, and remember the trace, which is then complete."""
     before = Before()
     if known is not None:
         with target.project.read() as tx:
@@ -154,7 +154,7 @@ def _without_foreign(tx: Transaction, record: TraceRecord, said: list[Assessment
         if known is None or (known.trace_id == record.id and known.job_id is None):
             free.append(one)
         else:
-            text = f"an assessment with the id {one.id!r} was here before, and stays as it is"
+            text = f"an assessment with the id {one.id!r} already existed here and was not changed"
             fit.say(Loss.CLASH, Entity.ASSESSMENT, text)
     return free
 

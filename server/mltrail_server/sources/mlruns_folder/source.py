@@ -94,7 +94,7 @@ class MlrunsFolder:
             )
 
     def _experiment_meta(self, folder: Path, owner: str) -> dict[str, Any] | None:
-        """Read the experiment's `meta.yaml`. If it is broken, its runs come over all the same."""
+        """Read the experiment's `meta.yaml`. If it is broken, its runs are imported anyway."""
         if not self._tree.has(folder / META) and not any(
             _RUN_ID.fullmatch(run.name) for run in self._run_folders(folder)
         ):

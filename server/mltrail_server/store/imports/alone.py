@@ -17,7 +17,7 @@ _LOCK = 0x6D6C696D << 32  # "mlim": any numbers that no other program locks in t
 @contextmanager
 def alone(database: Database, project_id: ProjectId) -> Iterator[None]:
     """Keep other imports out of a project while the block runs; a kill ends that, too. Raises CONFLICT."""
-    busy = conflict(f"Another import into project {project_id} is running. Wait until it has ended, then run it again.")
+    busy = conflict(f"Another import into project {project_id} is running. Wait until it is done, then run it again.")
     if database.is_sqlite:
         opened = os.open(f"{database.engine.url.database}-imports", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
