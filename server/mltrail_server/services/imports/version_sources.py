@@ -134,7 +134,7 @@ def bring_own(target: Target, record: VersionRecord, fit: Fit, *, iid: int) -> t
     """Copy the files of a version that belong to nothing else here, or note where they lie. `iid` is the number of its
     model's experiment; they are in a run of their own there, whose id is always the same.
     """
-    eid = own_eid(target, record)
+    eid = own_eid(iid, record)
     brought = Brought(Owner(iid, eid=eid).folder)
     uri = record.storage_location or record.source
     if target.plan.files is FilesMode.IN_PLACE:
@@ -160,14 +160,14 @@ def bring_own(target: Target, record: VersionRecord, fit: Fit, *, iid: int) -> t
     return Place(brought.folder, source=f"mlflow-artifacts:/{brought.folder}"), brought
 
 
-def own_eid(target: Target, record: VersionRecord) -> str:
-    text = f"{target.source.address}\n{record.model}\n{record.number}"
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+def own_eid(iid: int, record: VersionRecord) -> str:
+    """Return the ID of the run that owns the files of a version. It does not depend on how the source was read."""
+    return hashlib.sha256(f"{iid}\n{record.number}\n{record.created_ms}".encode()).hexdigest()[:32]
 
 
 def own_run(tx: Transaction, target: Target, record: VersionRecord, *, iid: int, name: str) -> int:
     """Create the run that owns the files of a version, or find it."""
-    eid = own_eid(target, record)
+    eid = own_eid(iid, record)
     known = candidates.get(tx, eid)
     if known is not None:
         return known.iid
