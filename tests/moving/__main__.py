@@ -12,6 +12,7 @@ from .explained import rules
 from .histories import GENERATIONS, fill
 from .moving import VERSIONS, move, moved_to
 from .questions import about, learn
+from .told import Told
 
 
 def main() -> int:
@@ -37,8 +38,9 @@ def _run(folder: Path, generation: str, way: str, *, seed: int, runs: int) -> in
         done = move(folder / "old", url, way, folder / "new")
         new.learn()
         questions = list(about(facts))
-        explained = rules(facts.version, facts.locations, done.findings)
-        outcome = compare(answers(old, questions), answers(new, questions), explained)
+        theirs = list(answers(old, questions))
+        told = Told.by(theirs, facts.runs, folder / "old/files")
+        outcome = compare(theirs, answers(new, questions), rules(facts, told, done.findings))
     sys.stdout.write("\n".join([*map(str, outcome.differences), f"{generation} by {way}: {outcome}", ""]))
     return len(outcome.differences)
 

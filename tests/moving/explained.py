@@ -10,34 +10,33 @@ from typing import Any
 from tests.differential import explained as of_servers
 from tests.differential.model import Call
 
-from . import of_mlflow3, without
+from . import of_files, of_mlflow3, without
 from .asking import Explain, Explained, Question
+from .questions import Facts
+from .told import Told
 
 Findings = Sequence[dict[str, Any]]
-_ON_PURPOSE = (
-    *("semver as alias", "no workspaces", "versions of a model", "aliases in searches"),
-    *("a version instead of a stage", "crashes are errors of the client", "history of an unknown run"),
-)
-"""Explanations of the differential test of all calls that also hold for what was imported."""
-_OF_RUN = re.compile(r"mlflow-artifacts:/.+?/([0-9a-f]{32})/artifacts((?:/.*)?)")
-_NEWER_FIELDS = {
-    # What servers before MLflow 1.29, 2 and 3 do not tell.
-    "creation_time": (1, 29),
-    "last_update_time": (1, 29),
-    "run_name": (1, 30),
+_ON_PURPOSE = {
+    "semver as alias": (1, 28),
+    "no workspaces": (3, 10),
+    "versions of a model": (1, 28),
+    "aliases in searches": (2, 3),
 }
+"""Explanations of the differential test of all calls that also hold for what was imported, and since when."""
+_OF_RUN = re.compile(r"mlflow-artifacts:/.+?/([0-9a-f]{32})/artifacts((?:/.*)?)")
 
 
-def rules(version: tuple[int, int], locations: dict[str, str], findings: Findings) -> list[Explained]:
-    """Return the rules for the history of a server of this version, whose import found this.
-
-    `locations` tells for each experiment that was made with a place of its own for files what that is.
-    """
-    found = [
+def rules(facts: Facts, told: Told, findings: Findings) -> list[Explained]:
+    """Return the rules for the history of a server with these facts, whose import found this."""
+    version = facts.version
+    found = of_mlflow3.rules(told, findings) if version >= (3, 0) else []
+    found += of_files.rules(version, told, findings)
+    found += _since_2_14() if version >= (2, 14) else []
+    found += [
         Explained(
             "files lie here",
             "The files of an experiment that was made with a place of its own are kept with all others.",
-            _located(locations),
+            _located(facts.locations),
         ),
         Explained(
             "sources of versions",
@@ -55,28 +54,7 @@ def rules(version: tuple[int, int], locations: dict[str, str], findings: Finding
             "MLflow does not keep who made a model or version; here it was `import`.",
             _edited(r"registered-models|model-versions", ours=without.field("user_id", "import")),
         ),
-        Explained(
-            "files that were refused",
-            "A path with `#`, a backslash or a control character is not accepted here; the report names it.",
-            _refused_files(findings),
-        ),
-        Explained(
-            "folders that are not shown",
-            "Where MLflow does not show the files of a folder, REST can't bring them; the report names the folder.",
-            _hidden_folders(findings),
-        ),
-        Explained(
-            "versions without files",
-            "If the files of a version were not found, it has none here either; the report names it.",
-            _missing_versions(findings),
-        ),
-        Explained(
-            "page tokens of 1.28",
-            "Errors of pages, such as `get-artifact`, have no error code in MLflow.",
-            _codes_of_pages,
-        ),
     ]
-    found += of_mlflow3.rules() if version >= (2, 14) else []
     if version >= (1, 29):
         found.append(
             Explained(
@@ -89,28 +67,47 @@ def rules(version: tuple[int, int], locations: dict[str, str], findings: Finding
         found += [
             Explained(
                 "fields of later versions",
-                f"{', '.join(f'`{name}`' for name in _NEWER_FIELDS)} came after MLflow 1.28.",
+                "The name of a run, which also is a tag, and the times of experiments came after MLflow 1.28.",
                 _newer_fields,
-            ),
-            Explained(
-                "runs without a name",
-                "MLflow 1 has runs without a name; each has one here, in the tag `mlflow.runName`, too.",
-                _run_names,
             ),
         ]
     for rule in of_servers.RULES:
         if rule.name == "experiments of models":
             found.append(Explained(rule.name, rule.reason, _without_model_experiments(_adapted(rule))))
-        elif rule.name in _ON_PURPOSE:
+        elif version >= _ON_PURPOSE.get(rule.name, (99, 0)):
             found.append(Explained(rule.name, rule.reason, _adapted(rule)))
     found.append(
         Explained(
             "runs of versions",
             "A version that names no run, but whose source lies in one, has that run here.",
-            _runs_of_versions,
+            _runs_of_versions(told),
         )
     )
     return found
+
+
+def _since_2_14() -> list[Explained]:
+    return [
+        Explained(
+            "prompts have no files",
+            "MLflow tells the words that stand for the source of a prompt as its place; here that is an error.",
+            _places_of_prompts,
+        ),
+        Explained(
+            "traces that are complete",
+            "What was imported of a trace is its final state, also if its client did not say so.",
+            _edited(
+                "traces",
+                theirs=without.tag("mlflow.trace.infoFinalized"),
+                ours=without.tag("mlflow.trace.infoFinalized"),
+            ),
+        ),
+        Explained(
+            "traces without a file",
+            "MLflow and mltrail have different error codes for the spans of a trace that are not there.",
+            _no_spans,
+        ),
+    ]
 
 
 def _adapted(rule: of_servers.Rule) -> Explain:
@@ -171,95 +168,45 @@ def _with_portable_source(body: Any) -> Any:
     return found | {"source": f"runs:/{match[1]}{match[2]}"} if match else found
 
 
-def _runs_of_versions(question: Question, theirs: Any, ours: Any) -> tuple[Any, Any]:
-    if not re.search("registered-models|model-versions", question.endpoint):
-        return theirs, ours
-    if dict(question.query).get("filter", "").startswith("run_id") and "body" in theirs and "body" in ours:
-        there = {(one["name"], one["version"]) for one in theirs["body"].get("model_versions", [])}
-        versions = ours["body"].get("model_versions", [])
-        kept = [one for one in versions if (one["name"], one["version"]) in there]
-        ours = ours | {"body": {"model_versions": kept} if kept else {}}
-    return theirs, _without_run(theirs, ours)
+def _runs_of_versions(told: Told) -> Explain:
+    def with_run(body: Any) -> Any:
+        if isinstance(body, list):
+            return [with_run(one) for one in body]
+        if not isinstance(body, dict):
+            return body
+        found = {key: with_run(one) for key, one in body.items()}
+        if "current_stage" in found and "run_id" not in found and (run := told.run_of(found.get("source", ""))):
+            found["run_id"] = run
+        return found
 
-
-def _without_run(theirs: Any, ours: Any) -> Any:
-    """Take the run out of each version that has none on the other side."""
-    if isinstance(theirs, dict) and isinstance(ours, dict):
-        own = "current_stage" in theirs and "run_id" not in theirs
-        kept = {key: one for key, one in ours.items() if not (own and key == "run_id")}
-        return {key: _without_run(theirs.get(key), one) for key, one in kept.items()}
-    if isinstance(theirs, list) and isinstance(ours, list) and len(theirs) == len(ours):
-        return [_without_run(one, other) for one, other in zip(theirs, ours, strict=True)]
-    return ours
-
-
-def _refused_files(findings: Findings) -> Explain:
-    named = {
-        (re.sub("^(run|logged model) ", "", one["owner"]), match[1])
-        for one in findings
-        if one["kind"] == "refused" and one["entity"] == "files"
-        if (match := re.match(r"the file '(.*?)': ", one["text"]))
-    }
+    def of_run(run: str) -> list[Any]:
+        """Tell the versions in a run that don't name it."""
+        found = [one for one in told.versions.values() if "run_id" not in one]
+        return [one for one in found if told.run_of(one.get("source", "")) == run]
 
     def explain(question: Question, theirs: Any, ours: Any) -> tuple[Any, Any]:
-        query = dict(question.query)
-        model = re.search("/(m-[0-9a-f]{32})/artifacts/directories", question.path)
-        run = query.get("run_id") or query.get("run_uuid") or (model[1] if model else "")
-        if question.endpoint == "GET get-artifact" and (run, query.get("path")) in named:
-            return ours, ours
-        if (
-            re.search("artifacts/(list|directories)$", question.endpoint)
-            and theirs["status"] == 200
-            and any(run == one for one, _ in named)
-        ):
-            keep = [one for one in theirs["body"].get("files", []) if (run, one["path"]) not in named]
-            others = {key: one for key, one in theirs["body"].items() if key != "files"}
-            return theirs | {"body": others | ({"files": keep} if keep else {})}, ours
-        return theirs, ours
-
-    return explain
-
-
-def _hidden_folders(findings: Findings) -> Explain:
-    named = {
-        (re.sub("^(run|logged model) ", "", one["owner"]), match[1])
-        for one in findings
-        if one["kind"] == "missing" and (match := re.match(r"the folder '(.*?)': its files are not shown", one["text"]))
-    }
-
-    def explain(question: Question, theirs: Any, ours: Any) -> tuple[Any, Any]:
-        run = dict(question.query).get("run_id", "")
-        hidden = [folder for owner, folder in named if owner == run]
-        if question.endpoint != "GET artifacts/list" or not hidden or "body" not in theirs or "body" not in ours:
+        if not re.search("registered-models|model-versions", question.endpoint):
             return theirs, ours
-        here = {one["path"] for one in ours["body"].get("files", [])}
-        files = theirs["body"].get("files", [])
-        kept = [
-            one
-            for one in files
-            if one["path"] in here or not any(f"{folder}/".startswith(f"{one['path']}/") for folder in hidden)
-        ]
-        others = {key: one for key, one in theirs["body"].items() if key != "files"}
-        return theirs | {"body": others | ({"files": kept} if kept else {})}, ours
+        run = re.fullmatch("run_id = '(.*)'", dict(question.query).get("filter", ""))
+        if run and "body" in theirs and "body" in ours:
+            more = {(one["name"], one["version"]) for one in of_run(run[1])}
+            versions = ours["body"].get("model_versions", [])
+            kept = [one for one in versions if (one["name"], one["version"]) not in more]
+            ours = ours | {"body": {"model_versions": kept} if kept else {}}
+        return with_run(theirs), ours
 
     return explain
 
 
-def _missing_versions(findings: Findings) -> Explain:
-    named = {one["owner"] for one in findings if one["kind"] == "missing" and one["entity"] == "versions"}
-
-    def explain(question: Question, theirs: Any, ours: Any) -> tuple[Any, Any]:
-        query = dict(question.query)
-        owner = f"version {query.get('version')} of {query.get('name')!r}"
-        about_files = re.search(r"get-download-uri|model-versions/get-artifact", question.endpoint)
-        return (ours, ours) if about_files and owner in named else (theirs, ours)
-
-    return explain
+def _places_of_prompts(question: Question, theirs: Any, ours: Any) -> tuple[Any, Any]:
+    a_prompt = theirs.get("body") == {"artifact_uri": "prompt-template"}
+    if question.endpoint.endswith("get-download-uri") and a_prompt and ours["status"] == 404:
+        return ours, ours
+    return theirs, ours
 
 
-def _codes_of_pages(question: Question, theirs: Any, ours: Any) -> tuple[Any, Any]:
-    page = re.search(r"get-artifact|artifacts/files|get-trace-artifact", question.endpoint)
-    if page and theirs["status"] == ours["status"] >= 400:
+def _no_spans(question: Question, theirs: Any, ours: Any) -> tuple[Any, Any]:
+    if question.endpoint == "GET get-trace-artifact" and theirs["status"] == ours["status"] == 404:
         return ours, ours
     return theirs, ours
 
@@ -285,24 +232,15 @@ def _without_its_time(answer: Any) -> Any:
     return answer
 
 
-def _newer_fields(_: Question, theirs: Any, ours: Any) -> tuple[Any, Any]:
-    return theirs, without.names(*_NEWER_FIELDS)(ours)
-
-
-def _run_names(question: Question, theirs: Any, ours: Any) -> tuple[Any, Any]:
-    """Take the name out of those runs that have none at the old server."""
-    if not re.search(r"runs/(get|search)$", question.endpoint) or theirs["status"] != 200 or ours["status"] != 200:
+def _newer_fields(question: Question, theirs: Any, ours: Any) -> tuple[Any, Any]:
+    if "experiments/" in question.endpoint:
+        return theirs, without.names("creation_time", "last_update_time")(ours)
+    if not re.search(r"runs/(get|search)$", question.endpoint) or ours["status"] != 200:
         return theirs, ours
-    nameless = {one["info"]["run_id"] for one in _runs_in(theirs["body"]) if "mlflow.runName" not in _tags(one)}
-    for run in _runs_in(ours["body"]):
-        if run["info"]["run_id"] in nameless:
-            run["data"]["tags"] = [one for one in run["data"]["tags"] if one["key"] != "mlflow.runName"]
-    return theirs, ours
+    runs = [ours["body"]["run"]] if "run" in ours["body"] else ours["body"].get("runs", [])
+    named = [one for one in runs if _tag(one, "mlflow.runName") == one["info"].get("run_name")]
+    return theirs, ours if len(named) < len(runs) else without.names("run_name")(ours)
 
 
-def _runs_in(body: Any) -> list[Any]:
-    return [body["run"]] if "run" in body else body.get("runs", [])
-
-
-def _tags(run: Any) -> set[str]:
-    return {one["key"] for one in run["data"].get("tags", [])}
+def _tag(run: Any, key: str) -> str | None:
+    return next((one["value"] for one in run["data"].get("tags", []) if one["key"] == key), None)

@@ -1,58 +1,48 @@
 """What is answered differently about traces and logged models, each with its reason."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from . import without
 from .asking import Explain, Explained, Question
+from .told import Told
+
+Findings = Sequence[dict[str, Any]]
 
 
-def rules() -> list[Explained]:
+def rules(told: Told, findings: Findings) -> list[Explained]:
     return [
+        Explained(
+            "spans of any trace",
+            "MLflow can't answer these two calls for traces whose spans are in a file. Here both do, with what the old "
+            "server says of that trace and its spans in other calls.",
+            _spans(told, findings),
+        ),
         Explained(
             "where spans lie",
             "Spans are kept in the trace's file here, so its tags don't say that they are in the database.",
             _at(r"traces", without.tag("mlflow.trace.spansLocation")),
         ),
         Explained(
-            "traces that are complete",
-            "What was imported of a trace is its final state, also if its client did not say so.",
-            _at(r"traces", without.tag("mlflow.trace.infoFinalized")),
-        ),
-        Explained(
-            "spans of any trace",
-            "MLflow finds the spans of some traces only by one of its two calls; here both find all.",
-            _spans,
-        ),
-        Explained(
             "model inputs in searches",
             "MLflow shows which models a run read if that run is asked for; here searches show it, too.",
-            _at(r"runs/search$", without.names("model_inputs", "inputs")),
+            _model_inputs(told),
         ),
         Explained(
             "model of a version",
             "If the source of a version names a logged model, both name each other here.",
-            _at(r"registered-models|model-versions|logged-models", without.names("model_id", "registrations")),
+            _models_of_versions(told),
+        ),
+        Explained(
+            "logged models by name",
+            "A source in a run that has no files there means its logged model of that name, as `runs:/…` does.",
+            _models_by_name(told),
         ),
         Explained(
             "newest metrics of logged models",
             "MLflow shows all values of a logged model's metrics, mltrail the newest of each.",
             _at(r"logged-models", _newest),
-        ),
-        Explained(
-            "folders with a percent sign",
-            "MLflow takes `%20` in the name of a folder for a blank, and finds nothing there.",
-            _percent,
-        ),
-        Explained(
-            "prompts have no files",
-            "MLflow tells the words that stand for the source of a prompt as its place; here that is an error.",
-            _places_of_prompts,
-        ),
-        Explained(
-            "runs as sources",
-            "MLflow can't resolve the source `runs:/…` of a version by itself; here it is the folder of that run.",
-            _runs_as_sources,
         ),
     ]
 
@@ -64,10 +54,98 @@ def _at(endpoint: str, edit: without.Edit) -> Explain:
     return explain
 
 
-def _spans(question: Question, theirs: Any, ours: Any) -> tuple[Any, Any]:
-    if re.search(r"traces/(get|batchGet)$", question.endpoint) and theirs["status"] == 500 and ours["status"] == 200:
-        return ours, ours
-    return theirs, ours
+def _spans(told: Told, findings: Findings) -> Explain:
+    without_spans = {one["owner"] for one in findings if one["kind"] == "missing" and one["entity"] == "traces"}
+
+    def explain(question: Question, theirs: Any, ours: Any) -> tuple[Any, Any]:
+        if not re.search(r"traces/(get|batchGet)$", question.endpoint) or theirs["status"] != 500:
+            return theirs, ours
+        one = question.endpoint.endswith("/get")
+        ((_, trace),) = question.query
+        if f"trace {trace}" in without_spans and trace not in told.spans:
+            none = {"status": 404, "error_code": "RESOURCE_DOES_NOT_EXIST"} if one else {"status": 200, "body": {}}
+            return none, ours
+        if ours["status"] != 200 or trace not in told.spans:
+            return theirs, ours
+        found = ours["body"].get("trace") if one else ours["body"].get("traces", [None])[0]
+        if found is None or _outlines(found.get("spans", [])) != _outlines(told.spans[trace]):
+            return theirs, ours
+        known = {"trace_info": told.traces[trace], "spans": found["spans"]}
+        return {"status": 200, "body": {"trace": known} if one else {"traces": [known]}}, ours
+
+    return explain
+
+
+def _outlines(spans: Any) -> list[Any]:
+    """What is the same in a trace and in the file with its spans."""
+    names = ("trace_id", "span_id", "parent_span_id", "name", "start_time_unix_nano", "end_time_unix_nano", "status")
+    return sorted(([span.get(name) for name in names] for span in spans), key=repr)
+
+
+def _model_inputs(told: Told) -> Explain:
+    def explain(question: Question, theirs: Any, ours: Any) -> tuple[Any, Any]:
+        if not question.endpoint.endswith("runs/search") or theirs["status"] != 200:
+            return theirs, ours
+        runs = []
+        for run in theirs["body"].get("runs", []):
+            shown = told.runs.get(run["info"]["run_id"], {}).get("inputs", {}).get("model_inputs")
+            runs.append(run | ({"inputs": run.get("inputs", {}) | {"model_inputs": shown}} if shown else {}))
+        return theirs | {"body": theirs["body"] | ({"runs": runs} if runs else {})}, ours
+
+    return explain
+
+
+def _models_of_versions(told: Told) -> Explain:
+    registered: dict[str, list[dict[str, str]]] = {}
+    for (name, version), one in told.versions.items():
+        if model := told.model_of(one.get("source", "")):
+            registered.setdefault(model, []).append({"name": name, "version": version})
+
+    def with_them(body: Any) -> Any:
+        if isinstance(body, list):
+            return [with_them(one) for one in body]
+        if not isinstance(body, dict):
+            return body
+        found = {key: with_them(one) for key, one in body.items()}
+        if "current_stage" in found and (model := told.model_of(found.get("source", ""))):
+            found["model_id"] = model
+        if "artifact_uri" in found and found.get("model_id") in registered:
+            found["registrations"] = registered[found["model_id"]]
+        return found
+
+    def explain(question: Question, theirs: Any, ours: Any) -> tuple[Any, Any]:
+        if not re.search(r"registered-models|model-versions|logged-models", question.endpoint):
+            return theirs, ours
+        return _in_order(with_them(theirs)), _in_order(ours)
+
+    return explain
+
+
+def _models_by_name(told: Told) -> Explain:
+    def explain(question: Question, theirs: Any, ours: Any) -> tuple[Any, Any]:
+        query = dict(question.query)
+        source = told.versions.get((query.get("name", ""), query.get("version", "")), {}).get("source", "")
+        model = told.model_of(source)
+        if model is None or model in source:
+            return theirs, ours
+        if question.endpoint.endswith("get-download-uri") and ours["status"] == 200:
+            place = told.logged_models[model]["info"]["artifact_uri"]
+            return {"status": 200, "body": {"artifact_uri": place}}, ours
+        digest = told.digests.get((model, query.get("path", "")))
+        if question.endpoint.endswith("get-artifact") and theirs["status"] >= 400 and digest:
+            return {"status": 200, "body": digest}, ours
+        return theirs, ours
+
+    return explain
+
+
+def _in_order(body: Any) -> Any:
+    if isinstance(body, list):
+        return [_in_order(one) for one in body]
+    if not isinstance(body, dict):
+        return body
+    found = {key: _in_order(one) for key, one in body.items()}
+    return found | ({"registrations": sorted(found["registrations"], key=repr)} if "registrations" in found else {})
 
 
 def _newest(body: Any) -> Any:
@@ -82,27 +160,3 @@ def _newest(body: Any) -> Any:
         newest = {tuple(one.get(name) for name in named): one for one in in_order}
         found["metrics"] = sorted(newest.values(), key=repr)
     return found
-
-
-def _percent(question: Question, theirs: Any, ours: Any) -> tuple[Any, Any]:
-    path = dict(question.query).get("path", "")
-    if question.endpoint == "GET artifacts/list" and "%" in path and not theirs.get("body", {}).get("files"):
-        return ours, ours
-    return theirs, ours
-
-
-def _places_of_prompts(question: Question, theirs: Any, ours: Any) -> tuple[Any, Any]:
-    if question.endpoint.endswith("get-download-uri") and theirs.get("body") == {"artifact_uri": "prompt-template"}:
-        return ours, ours
-    return theirs, ours
-
-
-def _runs_as_sources(question: Question, theirs: Any, ours: Any) -> tuple[Any, Any]:
-    uri = theirs["body"].get("artifact_uri", "") if isinstance(theirs.get("body"), dict) else ""
-    if question.endpoint.endswith("get-download-uri") and uri.startswith("runs:/") and ours["status"] == 200:
-        run, _, path = uri.removeprefix("runs:/").partition("/")
-        if ours["body"]["artifact_uri"].endswith(f"/{run}/artifacts" + (f"/{path}" if path else "")):
-            return ours, ours
-    if question.endpoint == "GET model-versions/get-artifact" and theirs["status"] == 500 and ours["status"] == 200:
-        return ours, ours
-    return theirs, ours

@@ -201,7 +201,7 @@ def _runs(facts: Facts) -> Iterator[Question]:
     yield post("runs/search", experiment_ids=others, filter="metrics.loss > 0.5", max_results=99, pages="runs")
     yield post("runs/search", experiment_ids=most, max_results=200, order_by=["metrics.loss"], pages="runs")
     yield post("runs/search", experiment_ids=others[:7], max_results=9, order_by=["params.seed"], pages="runs")
-    for run in _some(facts.runs, 100):
+    for run in facts.runs:
         yield get("runs/get", run_id=run["info"]["run_id"])
     if facts.since(3, 0):
         yield post("experiments/search-datasets", experiment_ids=everywhere[:15], api=PAGES_API)
@@ -226,7 +226,8 @@ def _histories(facts: Facts, most: int | None) -> Iterator[Question]:
             for begin in range(0, len(runs), 70):
                 some = runs[begin : begin + 70]
                 yield get("metrics/get-history-bulk", api=PAGES_API, run_id=some, metric_key=key, max_results=25000)
-        alone = _some([run for run in runs if run in rich], 15 if facts.since(2, 7) else 1000)
+        # Newer servers answer for many runs at once.
+        alone = _some([run for run in runs if run in rich], (most or 15) if facts.since(2, 7) else 1000)
         alone = [*alone, *[run for run in runs if run not in rich][:most]]
         for run in alone:
             yield get("metrics/get-history", run_id=run, metric_key=key)
@@ -263,7 +264,7 @@ def _models(facts: Facts) -> Iterator[Question]:
         stages = ["Production", "None"]
         latest = {"pages": "model_versions", "keyed": True}
         yield post("registered-models/get-latest-versions", name=name, stages=stages, **latest)
-        for alias in _ALIASES if facts.since(2, 3) else ():
+        for alias in _ALIASES if facts.since(2, 3) and name in facts.models else ():
             yield get("registered-models/alias", name=name, alias=alias)
 
 
@@ -286,7 +287,7 @@ def _versions(facts: Facts) -> Iterator[Question]:
             yield get("model-versions/get-artifact", api=ROOT, **named, path="MLmodel")
             yield get("model-versions/get-artifact", api=ROOT, **named, path="data/model.pkl")
     for name in facts.models:
-        for number in range(1, 9):
+        for number in (*range(1, 5), 8):
             yield get("model-versions/get", name=name, version=number)
         if "'" not in name:
             yield get(path, max_results=1000, filter=f"name = '{name}'", pages=pages, keyed=keyed)

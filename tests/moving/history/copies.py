@@ -46,7 +46,7 @@ def _copy(place: Place, like: str, number: int, rows: dict[str, dict[str, list[R
     run_id, later, more = f"{place.rng.getrandbits(128):032x}", place.rng.randrange(10**10), place.rng.random()
     name = f"copy {number}"
     run = dict(rows["runs"][like][0])
-    run |= {"run_uuid": run_id, "name": name, "artifact_uri": run["artifact_uri"].replace(like, run_id)}
+    run |= {"run_uuid": run_id, "name": run["name"] and name, "artifact_uri": run["artifact_uri"].replace(like, run_id)}
     run |= {key: run[key] and run[key] + later for key in ("start_time", "end_time", "deleted_time")}
     made["runs"].append(run)
     for row in rows["tags"][like]:

@@ -11,8 +11,8 @@ from mlflow.entities import ExperimentTag, Metric, Param, RunStatus, RunTag
 
 STATES = (*("FINISHED",) * 6, "FAILED", "KILLED", "RUNNING", "SCHEDULED")
 METRICS = ("loss", "val/loss", "accuracy", "f1 score", "métrique β", "m" * 250)
-MOST_BY_STORE = 150
-"""So many runs are made by the store itself, a third of them rich; all others are copies of the plain ones."""
+LEAST_BY_STORE, MOST_BY_STORE = 48, 150
+"""At most so many runs are made by the store itself, a third of them rich; all others are copies of the plain ones."""
 
 
 @dataclasses.dataclass
@@ -39,7 +39,7 @@ def fill(place: Place, runs: int) -> None:
         place.experiments[place.tracking.create_experiment(name, location, tags)] = name
     ids = list(place.experiments)
     plain = []
-    by_store = min(runs, MOST_BY_STORE)
+    by_store = min(runs, max(LEAST_BY_STORE, min(runs // 4, MOST_BY_STORE)))
     for number in range(by_store):
         # Half of the runs are in two experiments, so that these have several pages.
         experiment = rng.choice(ids[:2]) if place.chance(0.5) else rng.choice(ids)
