@@ -41,7 +41,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         # A folder that is not writable, or a full disk, is not a bug of this program.
         return _failed(f"{error.filename or 'a file'}: {error.strerror}")
+    except Exception as error:
+        if not _is_of_database(error):
+            raise
+        said = str(getattr(error, "orig", error)).partition("\n")[0]
+        return _failed(f"the database can't be opened, read or written: {said}")
     return exit_code
+
+
+def _is_of_database(error: Exception) -> bool:
+    """Return whether a database is out of order: there is no connection, or it is none. Wrong SQL is a bug."""
+    kind = type(error)  # not imported: most commands do without it
+    return kind.__module__ == "sqlalchemy.exc" and kind.__name__ in {"OperationalError", "DatabaseError"}
 
 
 def _failed(message: str) -> int:

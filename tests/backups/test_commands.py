@@ -112,6 +112,9 @@ def test_an_encrypted_backup_brings_its_secrets(
         (("restore", "--from", "nowhere"), "no complete backup"),
         (("move-database", "--to", "mysql://host/db"), "--to must name"),
         (("move-database", "--to", "nonsense"), "must be the URL of a database"),
+        (("move-database", "--to", "postgresql://u:secret@host:port/db"), "must be the URL of a database"),
+        (("move-database", "--to", "postgresql+none://u:secret@host/db"), "must be the URL of a database"),
+        (("move-database", "--to", "postgresql://u:secret@127.0.0.1:1/db"), "can't be opened"),
         (("move-database", "--to", "sqlite:///none/x.db"), "does not exist"),
     ],
 )
@@ -120,7 +123,7 @@ def test_wrong_use_is_told(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     code, _, errors = run(*arguments)
-    assert (code, problem in errors) == (2, True), errors
+    assert (code, problem in errors, "secret" in errors) == (2, True, False), errors
 
 
 def test_a_database_moves_and_the_password_is_not_shown(

@@ -90,3 +90,15 @@ def test_an_old_one_is_restored_as_it_was(world: World, three: list[str], empty_
     world.restore(empty_place, three[0])
     assert content_of(empty_place.files, ONE, world.blob_ids["old"]) == b"old"
     assert empty_place.files.size(ONE, world.blob_ids["new"]) is None
+
+
+def test_a_backup_made_while_the_clock_was_wrong_is_not_the_newest_for_ever(world: World, clock: FrozenClock) -> None:
+    clock.advance(1000 * DAY)
+    ahead = world.backup().manifest.name
+    clock.advance(-1000 * DAY)
+    later = [world.backup().manifest.name for _ in range(10)]
+
+    assert later == [f"{ahead}-{number}" for number in range(2, 12)]
+    assert shelf.chosen(world.destination, None) == later[-1]
+    assert len(prune.keep(world.destination, 1).backups) == 10
+    assert shelf.complete(world.destination) == later[-1:]

@@ -34,24 +34,24 @@ def add(commands: Commands, shared: Parser) -> None:
 
 def run(settings: Settings, options: argparse.Namespace) -> int:
     from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import ArgumentError
+    from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
     from mltrail_server.services.backups import move
     from mltrail_server.store.db.database import Database
 
     try:
         url = make_url(options.to)
-    except ArgumentError as error:
+        kind = url.get_backend_name()
+        goal = Database(options.to) if kind in {"postgresql", "postgres", "sqlite"} and url.database else None
+    except (ArgumentError, NoSuchModuleError, ValueError) as error:
         raise invalid("--to must be the URL of a database, such as postgresql://user@host/mltrail.") from error
-    kind = url.get_backend_name()
-    if kind not in {"postgresql", "postgres", "sqlite"} or not url.database:
+    if goal is None or not url.database:
         raise invalid(
             "--to must name a PostgreSQL database (postgresql://user@host/mltrail) or a file (sqlite:////path)."
         )
     if kind == "sqlite" and not Path(url.database).parent.is_dir():
         raise invalid(f"The folder of {url.database} does not exist: create it first.")
     origin = open_origin(settings)
-    goal = Database(options.to)
     meter = Meter(quiet=options.quiet)
     try:
         moved = move.move(origin.database, goal, progress=meter)

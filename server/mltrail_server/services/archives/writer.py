@@ -99,7 +99,8 @@ def export(deps: Deps, project_id: ProjectId, folder: Path, *, progress: Progres
         path = projects.path_of(tx)
     if path is None:
         raise not_found(f"Project {project_id} has no data here.")
-    (folder / "tables").mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (folder / "tables").mkdir(exist_ok=True)
     tables = []
     with deps.db.snapshot() as connection:
         created_ms = deps.clock()

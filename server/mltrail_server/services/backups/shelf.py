@@ -25,6 +25,7 @@ FOLDER = "backups/"
 BLOBS = "blobs/"
 _MANIFEST = "manifest.json"
 _NAME = re.compile(r"\d{4}-\d\d-\d\dT\d{6}Z(-\d+)?", re.ASCII)
+_STEM = len("2026-11-29T205907Z")
 _PART = re.compile(r"[\w-]+(\.[\w-]+)*(/[\w-]+(\.[\w-]+)*)*", re.ASCII)
 """No name that comes from a manifest leads out of the backup's folder."""
 _CHUNK = 1 << 16
@@ -35,7 +36,13 @@ _LEVEL = 4
 def complete(destination: Destination) -> list[str]:
     """List the names of the backups that are complete, the oldest first."""
     names = (one.name.removeprefix(FOLDER).partition("/") for one in destination.list(FOLDER))
-    return sorted(name for name, _, rest in names if rest == _MANIFEST and _NAME.fullmatch(name))
+    found = (name for name, _, rest in names if rest == _MANIFEST and _NAME.fullmatch(name))
+    return sorted(found, key=_order)
+
+
+def _order(name: str) -> tuple[str, int]:
+    stem, number = name[:_STEM], name[_STEM + 1 :]
+    return stem, int(number or 1)
 
 
 def interrupted(destination: Destination) -> Iterator[str]:
@@ -58,13 +65,12 @@ def chosen(destination: Destination, name: str | None) -> str:
 
 
 def new_name(destination: Destination, now_ms: int) -> str:
-    """Name a backup by the time at which it began."""
+    """Name a backup by the time at which it began, or so that it follows the newest: that one may be of a time at which
+    the clock was wrong, and the order of names tells which one is restored, and which are removed.
+    """
     stem = datetime.fromtimestamp(now_ms / 1000, UTC).strftime("%Y-%m-%dT%H%M%SZ")
-    taken, name, number = set(complete(destination)), stem, 1
-    while name in taken:
-        number += 1
-        name = f"{stem}-{number}"
-    return name
+    newest, number = max(map(_order, complete(destination)), default=("", 0))
+    return stem if stem > newest else f"{newest}-{number + 1}"
 
 
 def manifest_name(backup: str) -> str:
