@@ -33,11 +33,14 @@ class FolderDestination:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             file = os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
         try:
-            with file:
+            try:
                 yield _Translated(self, file)
                 with self._translating_errors():
                     file.flush()
                     os.fsync(file.fileno())  # so that a name is never that of half a file
+            finally:
+                with suppress(OSError):  # on a full disk it tries to write the rest once more
+                    file.close()
             with self._translating_errors():
                 aside.rename(path)
             self._changed.add(path.parent)

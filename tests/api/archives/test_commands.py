@@ -1,6 +1,10 @@
 """`mltrail-server export`, `import --from-archive` and `move-project`: what they print, and their exit codes."""
 
 import json
+import os
+import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,6 +17,7 @@ from tests.api.archives.filled import column, pem
 from tests.mlflow_client import FILES, Mlflow, good
 
 BACKENDS = ("sqlite",)
+Output = pytest.CaptureFixture[str]
 
 
 @pytest.fixture
@@ -25,6 +30,27 @@ def logged(deps: Deps, mlflow: Mlflow) -> str:
 
 def run(*arguments: object) -> int:
     return cli.main([str(one) for one in arguments])
+
+
+def test_a_reader_may_leave_early(logged: str, tmp_path: Path) -> None:
+    """As `mltrail-server export … | head` does."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = ["export", "--data-dir", logged, "--project", "1", "--to", str(tmp_path / "out"), "--quiet"]
+    script = f"import sys; from mltrail_server.cli import main; sys.exit(main({command!r}))"
+    ran = subprocess.run([sys.executable, "-c", script], stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+    assert (ran.returncode, ran.stderr) == (2, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_a_full_disk_is_told(logged: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
+    with Path("/dev/full").open("w") as full, monkeypatch.context() as patch:
+        patch.setattr("sys.stdout", full)
+        assert run("export", "--data-dir", logged, "--project", 1, "--to", tmp_path / "out", "--quiet") == 2
+        with suppress(OSError):
+            full.close()
+    assert "No space left on device" in capsys.readouterr().err
 
 
 def test_out_and_in_again(logged: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

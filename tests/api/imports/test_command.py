@@ -108,13 +108,36 @@ def test_a_map_of_two_projects(run: Any, mlruns: Path, tmp_path: Path, mlflow: M
     assert other.error("GET", "runs/get", run_id=eid(1))[0] == 404
 
 
+def test_a_glob_that_matches_nothing_is_told(run: Any, mlruns: Path, tmp_path: Path) -> None:
+    """A misspelled name is no import without differences."""
+    code, out, err = run("--from-folder", mlruns, "--project", 1, "--experiment", "epx*")
+    assert (code, out) == (2, "")
+    assert "It has 'exp 1', 'exp 2'." in err
+    assert run("--from-folder", mlruns, "--project", 1, "--model", "nothing")[0] == 2
+
+    file = tmp_path / "map.yml"
+    part = "{project: 1, experiments: [exp 1, epx*], rename: {experiments: {epx: ours}}}"
+    file.write_text(f"source: {{folder: {mlruns}}}\nprojects:\n- {part}\n")
+    code, out, _ = run("--map", file)
+    assert code == 0
+    assert "project 1: nothing at the source matches 'epx*'" in out
+    assert "project 1: nothing at the source is called 'epx', so it is not renamed" in out
+
+
+def test_the_folder_that_was_meant_is_named(run: Any, mlruns: Path) -> None:
+    for near in (mlruns.parent, mlruns / "1"):
+        code, _, err = run("--from-folder", near, "--project", 1)
+        assert (code, f"Did you mean {mlruns}?" in err) == (2, True)
+    assert "say --from-database" in run("--from-folder", mlruns / "1/meta.yaml", "--project", 1)[2]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (["--from-folder", "nowhere", "--project", "1"], "nowhere"),
         (["--from-folder", "nowhere"], "--project is missing"),
         (["--from-folder", "nowhere", "--project", "group/name"], "is not a project number"),
-        (["--map", "nowhere", "--project", "1"], "are said in the map file"),
+        (["--map", "nowhere", "--project", "1"], "belong in the map file"),
         (["--map", "nowhere"], "nowhere: No such file or directory"),
         (["--from-gitlab", "https://gitlab.com", "--project", "1"], "--gitlab-project"),
     ],

@@ -4,7 +4,7 @@ import hashlib
 import shutil
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from importlib import metadata
@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from mltrail_server.domain.errors import Code, MltrailError, conflict, not_found
+from mltrail_server.domain.errors import Code, MltrailError, conflict, not_found, unavailable
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.services.promotion import provenance
@@ -102,7 +102,7 @@ def export(deps: Deps, project_id: ProjectId, folder: Path, *, progress: Progres
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     (folder / "tables").mkdir(exist_ok=True)
     tables = []
-    with deps.db.snapshot() as connection:
+    with deps.db.snapshot() as connection, _writing(folder):
         created_ms = deps.clock()
         for table in rows.ARCHIVED:
             made = Parts(folder, lambda number, name=table.name: part_name(name, number))  # type: ignore[misc] # a default
@@ -110,7 +110,8 @@ def export(deps: Deps, project_id: ProjectId, folder: Path, *, progress: Progres
                 made.add(spelling.lines(table, batch), len(batch))
             names = [str(column.name) for column in rows.columns(table)]
             tables.append(TableParts(str(table.name), names, made.rows, made.closed()))
-            progress(f"{table.name}: {made.rows:,} rows")
+            if made.rows:
+                progress(f"{table.name}: {made.rows:,} rows")
     copied = _Contents(deps, project_id, folder)
     blobs = copied.of(lambda: _blobs_in(folder, tables))
     progress(f"{blobs.count:,} files, {blobs.bytes:,} bytes")
@@ -132,6 +133,15 @@ def export(deps: Deps, project_id: ProjectId, folder: Path, *, progress: Progres
         (folder / SIGNATURE).write_bytes(signed(content, signer))
     (folder / MANIFEST).write_bytes(content)
     return Exported(manifest, signer is not None, copied.lost)
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Say that it is the folder that is full: within a transaction it would be taken for the database's disk."""
+    try:
+        yield
+    except OSError as error:
+        raise unavailable(f"{error.filename or folder} can't be written: {error.strerror}.") from error
 
 
 def _prepare(folder: Path) -> None:

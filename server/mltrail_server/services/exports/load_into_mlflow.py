@@ -52,6 +52,26 @@ class Server:
         self._credentials = get_default_host_creds(uri)
         self._request: Callable[..., Any] = http_request
 
+    def problem(self) -> str | None:
+        """Say what is wrong if it does not answer: MLflow's client itself would try for minutes, and say nothing."""
+        try:
+            response = self._request(
+                self._credentials,
+                "/api/2.0/mlflow/experiments/search",
+                "POST",
+                max_retries=1,
+                raise_on_status=False,
+                json={"max_results": 1},
+            )
+        except Exception as error:  # noqa: BLE001 - whatever requests or MLflow make of it
+            return f"There is no connection ({type(error.__cause__ or error).__name__}): is the server running?"
+        if response.status_code in {401, 403}:
+            return (
+                f"It answers {response.status_code}. Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or "
+                "MLFLOW_TRACKING_TOKEN."
+            )
+        return None if response.status_code == 200 else f"It answers {response.status_code}: is it an MLflow server?"
+
     def call(self, method: str, path: str, **fields: Any) -> Json:  # noqa: ANN401 - any JSON value
         """Call below `/api/`. Raises `Refused` for anything but success."""
         carried = {"params": fields} if method == "GET" else {"json": finite(fields)}
@@ -565,10 +585,14 @@ def main() -> int:
     journal = Journal(options.journal or options.folder / "loaded-into-mlflow.jsonl")
     if journal.known.setdefault("server", options.tracking_uri) != options.tracking_uri:
         sys.exit(f"The journal belongs to another server, {journal.known['server']}. Give a new one with --journal.")
+    server = Server(options.tracking_uri)
+    problem = server.problem()
+    if problem:
+        sys.exit(f"Nothing was loaded into {options.tracking_uri}. {problem}")
     if "export" not in journal:
         journal.note("server", options.tracking_uri)
         journal.note("export", state["digests"])
-    loader = Loader(options.folder, Server(options.tracking_uri), journal)
+    loader = Loader(options.folder, server, journal)
     loader.load()
     for kind, count in loader.counts.items():
         print(f"{count:,} {kind}")

@@ -1,9 +1,11 @@
 """Import a history: experiments with all that is in them, evaluation datasets, then models with their versions."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 
+from mltrail_server.domain import globs
+from mltrail_server.domain.errors import invalid
 from mltrail_server.domain.transfer import Entity, EvaluationDatasetRecord, ExperimentRecord, Findings, Loss, Source
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.store.imports import alone, origins
@@ -39,6 +41,7 @@ def _bring(
     report = Report(source.kind, source.address, description, findings, dry_run)
     progress.totals = source.totals()
     chosen = _Chosen(source, plans, findings)
+    chosen.say_what_matches_nothing()
     for plan in plans:
         target = open_target(deps, plan, source, findings, progress, description=description, dry_run=dry_run)
         if plan.files is FilesMode.LEAVE:
@@ -83,15 +86,44 @@ class _Chosen:
     """Which plan takes which experiment or model."""
 
     def __init__(self, source: Source, plans: Sequence[Plan], findings: Findings) -> None:
-        self._source, self._plans = source, plans
+        self._source, self._plans, self._findings = source, plans, findings
+        self._names: dict[Entity, list[str]] = {Entity.EXPERIMENT: [], Entity.MODEL: []}
         self.experiments: dict[int, list[ExperimentRecord]] = {id(plan): [] for plan in plans}
         for experiment in source.experiments():
+            self._names[Entity.EXPERIMENT].append(experiment.name)
             taker = next((plan for plan in plans if plan.takes_experiment(experiment.name)), None)
             if taker is not None:
                 self.experiments[id(taker)].append(experiment)
             elif len(plans) > 1:
                 text = "no project in the map matches it"
                 findings.add(Loss.NOTE, Entity.EXPERIMENT, f"experiment {experiment.name}", text)
+
+    def say_what_matches_nothing(self) -> None:
+        """Note globs and renames without an effect: they may be misspelled. If nothing at all was chosen, it is no
+        import.
+        """
+        chosen = False
+        if any(plan.models or plan.renames.models for plan in self._plans):
+            self._names[Entity.MODEL] = [model.name for model in self._source.models()]
+        for plan in self._plans:
+            experiments, models = self._names[Entity.EXPERIMENT], self._names[Entity.MODEL]
+            self._say(plan, Entity.EXPERIMENT, experiments, plan.experiments, plan.renames.experiments)
+            self._say(plan, Entity.MODEL, models, plan.models, plan.renames.models)
+            everything = not plan.experiments and not plan.models
+            chosen = chosen or everything or any(map(plan.takes_experiment, experiments))
+            chosen = chosen or any(map(plan.takes_model, models))
+        if not chosen:
+            there = ", ".join(map(repr, [*experiments[:10], *models[:10]])) or "neither experiments nor models"
+            raise invalid(f"Nothing at the source matches what you want to import. It has {there}.")
+
+    def _say(self, plan: Plan, entity: Entity, names: list[str], wanted: Sequence[str], renamed: Iterable[str]) -> None:
+        for glob in wanted:
+            if not globs.matching(names, glob):
+                self._findings.add(Loss.NOTE, entity, f"project {plan.path}", f"nothing at the source matches {glob!r}")
+        for name in renamed:
+            if name not in names:
+                text = f"nothing at the source is called {name!r}, so it is not renamed"
+                self._findings.add(Loss.NOTE, entity, f"project {plan.path}", text)
 
     def plan_of_model(self, name: str) -> Plan | None:
         return next((plan for plan in self._plans if plan.takes_model(name)), None)

@@ -1,18 +1,27 @@
 """Measure with a sample how fast a source is, and estimate how long a full import will take. Nothing is written."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 from mltrail_server.domain import quantities
 from mltrail_server.domain.errors import MltrailError
 from mltrail_server.domain.terminal import plain
-from mltrail_server.domain.transfer import Counts, Entity, ExperimentRecord, RunRecord, Source
+from mltrail_server.domain.transfer import (
+    Counts,
+    Entity,
+    ExperimentRecord,
+    FileOwner,
+    LoggedModelRecord,
+    RunRecord,
+    Source,
+)
 
 from .batches import batches
 
 _MOST_RUNS = 200
 _MOST_RUNS_WITH_FILES = 50
+_MOST_MODELS_WITH_FILES = 10
 _MOST_BYTES = 64 * 1024**2
 _RUNS_AT_ONCE = 50
 _CHUNK = 1 << 20
@@ -92,15 +101,18 @@ def rehearse(source: Source, clock: Callable[[], float]) -> Rehearsal:
     for batch in batches(sample, _RUNS_AT_ONCE):
         found.points += sum(len(page) for page in source.points(batch))
     found.runs, found.run_seconds = len(sample), clock() - began
-    listed_bytes = _read_files(source, sample[:: max(1, len(sample) // _MOST_RUNS_WITH_FILES)], found, clock)
+    with_files = sample[:: max(1, len(sample) // _MOST_RUNS_WITH_FILES)]
+    of_runs = _read_files(source, with_files, found, clock)
+    models, all_models = _sample_of_models(source, experiments)
+    of_models = _read_files(source, models, found, clock)
     totals = source.totals()
     found.counted = totals is not None
     found.totals = totals if totals is not None else _counted(source, experiments)
     share = found.totals[Entity.RUN] + found.totals[Entity.DELETED_RUN]
     if found.runs and not found.totals[Entity.POINT]:
         found.totals.add(Entity.POINT, round(found.points / found.runs * share))
-    if listed_bytes is not None and not found.totals[Entity.BYTES]:
-        found.totals.add(Entity.BYTES, round(listed_bytes * share))
+    if not found.totals[Entity.BYTES]:
+        found.totals.add(Entity.BYTES, round(of_runs * share + of_models * all_models))
     return found
 
 
@@ -125,14 +137,20 @@ def _counted(source: Source, experiments: list[ExperimentRecord]) -> Counts:
     return counts
 
 
-def _read_files(source: Source, runs: list[RunRecord], found: Rehearsal, clock: Callable[[], float]) -> float | None:
-    """Read files of the sample, and return how many bytes a run has on average; None if nothing tells."""
+def _sample_of_models(source: Source, experiments: list[ExperimentRecord]) -> tuple[list[LoggedModelRecord], int]:
+    """Take logged models from everywhere, and count all: their files are most of what there is since MLflow 3."""
+    models = [model for experiment in experiments for model in source.logged_models(experiment)]
+    return models[:: max(1, len(models) // _MOST_MODELS_WITH_FILES)], len(models)
+
+
+def _read_files(source: Source, owners: Sequence[FileOwner], found: Rehearsal, clock: Callable[[], float]) -> float:
+    """Read files of the sample, and return how many bytes each of its owners has on average."""
     listed = 0
-    began = clock()
-    for run in runs:
-        for file in source.files(run):
+    began, read, most = clock(), found.bytes_read, found.bytes_read + _MOST_BYTES
+    for owner in owners:
+        for file in source.files(owner):
             listed += file.size or 0
-            if found.bytes_read < _MOST_BYTES:
+            if found.bytes_read < most:
                 try:
                     with source.open(file) as stream:
                         while data := stream.read(_CHUNK):
@@ -140,5 +158,5 @@ def _read_files(source: Source, runs: list[RunRecord], found: Rehearsal, clock: 
                     found.files += 1
                 except (MltrailError, OSError):
                     found.lost_files += 1
-    found.file_seconds = clock() - began
-    return max(listed, found.bytes_read) / len(runs) if runs else None
+    found.file_seconds += clock() - began
+    return max(listed, found.bytes_read - read) / len(owners) if owners else 0.0

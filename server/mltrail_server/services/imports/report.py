@@ -126,7 +126,8 @@ def _order(counted: tuple[tuple[Loss, Entity], int]) -> tuple[int, int]:
 
 
 def _table(one: ProjectReport, *, dry_run: bool) -> Iterator[str]:
-    rows = [("", "source", "here already" if dry_run else "here", "more here")]
+    more = any(one.more[entity] for entity in Entity)
+    rows = [("", "source", "here already" if dry_run else "here", "more here" if more else "")]
     for entity in Entity:
         numbers = (one.source[entity], one.here[entity], one.more[entity])
         if any(numbers):

@@ -152,7 +152,9 @@ class Reading:
         text = " ".join(str(error).split())
         for secret in (self.address.url.password, self.address.url.username):
             text = text.replace(str(secret), "…") if secret else text
-        return unavailable(f"The database {shown} can't be read: {text[:300]}. Nothing there was changed.")
+        return unavailable(
+            f"The database {shown} can't be read: {text[:300].rstrip('.?! ')}. Nothing there was changed."
+        )
 
 
 def _engine(address: Address, text: Callable[[bytes], str]) -> sa.Engine:

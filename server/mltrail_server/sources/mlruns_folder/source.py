@@ -65,7 +65,10 @@ class MlrunsFolder:
 
     def describe(self) -> str:
         if not self._tree.root.is_dir():
-            raise not_found(f"There is no folder {self.address}.")
+            hint = " It is a file: for a database, say --from-database." if self._tree.root.is_file() else ""
+            raise not_found(f"There is no folder {self.address}.{hint}")
+        if (self._tree.root / META).is_file():
+            raise not_found(f"{self.address} is one experiment of an ./mlruns folder.{self._hint()}")
         folders = self._experiment_folders()
         if not any(self._tree.has(folder / META) for folder in folders) and not (self._tree.root / MODELS).is_dir():
             if any(_RUN_ID.fullmatch(run.name) for folder in folders for run in self._run_folders(folder)):
@@ -73,8 +76,17 @@ class MlrunsFolder:
                     f"{self.address} has files of runs but no run data, which must be in a database. Import that with "
                     f"--from-database, and add --artifacts {self.address}."
                 )
-            raise not_found(f"{self.address} is not an ./mlruns folder: it has no experiment with a {META}.")
+            raise not_found(
+                f"{self.address} is not an ./mlruns folder: it has no experiment with a {META}.{self._hint()}"
+            )
         return f"MLflow folder with {len(folders)} experiments"
+
+    def _hint(self) -> str:
+        """Name the folder that was meant, if it is the one above or one below."""
+        root = self._tree.root
+        near = [root.parent] if (root / META).is_file() else []
+        near += sorted(one for one in root.iterdir() if one.is_dir() and any(one.glob(f"*/{META}")))
+        return f" Did you mean {Path(self.address).parent if near[0] == root.parent else near[0]}?" if near else ""
 
     def experiments(self) -> Iterator[ExperimentRecord]:
         for folder in self._experiment_folders():
