@@ -44,7 +44,7 @@ def test_the_page_explains_each_key(key: str) -> None:
         (SOURCE + "projects:\n- experiments: [a]\n", "map.yml, line 3: projects[0]: expected project"),
         (SOURCE + "files: move\n" + PROJECTS, "map.yml, line 2: files: expected one of copy, in-place, leave"),
         ("source: {}\n" + PROJECTS, "map.yml, line 1: source: expected exactly one of mlflow"),
-        ("source: {gitlab: https://gitlab.com}\n" + PROJECTS, "gitlab and project go together"),
+        ("source: {gitlab: https://gitlab.com}\n" + PROJECTS, "must be used together"),
         ("source: {mlflow: 'https://ada:hunter2@mlflow'}\n" + PROJECTS, "leave the password out"),
         ("source: [\n", "map.yml, line 2: this is not YAML"),
     ],
