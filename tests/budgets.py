@@ -9,7 +9,7 @@ import pytest
 
 BUDGETS = {
     "api": 480,
-    "backups": 60,
+    "backups": 70,
     "browser": 200,
     "clients": 360,
     "component": 320,
@@ -18,7 +18,7 @@ BUDGETS = {
     "e2e": 120,
     "faults": 240,
     "packaging": 90,
-    "sources": 90,
+    "sources": 120,
     "store": 90,
     "ui": 120,
     "unit": 90,

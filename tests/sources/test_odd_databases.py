@@ -198,7 +198,7 @@ def test_what_there_is_no_place_for(copy: Path, opened: Open, findings: Findings
     assert source.describe() == source.describe()
     assert [one.loss for one in findings.kept] == [Loss.NOTE] * 2
     assert [one.text.split(":")[0] for one in findings.kept] == [
-        "2 rows of table news, which is not known here",
+        "2 rows of the unknown table news",
         "1 webhooks",
     ]
     assert "hidden" not in repr(findings)
