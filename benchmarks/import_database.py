@@ -32,7 +32,7 @@ _RUN_ID = "printf('%032x', n.value)"
 
 @dataclass(frozen=True)
 class Measured:
-    """`waited_seconds` are those in which others had the processors."""
+    """`waited_seconds` are those of `seconds` in which others had the processors."""
 
     seconds: float
     waited_seconds: float
@@ -43,7 +43,12 @@ class Measured:
 
     @property
     def rate(self) -> float:
-        """Points a second, as if no other work had been on the machine."""
+        """Points a second, by the clock on the wall."""
+        return self.points / self.seconds
+
+    @property
+    def undisturbed_rate(self) -> float:
+        """Points a second without the time that others took. For comparison on a busy machine, not for the target."""
         return self.points / (self.seconds - self.waited_seconds)
 
 
@@ -158,9 +163,9 @@ def main() -> int:
         data = Path(folder) / "data"
         found = measure(path, data, ["--quiet"])
         print(
-            f"imported {options.runs:,} runs and {found.points:,} points in {found.seconds:.0f} s, in "
-            f"{found.waited_seconds:.0f} of which others had the processors: {found.rate:,.0f} points a second but for "
-            f"that; {found.processor_seconds:.0f} s of processor time, {found.peak_mb:.0f} MB of memory, "
+            f"imported {options.runs:,} runs and {found.points:,} points in {found.seconds:.0f} s: {found.rate:,.0f} "
+            f"points a second ({found.undisturbed_rate:,.0f} without the {found.waited_seconds:.0f} s that others "
+            f"took); {found.processor_seconds:.0f} s of processor time, {found.peak_mb:.0f} MB of memory, "
             f"exit code {found.code}"
         )
         if options.again:
