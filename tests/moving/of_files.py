@@ -49,7 +49,7 @@ def rules(version: tuple[int, int], told: Told, findings: Findings) -> list[Expl
 
 
 def _percent(told: Told, findings: Findings) -> Explain:
-    lost = {one["owner"] for one in findings if one["kind"] == "missing" and "are not shown" in one["text"]}
+    lost = {one["owner"] for one in findings if one["kind"] == "missing" and one["text"].startswith("the folder ")}
 
     def explain(question: Question, theirs: Any, ours: Any) -> tuple[Any, Any]:
         query = dict(question.query)
@@ -67,7 +67,7 @@ def _hidden_folders(findings: Findings) -> Explain:
     named = {
         (re.sub("^(run|logged model) ", "", one["owner"]), match[1])
         for one in findings
-        if one["kind"] == "missing" and (match := re.match(r"the folder '(.*?)': its files are not shown", one["text"]))
+        if one["kind"] == "missing" and (match := re.match(r"the folder '(.*?)': ", one["text"]))
     }
 
     def explain(question: Question, theirs: Any, ours: Any) -> tuple[Any, Any]:

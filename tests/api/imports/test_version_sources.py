@@ -46,3 +46,12 @@ def test_a_folder_without_files_means_the_logged_model_of_its_name(
         for number in (10, 11, 12)
     ]
     assert models == ["m-" + eid(90), "m-" + eid(90), None]
+
+
+def test_a_model_that_goes_on_at_the_source_was_changed_then(bring: Bring, source: FakeSource, mlflow: Mlflow) -> None:
+    bring(source)
+    for later in (900, 50):
+        source.listed_models = [replace(one, updated_ms=BEGAN + later) for one in source.listed_models]
+        bring(source)
+        model = mlflow.get("registered-models/get", name="churn")["registered_model"]
+        assert model["last_updated_timestamp"] == BEGAN + 900

@@ -133,6 +133,8 @@ def _end(target: Target, model: _Model, entity: Entity) -> None:
                 if _set_alias(tx, target, model, alias, number, before):
                     ours.append((f"alias:{alias}", str(number)))
             registry.reserve_numbers(tx, model.id, record.last_number or 0)
+            if model.known is not None and record.updated_ms is not None:
+                registry.move_on(tx, model.id, record.updated_ms)
             made = Imported(str(model.id), "", there, digests_of(ours))
             if model.known is None or model.known != made:
                 imported.put(tx, Entity.MODEL, target.origin_id, [(record.name, made)])

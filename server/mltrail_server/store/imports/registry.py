@@ -48,6 +48,12 @@ def set_times(tx: Transaction, model_id: int, *, created_ms: int, updated_ms: in
     tx.execute(sa.update(_MODEL).where(*where).values(values))
 
 
+def move_on(tx: Transaction, model_id: int, updated_ms: int) -> None:
+    """Note that a model was changed at that time, if it has not been changed later here."""
+    where = (_MODEL.c.project_id == tx.project_id, _MODEL.c.id == model_id, _MODEL.c.updated_ms < updated_ms)
+    tx.execute(sa.update(_MODEL).where(*where).values(updated_ms=updated_ms))
+
+
 def describe(tx: Transaction, model_id: int, description: str | None) -> None:
     where = (_MODEL.c.project_id == tx.project_id, _MODEL.c.id == model_id)
     tx.execute(sa.update(_MODEL).where(*where).values(description=description))
