@@ -83,7 +83,7 @@ def _begin(target: Target, model: _Model, entity: Entity) -> None:
                 model.known, before = None, WrittenValues("")  # it has another name here now
             if model.known is None:
                 fit.say(Loss.NOTE, entity, "a model with this name already existed here: versions are added to it")
-            if description != here.description:
+            if (description or "") != (here.description or ""):  # not every way tells them apart
                 _describe(tx, model, entity, before, here.description, description)
         there = dict(here.tags) if here is not None else {}
         store.put_tags(tx, model.id, changes(fit, entity, tags, there, before))

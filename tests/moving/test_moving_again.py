@@ -1,0 +1,74 @@
+"""An old server lives on after its history was imported: a later import brings what is new, another one nothing.
+
+https://mlflow.org/docs/latest/api_reference/rest-api.html
+"""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.differential.servers import mlflow_server
+
+from .asking import Side, answers, compare
+from .explained import rules
+from .histories import fill
+from .moving import VERSIONS, Import, move, moved_to
+from .questions import about, learn
+from .told import Told
+
+GENERATION, SEED, RUNS, HISTORIES = "mlflow-1.28", 7, 48, 2
+OF_THE_IMPORT = ("origin", "imported", "session", "blob", "blob_use", "change")
+
+
+def rows(folder: Path) -> dict[str, list[Any]]:
+    """Everything in the database that people see, but for the mark that says how it was read last."""
+    with closing(sqlite3.connect(folder / "mltrail.db")) as database:
+        database.row_factory = sqlite3.Row
+        names = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        found = {
+            name: [dict(row) for row in database.execute(f'SELECT * FROM "{name}"')]
+            for name in names
+            if name not in OF_THE_IMPORT
+        }
+    return {name: sorted(_unmarked(of_table), key=repr) for name, of_table in found.items()}
+
+
+def _unmarked(of_table: list[dict[str, Any]]) -> list[Any]:
+    kept = [row for row in of_table if row.get("key") != "mltrail.imported_from"]
+    return [{name: value for name, value in row.items() if name != "origin_id"} for row in kept]
+
+
+def here(done: Import) -> dict[str, tuple[int, int]]:
+    (project,) = done.report["projects"]
+    return {name: (one["here"], one["more_here"]) for name, one in project["counts"].items()}
+
+
+@pytest.mark.clients
+def test_what_is_new_comes_whichever_way_is_read(tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    fill(old, GENERATION, seed=SEED, runs=RUNS)
+    with mlflow_server(old, GENERATION) as url, moved_to(new) as side:
+        first = move(old, url, "database", new)
+        more = fill(old, GENERATION, seed=SEED, runs=RUNS, later=True)
+        second = move(old, url, "REST", new)
+        known = rows(new)
+        third = move(old, url, "database", new)
+        after = rows(new)
+        theirs = Side(url)
+        facts = learn(theirs, VERSIONS[GENERATION])
+        side.learn()
+        told_there = list(answers(theirs, about(facts, histories=HISTORIES)))
+        told = Told.by(told_there, facts.runs, old / "files")
+        ours = answers(side, [question for question, _ in told_there])
+        outcome = compare(told_there, ours, rules(facts, told, third.findings))
+    assert not outcome.differences, "\n".join(map(str, outcome.differences[:10]))
+    runs = [sum(one.get(name, (0, 0))[0] for name in ("runs", "deleted runs")) for one in (here(first), here(second))]
+    assert runs == [RUNS, RUNS + more["runs"]]
+    assert here(third) == here(second)
+    assert third.report["unchanged"] > second.report["unchanged"]
+    changed = {name: [row for row in one if row not in known[name]] for name, one in after.items()}
+    assert {name: one for name, one in changed.items() if one or len(after[name]) != len(known[name])} == {}
+    assert {one["kind"] for one in third.findings} <= {"refused", "missing", "note"}
