@@ -12,9 +12,12 @@ import pytest
 from mltrail_server.domain.transfer import Findings, Source
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.services.exports.history import ProjectHistory
+from mltrail_server.services.imports import importer
+from mltrail_server.services.imports.plan import Plan
+from mltrail_server.services.imports.progress import Progress
 from mltrail_server.sources.artifacts import Access
 from mltrail_server.sources.mlflow_database import MlflowDatabase
-from tests.api.exports.exporting import ONE, written
+from tests.api.exports.exporting import ONE, TWO, written
 from tests.api.exports.history import LONG_FILE, fill
 from tests.clients.environments import ENVIRONMENTS
 from tests.differential.servers import mlflow_server
@@ -23,7 +26,7 @@ from tests.processes import PATIENCE_SECONDS
 
 BACKENDS = ("sqlite",)
 PYTHON = ENVIRONMENTS / "mlflow-3/bin/python"
-SERVERS_TAGS = ("mlflow.artifactLocation", "mlflow.trace.spansLocation", "mltrail.run_id")
+SERVERS_TAGS = ("mlflow.artifactLocation", "mlflow.trace.spansLocation", "mltrail.run_id", "mltrail.imported_from")
 OF_EXPERIMENT = ("name", "deleted", "tags")
 OF_RUN = ("name", "user", "status", "started_ms", "ended_ms", "deleted", "params", "tags", "datasets")
 LINKS = ("model_inputs", "model_outputs")
@@ -104,7 +107,7 @@ def test_a_stock_server_has_everything_that_it_can_keep(deps: Deps, mlflow: Mlfl
     assert "the name of deep/" in missing
     assert first.returncode == 1
     assert again.returncode == 1
-    assert "The journal is of another server" in other.stderr
+    assert "The journal belongs to another server" in other.stderr
     made: dict[str, str] = {}
     for line in lines:
         made |= json.loads(line)
@@ -113,6 +116,8 @@ def test_a_stock_server_has_everything_that_it_can_keep(deps: Deps, mlflow: Mlfl
     }
     findings = Findings()
     access = Access(root=str(tmp_path / "server/files"))
-    there = told(MlflowDatabase(f"sqlite:///{tmp_path}/server/mlflow.db", findings, access), ids)
+    stock = MlflowDatabase(f"sqlite:///{tmp_path}/server/mlflow.db", findings, access)
     here = told(ProjectHistory(deps, ONE, "1", findings), {})
-    assert there == here
+    assert told(stock, ids) == here
+    importer.bring(deps, stock, [Plan(TWO, "2")], findings, Progress(lambda: 0.0))
+    assert told(ProjectHistory(deps, TWO, "2", findings), ids) == here
