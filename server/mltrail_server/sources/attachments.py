@@ -25,7 +25,7 @@ class Attachments:
         self._noted = False
 
     def expect(self, trace: TraceRecord, spans: bytes) -> None:
-        """Be told what the trace's spans are, before its files are listed."""
+        """Take the spans of a trace whose files are listed next."""
         self._trace, self._named = trace.id, _named(trace, spans)
 
     def named(self, trace: TraceRecord) -> frozenset[str]:

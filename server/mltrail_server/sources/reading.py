@@ -111,7 +111,7 @@ class Reading:
 
 
 def _named(one: Json) -> str:
-    """Say which it is, as far as that can be told."""
+    """Name a thing by its ID or name, if it has one."""
     inner = one.get("info", one)
     names = ("run_id", "model_id", "trace_id", "request_id", "dataset_id", "experiment_id", "name")
     found = next((inner[name] for name in names if inner.get(name)), "it has no ID")

@@ -19,7 +19,7 @@ EMPTY = {"gate_override", "gate_refusal", "imported", "origin", "regression_issu
 
 
 def answers(trail: Trail) -> list[Any]:
-    """What clients are told of everything."""
+    """What clients can read of everything."""
     mlflow = trail.person("maintainer")
     experiments = mlflow.post("experiments/search", max_results=100, view_type="ALL")["experiments"]
     ids = [one["experiment_id"] for one in experiments]

@@ -41,7 +41,7 @@ def unmarked(answer: Any) -> Any:
 
 
 def answers(mlflow: Mlflow, ids: dict[str, str]) -> list[Any]:
-    """What clients are told of a project."""
+    """What clients can read of a project."""
     experiments = [ids["first"], ids["gone"], "0"]
     return unmarked(
         [

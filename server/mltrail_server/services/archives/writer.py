@@ -41,7 +41,7 @@ from .manifest import (
 )
 
 PART_BYTES = 64 << 20
-"""A part ends after so many bytes of lines, so that one that was damaged can be copied again by itself."""
+"""How many bytes of lines a part has at most. A damaged part can then be copied again alone."""
 
 COUNTED = {
     "experiments": "experiment",

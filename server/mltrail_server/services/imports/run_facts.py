@@ -45,9 +45,9 @@ class Facts:
 
 
 def fingerprint_of(record: RunRecord) -> str:
-    """Return a digest of what the source says of a run. Where files lie is no part of it: another way to the same run
-    says that differently; nor is the number of points, which not all know. A history that has become complete is told
-    from its newest values.
+    """Return a digest of a run's record. Left out is what depends on the way in: where files are, and the number of
+    points, which not every source knows. A run whose complete history is available differs from one with only the
+    newest values.
     """
     incomplete = ["newest only"] if record.newest_only else []
     return fingerprint(

@@ -19,7 +19,7 @@ _OF_VERSION = re.compile(r"/packages/ml_models/(\d+)/files/?$", re.ASCII)
 _OF_RUN = re.compile(r"(?:^mlflow-artifacts:/|/packages/ml_models/)candidate:(\d+)(/files)?/?$", re.ASCII)
 _MODELS = "ml_model"
 _LISTS_ALL = (18, 0)
-"""Since when runs with files are told by their URI, at the latest."""
+"""The GitLab version since which a run's URI shows whether it has files, at the latest."""
 
 
 class Files:

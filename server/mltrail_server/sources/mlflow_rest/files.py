@@ -64,7 +64,7 @@ class Files:
         self._small = SmallFiles(server.rest, server.workers)
 
     def expect(self, runs: Sequence[RunRecord]) -> None:
-        """Be told which runs will be asked for, in which order, if any are: the next ones are listed meanwhile."""
+        """Take the runs whose files will be listed next, in their order, and list them in advance."""
         self._coming, self._listings = runs, {}
 
     def of(self, owner: FileOwner) -> Iterator[FileRecord]:
