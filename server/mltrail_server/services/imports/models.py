@@ -83,8 +83,9 @@ def _begin(target: Target, model: _Model, entity: Entity) -> None:
                 model.known, before = None, WrittenValues("")  # it has another name here now
             if model.known is None:
                 fit.say(Loss.NOTE, entity, "a model with this name already existed here: versions are added to it")
-            if (description or "") != (here.description or ""):  # not every way tells them apart
-                _describe(tx, model, entity, before, here.description, description)
+            _describe(tx, model, entity, before, here.description, description)
+            if model.known is not None:
+                _move_on(tx, model, here.updated_ms)
         there = dict(here.tags) if here is not None else {}
         store.put_tags(tx, model.id, changes(fit, entity, tags, there, before))
         if not model.is_prompt:
@@ -107,10 +108,19 @@ def _create(tx: Transaction, target: Target, model: _Model, description: str | N
 def _describe(
     tx: Transaction, model: _Model, entity: Entity, before: WrittenValues, old: str | None, new: str | None
 ) -> None:
+    if (new or "") == (old or ""):  # not every way tells an empty one from none
+        return
     if not old or before.has("description", old):
         registry.describe(tx, model.id, new)
     else:
         model.fit.say(Loss.CHANGED, entity, "its description differs here, and is kept")
+
+
+def _move_on(tx: Transaction, model: _Model, here_ms: int) -> None:
+    """Have a model changed here when it was last changed at the source."""
+    there_ms = model.record.updated_ms
+    if there_ms is not None and there_ms > here_ms:
+        registry.move_on(tx, model.id, there_ms)
 
 
 def _tags(record: ModelRecord, fit: Fit, entity: Entity) -> dict[str, str]:
@@ -133,8 +143,6 @@ def _end(target: Target, model: _Model, entity: Entity) -> None:
                 if _set_alias(tx, target, model, alias, number, before):
                     ours.append((f"alias:{alias}", str(number)))
             registry.reserve_numbers(tx, model.id, record.last_number or 0)
-            if model.known is not None and record.updated_ms is not None:
-                registry.move_on(tx, model.id, record.updated_ms)
             made = Imported(str(model.id), "", there, digests_of(ours))
             if model.known is None or model.known != made:
                 imported.put(tx, Entity.MODEL, target.origin_id, [(record.name, made)])
