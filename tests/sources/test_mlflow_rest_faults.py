@@ -280,11 +280,16 @@ def test_folders_that_cannot_be_listed_are_missing(world: World) -> None:
     assert "missing: run run 0: its files can't all be listed" in world.lines()[0]
 
 
+def _listing_of(world: World, run: str) -> str:
+    """The call that lists a run's files. Those of the next runs are listed meanwhile, in other threads."""
+    return f"artifacts/list.*{world.made.ids[run]}"
+
+
 def test_names_that_lead_out_of_a_folder_are_refused(world: World) -> None:
     def change(body: dict[str, Any]) -> None:
         body["files"] += [{"path": "../../etc/passwd", "is_dir": False}, {"path": "model/..", "is_dir": True}]
 
-    world.fake.faults = [Fault("artifacts/list", _changed(change), times=1)]
+    world.fake.faults = [Fault(_listing_of(world, "run 0"), _changed(change), times=1)]
     source = world.source()
     assert [file.path for file in source.files(_read(source)[0]["run 0"])] == ["model/weights.bin"]
     assert [one.loss for one in world.findings.kept] == [Loss.REFUSED, Loss.REFUSED]
@@ -294,7 +299,7 @@ def test_a_folder_that_mlflow_does_not_show_is_missing(world: World) -> None:
     def change(body: dict[str, Any]) -> None:
         body["files"] += [{"path": "a%20b", "is_dir": True}]
 
-    world.fake.faults = [Fault("artifacts/list", _changed(change), times=1)]
+    world.fake.faults = [Fault(_listing_of(world, "run 0"), _changed(change), times=1)]
     source = world.source()
     assert [file.path for file in source.files(_read(source)[0]["run 0"])] == ["model/weights.bin"]
     assert "missing: run run 0: the folder 'a%20b': its files can't be read" in world.lines()[0]
