@@ -17,6 +17,7 @@ BUDGETS = {
     "differential": 240,
     "e2e": 120,
     "faults": 240,
+    "moving": 150,
     "packaging": 90,
     "sources": 120,
     "store": 90,
