@@ -112,9 +112,10 @@ def measure(path: Path, data: Path, options: list[str]) -> Measured:
     began = time.monotonic()
     with (data / "report.json").open("wb") as report:
         process = subprocess.Popen(command, stdout=report, env=environment)
-    waited = 0.0
+    waited = peak = 0.0
     while True:
         waited = _waited_seconds(process.pid) or waited
+        peak = max(peak, _peak_mb(process.pid))
         pid, status, usage = os.wait4(process.pid, os.WNOHANG)
         if pid:
             break
@@ -122,7 +123,7 @@ def measure(path: Path, data: Path, options: list[str]) -> Measured:
     process.returncode = os.waitstatus_to_exitcode(status)
     seconds = time.monotonic() - began
     processor = usage.ru_utime + usage.ru_stime
-    return Measured(seconds, waited, processor, _stored_points(data), usage.ru_maxrss / 1024, process.returncode)
+    return Measured(seconds, waited, processor, _stored_points(data), peak, process.returncode)
 
 
 def _waited_seconds(pid: int) -> float:
@@ -132,6 +133,16 @@ def _waited_seconds(pid: int) -> float:
         return max((int(one.read_text().split()[1]) / 1e9 for one in threads), default=0.0)
     except (FileNotFoundError, ProcessLookupError, IndexError):
         return 0.0
+
+
+def _peak_mb(pid: int) -> float:
+    """The most memory that a process had. Not from `wait4`, which also counts what its parent had."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
+    found = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")]
+    return int(found[0]) / 1024 if found else 0.0
 
 
 def _stored_points(data: Path) -> int:
