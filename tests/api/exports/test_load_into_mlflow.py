@@ -53,7 +53,7 @@ def contents(source: Source, owner: Any) -> dict[str, str]:
     return {path: content for path, content in found.items() if path != LONG_FILE}
 
 
-def told(source: Source, ids: dict[str, str]) -> Any:
+def readable(source: Source, ids: dict[str, str]) -> Any:
     """Everything that MLflow can keep, by names; `ids` maps IDs to those that they had before."""
     found: dict[str, Any] = {}
     for experiment in source.experiments():
@@ -117,7 +117,7 @@ def test_a_stock_server_has_everything_that_it_can_keep(deps: Deps, mlflow: Mlfl
     findings = Findings()
     access = Access(root=str(tmp_path / "server/files"))
     stock = MlflowDatabase(f"sqlite:///{tmp_path}/server/mlflow.db", findings, access)
-    here = told(ProjectHistory(deps, ONE, "1", findings), {})
-    assert told(stock, ids) == here
+    here = readable(ProjectHistory(deps, ONE, "1", findings), {})
+    assert readable(stock, ids) == here
     importer.bring(deps, stock, [Plan(TWO, "2")], findings, Progress(lambda: 0.0))
-    assert told(ProjectHistory(deps, TWO, "2", findings), ids) == here
+    assert readable(ProjectHistory(deps, TWO, "2", findings), ids) == here

@@ -69,8 +69,8 @@ class Files:
         sizes = {str(one["path"]): whole(one.get("file_size")) for one in found}
         for path in self._names(owner, sizes):
             uri = f"{self._project.files}/{quote(folder, safe=':')}/{quote(path)}"
-            told = (packaged or {}).get(path)
-            yield FileRecord(path, uri, sizes[path], told.sha256 if told is not None else None)
+            in_package = (packaged or {}).get(path)
+            yield FileRecord(path, uri, sizes[path], in_package.sha256 if in_package is not None else None)
 
     def _of_package(self, folder: str, owner: str, names: Sequence[str], version: str) -> Iterator[FileRecord]:
         packaged = self._packaged(names, version)

@@ -89,7 +89,7 @@ class Histories:
             raise LostError(f"The server returned a history of {key} that can't be read.") from error
 
     def _learn(self, runs: int, points: int, longest: int) -> None:
-        """Choose how many runs to ask for next: so many that half of what is possible would be returned."""
+        """Choose how many runs to ask for next, so that the response is about half as large as it may be."""
         most = _MOST_RUNS if self._server.version >= (2, 20) else _MOST_RUNS_OF_OLD
         fitting = min(_MOST_AT_ONCE * runs // max(points, 1), _PAGE // max(longest, 1)) // 2
         self._group = max(1, min(most, fitting, 2 * self._group))
