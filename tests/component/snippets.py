@@ -14,6 +14,8 @@ from tests.places import ROOT
 PAGES = ["README.md", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md"))]
 EXAMPLES = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("examples/*/.gitlab-ci.yml"))
 
+# Blocks for other files have one of these keys: the contract, a Kubernetes manifest, the map of an import.
+OTHERS = {"version", "apiVersion", "source"}
 OURS = {"train", "mltrail-report", "mltrail-promote"}
 # The rows of the how-to's table, by how it calls them.
 ROWS = {
@@ -42,7 +44,7 @@ class Snippet:
 
 @cache
 def snippets() -> list[Snippet]:
-    """All blocks that belong into a `.gitlab-ci.yml`; contract files have a `version`."""
+    """All blocks that belong into a `.gitlab-ci.yml`."""
     found = []
     for page in [*PAGES, *EXAMPLES]:
         text = (ROOT / page).read_text()
@@ -51,7 +53,7 @@ def snippets() -> list[Snippet]:
             config = yaml.safe_load(block)
             if isinstance(config, list):
                 config = {"include": config}
-            if "version" not in config:
+            if OTHERS.isdisjoint(config):
                 found.append(Snippet(page, text.count("\n", 0, at) + 1, config))
     return found
 

@@ -235,6 +235,8 @@ def test_the_first_table_fits_a_phone() -> None:
     body = written({"churn": Sides(runs(1, 0.7), runs(11, 0.8))}, CONTRACT)
     head = next(line for line in body.splitlines() if line.startswith("|"))
     assert head == "| Verdict | `main` → this | What it means |"
+    report = replace(a_report({"churn": Sides(runs(1, 0.7), runs(11, 0.8))}, CONTRACT), target="production")
+    assert "| Verdict | before → this |" in note.body(report, settings=SETTINGS, project_path="team/churn")
 
 
 def test_long_names_may_break_on_a_phone_and_are_copied_unchanged() -> None:

@@ -60,7 +60,7 @@ def test_with_the_key_it_is_the_baseline_and_everything_says_that_it_is_not_veri
     )
     assert "3 imported runs, 3 here" in lines(report)["How sure"]
     (note,) = trail.notes(request)
-    assert "| Verdict | imported → this |" in note
+    assert "| Verdict | before → this |" in note
     assert "**Baseline:** imported from `MLflow 2.22.1` at `https://mlflow.example.com`" in note
     assert f"3 runs, imported from `MLflow 2.22.1` at `https://mlflow.example.com` {ON}." in note
 

@@ -16,7 +16,7 @@ from mltrail_server.domain.direction import Better
 from mltrail_server.domain.markdown import Markdown, code, name
 from mltrail_server.domain.numbers import count
 from mltrail_server.services.review import rows, summary
-from mltrail_server.services.review.judged import IMPORTED, ModelReport
+from mltrail_server.services.review.judged import ModelReport
 from mltrail_server.services.review.reports import Report
 from mltrail_server.services.review.rows import Row
 from mltrail_server.services.review.summary import Line, capital
@@ -32,6 +32,9 @@ _MOST_GUESSES = 3
 _MOST_QUESTIONS = 3
 _DETAILS = (50, 10, 0)
 """How many runs a table lists: fewer in a note that would get too long."""
+
+_WIDEST_HEAD = 6
+"""How many letters fit above a column of numbers on a phone: `main` and `master` do, `production` does not."""
 
 _MOST_CHARACTERS = 60_000
 _MOST_MODELS = 20
@@ -146,10 +149,9 @@ def _model(page: Page, model: ModelReport, *, alone: bool) -> dict[str, Any]:
 
 
 def _against(page: Page, model: ModelReport) -> Markdown:
-    """Name the side that a model is compared with."""
-    if model.version is not None:
-        return code(model.version.semver)
-    return Markdown(IMPORTED) if model.imported is not None else page.target
+    """Name the side that a model is compared with, in the head of a column that on a phone has room for a number."""
+    name = model.against(page.report.against)
+    return code(name) if len(name) <= _WIDEST_HEAD else Markdown("before")
 
 
 def _tables(page: Page, model: ModelReport) -> dict[str, Any]:
