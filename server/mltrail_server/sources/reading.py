@@ -32,6 +32,11 @@ def said(body: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in body.items() if value not in ("", None)}
 
 
+def whole(value: object) -> int | None:
+    """Return a whole number that is given as a number or as text; None for none."""
+    return None if value is None or value == "" else int(str(value))
+
+
 def is_absent(error: LostError) -> bool:
     """Whether a server does not know a call. Not found in MLflow's own words means that something else is missing."""
     return error.error_code in _ABSENT_CODES or (error.status in _ABSENT and not error.error_code)

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
 from mltrail_server.domain.errors import MltrailError, not_found, unavailable
-from mltrail_server.domain.transfer import Entity, FileRecord, Findings, Loss
+from mltrail_server.domain.transfer import FileRecord, Findings
 
+from .listings import has_plain_names, refuse
 from .streams import checked
 
 if TYPE_CHECKING:
@@ -41,9 +42,8 @@ class S3Files:
                     path = one["Key"][len(root) :]
                     if (path.endswith("/") and not one["Size"]) or not path:
                         continue  # stands for a folder
-                    if _is_odd(path):
-                        text = f"file {path}: its name has empty, `.` or `..` folders: rename it and import again"
-                        self._findings.add(Loss.REFUSED, Entity.FILE, owner, text)
+                    if not has_plain_names(path):
+                        refuse(path, owner, self._findings)
                         continue
                     yield FileRecord(path, f"s3://{bucket}/{one['Key']}", one["Size"])
 
@@ -102,7 +102,3 @@ def _refused(code: str, address: str) -> MltrailError:
 def _split(address: str) -> tuple[str, str]:
     bucket, _, key = address.removeprefix("s3://").partition("/")
     return bucket, key
-
-
-def _is_odd(path: str) -> bool:
-    return any(part in {"", ".", ".."} for part in path.split("/"))

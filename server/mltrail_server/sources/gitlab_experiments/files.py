@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 from urllib.parse import quote
 
-from mltrail_server.domain.transfer import Entity, FileRecord, Loss, RunRecord, VersionRecord
+from mltrail_server.domain.transfer import Entity, FileRecord, RunRecord, VersionRecord
 from mltrail_server.sources.downloads import open_file
 from mltrail_server.sources.http import LostError
-from mltrail_server.sources.mlflow_rest.records import whole
-from mltrail_server.sources.reading import page
+from mltrail_server.sources.listings import has_plain_names, refuse
+from mltrail_server.sources.reading import page, whole
 
 from .project import GitLabFile, Project
 from .registry import Registry
@@ -104,7 +104,7 @@ class Files:
 
     def _names(self, owner: str, found: dict[str, GitLabFile] | dict[str, int | None]) -> Iterator[str]:
         for path in sorted(found):
-            if path and not path.startswith("/") and not {"", ".", ".."} & set(path.split("/")):
+            if has_plain_names(path):
                 yield path
             else:
-                self._project.findings.add(Loss.REFUSED, Entity.FILE, owner, f"{path!r} is not a valid file name")
+                refuse(path, owner, self._project.findings)

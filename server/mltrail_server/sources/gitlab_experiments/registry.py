@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 
 from mltrail_server.domain.transfer import Entity, ModelRecord, VersionRecord
 from mltrail_server.sources.http import LostError
-from mltrail_server.sources.mlflow_rest.records import pairs, whole
-from mltrail_server.sources.reading import Fetched, Json, is_absent, page, said
+from mltrail_server.sources.mlflow_rest.records import pairs
+from mltrail_server.sources.reading import Fetched, Json, is_absent, page, said, whole
 
 from .project import Project
 

@@ -11,9 +11,9 @@ from mltrail_server.domain.transfer import (
     EvaluationRowRecord,
     TraceRecord,
 )
-from mltrail_server.sources.reading import Json
+from mltrail_server.sources.reading import Json, whole
 
-from .records import json_text, pairs, whole
+from .records import json_text, pairs
 
 LOCATION_TAG = "mlflow.artifactLocation"
 _SPANS_TAG = "mlflow.trace.spansLocation"

@@ -23,11 +23,11 @@ from mltrail_server.sources.artifacts import Artifacts
 from mltrail_server.sources.attachments import FOLDER, Attachments
 from mltrail_server.sources.downloads import open_file
 from mltrail_server.sources.http import LostError
+from mltrail_server.sources.listings import files_below
 from mltrail_server.sources.paging import pages
 from mltrail_server.sources.reading import Json, page, said
 
 from .evaluation_records import LOCATION_TAG
-from .records import whole
 from .server import AJAX, API, Server
 from .small_files import OURS, SmallFiles
 
@@ -36,12 +36,11 @@ if TYPE_CHECKING:
 
 _PROXY = "api/2.0/mlflow-artifacts/artifacts"
 _PROXIED = "mlflow-artifacts:/"
-_DEEPEST = 100
 _RUNS_AHEAD = 5
 _ATTACHMENTS_SINCE = (3, 14)
 
-_List = Callable[[str, str], tuple[list[Json], str]]
-"""Lists a folder: takes its path and a page token."""
+_Ask = Callable[[str, str], tuple[list[Json], str]]
+"""Asks for a page of a folder's list: takes the folder's path and a page token."""
 
 
 @dataclass(slots=True)
@@ -125,13 +124,13 @@ class Files:
         listing = _Listing()
         ask = self._ask_of_run(run.id)
         try:
-            for file in self._below(ask, lambda path: _of_run(run.id, path), "", "", f"run {run.id}", listing.findings):
+            for file in self._below(ask, lambda path: _of_run(run.id, path), "", f"run {run.id}", listing.findings):
                 listing.files.append(file)
         except LostError as error:
             listing.lost = error
         return listing
 
-    def _ask_of_run(self, run_id: str) -> _List:
+    def _ask_of_run(self, run_id: str) -> _Ask:
         def ask(folder: str, token: str) -> tuple[list[Json], str]:
             query = said({"run_id": run_id, "path": folder, "page_token": token})
             return page(self._server.rest.get(f"{API}/artifacts/list", query), "files")
@@ -172,12 +171,12 @@ class Files:
             yield from self._artifacts.files(uri, owner)
 
     def _listed(
-        self, owner: str, uri: str, ask: _List, place: Callable[[str], str], root: str = ""
+        self, owner: str, uri: str, ask: _Ask, place: Callable[[str], str], root: str = ""
     ) -> Iterator[FileRecord]:
         """List a folder by the server; where the server can't read it but we may, by ourselves."""
         found = False
         try:
-            for file in self._below(ask, place, root, "", owner, self._server.findings):
+            for file in self._below(ask, place, root, owner, self._server.findings):
                 found = True
                 yield file
         except LostError as error:
@@ -190,30 +189,22 @@ class Files:
             yield from self._artifacts.files(uri, owner)
 
     def _below(
-        self, ask: _List, place: Callable[[str], str], root: str, folder: str, owner: str, findings: Findings
+        self, ask: _Ask, place: Callable[[str], str], root: str, owner: str, findings: Findings
     ) -> Iterator[FileRecord]:
-        if folder.count("/") > _DEEPEST:
-            raise LostError(f"the folders in {folder[:80]}… have no end")
-        where = f"{root}/{folder}".strip("/")
-        empty = True
-        for found in pages(lambda token: ask(where, token), "files"):
-            empty = empty and not found
-            for one in sorted(found, key=lambda one: str(one["path"])):
-                name = str(one["path"]).rstrip("/").rpartition("/")[2]
-                if name in {"", ".", ".."} or ".." in str(one["path"]).split("/"):
-                    text = f"{one['path']!r} in its folder {folder!r} is not a valid file name"
-                    findings.add(Loss.REFUSED, Entity.FILE, owner, text)
-                elif one.get("is_dir"):
-                    yield from self._below(ask, place, root, f"{folder}{name}/", owner, findings)
-                else:
-                    size = whole(one.get("file_size"))
-                    yield FileRecord(f"{folder}{name}", place(f"{root}/{folder}{name}".lstrip("/")), size)
-        if empty and "%" in folder:
-            text = (
-                f"the folder {folder.rstrip('/')!r}: its files can't be read, because MLflow decodes %20 in a "
-                "folder's name to a space. Import from the database instead (--from-database), or rename the folder"
-            )
-            findings.add(Loss.MISSING, Entity.FILE, owner, text)
+        def listing(folder: str) -> Iterator[list[Json]]:
+            empty = True
+            for found in pages(lambda token: ask(f"{root}/{folder}".strip("/"), token), "files"):
+                empty = False
+                yield found
+            if empty and "%" in folder:
+                text = (
+                    f"the folder {folder.rstrip('/')!r}: its files can't be read, because MLflow decodes %20 in a "
+                    "folder's name to a space. Import from the database instead (--from-database), or rename the folder"
+                )
+                findings.add(Loss.MISSING, Entity.FILE, owner, text)
+
+        for path, size in files_below(listing, owner, findings):
+            yield FileRecord(path, place(f"{root}/{path}".lstrip("/")), size)
 
     def _may_have_files(self, run: RunRecord) -> bool:
         """Whether a run has a folder among those of its experiment's runs: one call tells it for all of them. A run

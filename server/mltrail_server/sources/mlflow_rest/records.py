@@ -19,7 +19,7 @@ from mltrail_server.domain.transfer import (
     ScorerRecord,
     VersionRecord,
 )
-from mltrail_server.sources.reading import Json
+from mltrail_server.sources.reading import Json, whole
 
 _JOB_TAG = "gitlab.CI_JOB_ID"
 _MODELS = "models:/m-"
@@ -27,10 +27,6 @@ _MODELS = "models:/m-"
 
 def pairs(found: Iterable[Json] | None) -> dict[str, str]:
     return {str(one["key"]): str(one.get("value", "")) for one in found or ()}
-
-
-def whole(value: object) -> int | None:
-    return None if value is None or value == "" else int(str(value))
 
 
 def experiment(got: Json) -> ExperimentRecord:

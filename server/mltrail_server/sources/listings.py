@@ -1,0 +1,46 @@
+"""Folders as servers list them. A file's path has plain names only, whatever a server says."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from mltrail_server.domain.transfer import Entity, Findings, Loss
+
+from .http import LostError
+from .reading import Json, whole
+
+_DEEPEST = 100
+
+Listing = Callable[[str], Iterable[list[Json]]]
+"""Lists a folder, page by page. Takes its path below the top folder: "" or one that ends in a slash."""
+
+
+def has_plain_names(path: str) -> bool:
+    """Whether each part of a path is a name: none is empty, `.` or `..`."""
+    return not {"", ".", ".."} & set(path.split("/"))
+
+
+def refuse(path: str, owner: str, findings: Findings) -> None:
+    """Report a file or folder of `owner` whose path does not have plain names, so that it is not read."""
+    text = f"file {path!r}: a part of its path is empty, '.' or '..': rename it and import again"
+    findings.add(Loss.REFUSED, Entity.FILE, owner, text)
+
+
+def files_below(listing: Listing, owner: str, findings: Findings, folder: str = "") -> Iterator[tuple[str, int | None]]:
+    """Return the path of each file below a folder, and its size in bytes if the server knows it.
+
+    Entries have MLflow's fields: `path`, of which the last part counts, `is_dir` and `file_size`. One without a plain
+    name becomes a finding of `owner`. Raises LostError if folders lie too deep, as they do if one contains itself.
+
+    https://mlflow.org/docs/latest/rest-api.html#fileinfo
+    """
+    if folder.count("/") > _DEEPEST:
+        raise LostError(f"the folders in {folder[:80]}… have no end")
+    for page in listing(folder):
+        for one in sorted(page, key=lambda one: str(one["path"])):
+            said = str(one["path"]).rstrip("/")
+            path = f"{folder}{said.rpartition('/')[2]}"
+            if not has_plain_names(said):
+                refuse(f"{folder}{one['path']}", owner, findings)
+            elif one.get("is_dir"):
+                yield from files_below(listing, owner, findings, f"{path}/")
+            else:
+                yield path, whole(one.get("file_size"))
