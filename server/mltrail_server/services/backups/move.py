@@ -9,10 +9,10 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from itertools import islice
 
 import sqlalchemy as sa
 
+from mltrail_server.domain.batches import batches
 from mltrail_server.domain.errors import conflict, invalid
 from mltrail_server.store.archives import rows, snapshot, spelling, target
 from mltrail_server.store.archives.target import Unfinished
@@ -94,17 +94,16 @@ def _copy(seen: sa.Connection, table: sa.Table, goal: Database, new: sa.Table) -
     if ordered is None:
         raise invalid(f"The table {table.name} does not match the schema: run mltrail-server migrate first.")
     noted = _Noted(table)
-    batches = noted.passing(rows.read(seen, table))
-    while part := list(islice(batches, _BATCHES)):
+    for part in batches(noted.passing(rows.read(seen, table)), _BATCHES):
         with goal.write() as connection:
             for batch in part:
                 rows.write(connection, ordered, batch)
     return noted.digest
 
 
-def _digest(table: sa.Table, batches: Iterable[list[Tuple]]) -> _Digest:
+def _digest(table: sa.Table, read: Iterable[list[Tuple]]) -> _Digest:
     noted = _Noted(table)
-    for _ in noted.passing(batches):
+    for _ in noted.passing(read):
         pass
     return noted.digest
 
@@ -125,9 +124,9 @@ class _Noted:
     def digest(self) -> _Digest:
         return _Digest(self._rows, self._hash.hexdigest())
 
-    def passing(self, batches: Iterable[list[Tuple]]) -> Iterator[list[Tuple]]:
+    def passing(self, read: Iterable[list[Tuple]]) -> Iterator[list[Tuple]]:
         assert self._table is not None  # noqa: S101 - its own columns, in another order
-        for batch in batches:
+        for batch in read:
             self._hash.update(spelling.lines(self._table, [self._sorted(row) for row in batch]))
             self._rows += len(batch)
             yield batch

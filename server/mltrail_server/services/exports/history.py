@@ -5,6 +5,7 @@ from typing import BinaryIO
 
 from mltrail_server.artifacts.hashing import HashingReader
 from mltrail_server.domain.assessments import Assessment
+from mltrail_server.domain.batches import batches
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.errors import MltrailError
 from mltrail_server.domain.gitlab_ci import JOB_TAG
@@ -174,8 +175,7 @@ class ProjectHistory:
     def logged_models(self, experiment: ExperimentRecord) -> Iterator[LoggedModelRecord]:
         with self._project.read() as tx:
             ids = store.logged_model_ids(tx, int(experiment.id))
-        for begin in range(0, len(ids), _RUNS):
-            part = ids[begin : begin + _RUNS]
+        for part in batches(ids, _RUNS):
             with self._project.read() as tx:
                 found = [logged_models.get(tx, one) for one in part]
                 tags, params = logged_models.tags_of(tx, part), logged_models.params_of(tx, part)

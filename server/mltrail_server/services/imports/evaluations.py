@@ -5,6 +5,7 @@ import uuid
 from typing import Any
 
 from mltrail_server.domain import limits
+from mltrail_server.domain.batches import batches
 from mltrail_server.domain.errors import conflict
 from mltrail_server.domain.evaluation_datasets import EvaluationDataset, Record, digest_of, inputs_digest
 from mltrail_server.domain.ids import is_eid
@@ -23,7 +24,6 @@ from mltrail_server.store.imports.evaluations import NewScorerVersion
 from mltrail_server.store.imports.imported import Imported
 from mltrail_server.store.traces import datasets, records
 
-from .batches import batches
 from .experiments import changes
 from .fit_to_limits import Fit
 from .target import USER, Target

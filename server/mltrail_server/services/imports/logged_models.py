@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 
 from mltrail_server.domain import limits
+from mltrail_server.domain.batches import batches
 from mltrail_server.domain.candidate import Point, Stage
 from mltrail_server.domain.ids import is_eid
 from mltrail_server.domain.paths import Owner
@@ -16,7 +17,6 @@ from mltrail_server.store.tracking.logged_models import LoggedModel, ModelStatus
 from mltrail_server.store.tracking.metrics import ModelPoint
 
 from . import files
-from .batches import batches
 from .experiments import changes
 from .files import Before, Brought
 from .fit_to_limits import Fit

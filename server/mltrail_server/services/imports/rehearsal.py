@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from mltrail_server.domain import quantities
+from mltrail_server.domain.batches import batches
 from mltrail_server.domain.errors import MltrailError
 from mltrail_server.domain.terminal import plain
 from mltrail_server.domain.transfer import (
@@ -16,8 +17,6 @@ from mltrail_server.domain.transfer import (
     RunRecord,
     Source,
 )
-
-from .batches import batches
 
 _MOST_RUNS = 200
 _MOST_RUNS_WITH_FILES = 50

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from mltrail_server.domain.batches import batches
 from mltrail_server.domain.ids import is_eid
 from mltrail_server.domain.transfer import Entity, ExperimentRecord, Loss, RunRecord
 from mltrail_server.store.imports import imported, runs
@@ -9,7 +10,6 @@ from mltrail_server.store.imports.imported import Imported
 from mltrail_server.store.imports.runs import DatasetKey, RunHere
 
 from . import files, history, run_facts, run_rows
-from .batches import batches
 from .files import Before
 from .run_rows import Prepared
 from .target import Target

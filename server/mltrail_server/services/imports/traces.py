@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from mltrail_server.domain import limits
 from mltrail_server.domain.assessments import SOURCE_TYPES, Assessment, Kind
+from mltrail_server.domain.batches import batches
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.domain.paths import TraceFile
 from mltrail_server.domain.traces import (
@@ -31,7 +32,6 @@ from mltrail_server.store.traces import traces as store
 from mltrail_server.store.tracking import usage
 
 from . import experiments, files
-from .batches import batches
 from .files import Before, Brought
 from .fit_to_limits import Fit
 from .target import USER, Target

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import sqlalchemy as sa
 
+from mltrail_server.domain.batches import batches
 from mltrail_server.domain.transfer import DatasetRecord, ExperimentRecord, ModelLink, Point, RunRecord
 
 from .opening import Reading, Rows
@@ -37,8 +38,8 @@ class Runs:
 
     def of(self, experiment: ExperimentRecord) -> Iterator[RunRecord]:
         for ids in self._ids(int(experiment.id)):
-            for start in range(0, len(ids), _PAGE):
-                yield from self._page(experiment.id, ids[start : start + _PAGE])
+            for page in batches(ids, _PAGE):
+                yield from self._page(experiment.id, page)
 
     def _ids(self, number: int) -> Iterator[list[str]]:
         """Return the experiment's run ids in windows. `runs` has no index for this: a window costs a look at all."""

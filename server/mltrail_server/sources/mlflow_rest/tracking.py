@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
 
+from mltrail_server.domain.batches import batches
 from mltrail_server.domain.transfer import (
     Entity,
     ExperimentRecord,
@@ -118,8 +119,8 @@ class Tracking:
     def _finds_models(self) -> bool:
         ids = [experiment.id for experiment in self.experiments()]
         try:
-            for start in range(0, len(ids), _MOST_EXPERIMENTS):
-                body = {"experiment_ids": ids[start : start + _MOST_EXPERIMENTS], "max_results": 1}
+            for some in batches(ids, _MOST_EXPERIMENTS):
+                body = {"experiment_ids": some, "max_results": 1}
                 if self._server.rest.post(f"{API}/logged-models/search", body).get("models"):
                     return True
         except LostError as error:
