@@ -64,8 +64,8 @@ class Evaluated:
             self.name,
             cases,
             frozenset(cases) if self.are_tests else frozenset(),
-            digests=_told({name: one.digests[side] for name, one in self.scorers.items()}),
-            judges=_told({name: one.judges[side] for name, one in self.scorers.items()}),
+            digests=_known({name: one.digests[side] for name, one in self.scorers.items()}),
+            judges=_known({name: one.judges[side] for name, one in self.scorers.items()}),
         )
 
 
@@ -73,7 +73,7 @@ def _mark(said: object) -> Mark:
     return Mark(None, error=type(said).__name__) if isinstance(said, Exception) else Mark(said)
 
 
-def _told(by_scorer: Mapping[str, str]) -> dict[str, frozenset[str]]:
+def _known(by_scorer: Mapping[str, str]) -> dict[str, frozenset[str]]:
     return {name: frozenset({one}) for name, one in by_scorer.items() if one}
 
 

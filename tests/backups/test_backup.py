@@ -112,10 +112,10 @@ def test_damaged_files_are_told_and_the_rest_is_saved(world: World, empty: Empty
         world.blob_ids[path]: kind
         for path, kind in (("missing", "missing"), ("unread", "missing"), ("other", "digest"))
     }
-    told: list[str] = []
+    lines: list[str] = []
     place = empty("restored")
-    restored = world.restore(place, report=told.append)
-    assert (restored.files, restored.lost, len(told)) == (1, 3, 3)
+    restored = world.restore(place, report=lines.append)
+    assert (restored.files, restored.lost, len(lines)) == (1, 3, 3)
     assert content_of(place.files, ONE, world.blob_ids["whole"]) == b"whole"
 
 

@@ -8,7 +8,7 @@ import pytest
 import urllib3
 from google.rpc.status_pb2 import Status
 
-from tests.api.traces.caller import told
+from tests.api.traces.caller import a_trace
 from tests.api.traces.exporter import PROTOBUF, message, span
 from tests.api.traces.traces_json import FILE, ID, file_of
 from tests.e2e.processes import Server
@@ -53,7 +53,7 @@ def test_whoever_sends_spans_learns_it(server: Server) -> None:
 
 
 def test_clients_of_mlflow_send_the_file_instead(server: Server) -> None:
-    asked = json.dumps({"trace": told(ID)}).encode()
+    asked = json.dumps({"trace": a_trace(ID)}).encode()
     started = call(server, "POST", "api/3.0/mlflow/traces", asked, **{"Content-Type": "application/json"})
     assert started.status == 200, started.data
     assert call(server, "PUT", f"{FILES}/{FILE}", file_of(1, 2)).status == 200

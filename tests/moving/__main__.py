@@ -11,8 +11,8 @@ from .asking import Side, answers, compare
 from .explained import rules
 from .histories import GENERATIONS, fill
 from .moving import VERSIONS, move, moved_to
+from .old_records import OldRecords
 from .questions import about, learn
-from .told import Told
 
 
 def main() -> int:
@@ -39,8 +39,8 @@ def _run(folder: Path, generation: str, way: str, *, seed: int, runs: int) -> in
         new.learn()
         questions = list(about(facts))
         theirs = list(answers(old, questions))
-        told = Told.by(theirs, facts.runs, folder / "old/files")
-        outcome = compare(theirs, answers(new, questions), rules(facts, told, done.findings))
+        records = OldRecords.from_answers(theirs, facts.runs, folder / "old/files")
+        outcome = compare(theirs, answers(new, questions), rules(facts, records, done.findings))
     sys.stdout.write("\n".join([*map(str, outcome.differences), f"{generation} by {way}: {outcome}", ""]))
     return len(outcome.differences)
 

@@ -12,8 +12,8 @@ from tests.differential.model import Call
 
 from . import of_files, of_mlflow3, without
 from .asking import Explain, Explained, Question
+from .old_records import OldRecords
 from .questions import Facts
-from .told import Told
 
 Findings = Sequence[dict[str, Any]]
 _ON_PURPOSE = {
@@ -26,11 +26,11 @@ _ON_PURPOSE = {
 _OF_RUN = re.compile(r"mlflow-artifacts:/.+?/([0-9a-f]{32})/artifacts((?:/.*)?)")
 
 
-def rules(facts: Facts, told: Told, findings: Findings) -> list[Explained]:
+def rules(facts: Facts, records: OldRecords, findings: Findings) -> list[Explained]:
     """Return the rules for the history of a server with these facts, whose import found this."""
     version = facts.version
-    found = of_mlflow3.rules(told, findings) if version >= (3, 0) else []
-    found += of_files.rules(version, told, findings)
+    found = of_mlflow3.rules(records, findings) if version >= (3, 0) else []
+    found += of_files.rules(version, records, findings)
     found += _since_2_14() if version >= (2, 14) else []
     found += [
         Explained(
@@ -80,7 +80,7 @@ def rules(facts: Facts, told: Told, findings: Findings) -> list[Explained]:
         Explained(
             "runs of versions",
             "A version that names no run, but whose source lies in one, has that run here.",
-            _runs_of_versions(told),
+            _runs_of_versions(records),
         )
     )
     return found
@@ -168,21 +168,21 @@ def _with_portable_source(body: Any) -> Any:
     return found | {"source": f"runs:/{match[1]}{match[2]}"} if match else found
 
 
-def _runs_of_versions(told: Told) -> Explain:
+def _runs_of_versions(records: OldRecords) -> Explain:
     def with_run(body: Any) -> Any:
         if isinstance(body, list):
             return [with_run(one) for one in body]
         if not isinstance(body, dict):
             return body
         found = {key: with_run(one) for key, one in body.items()}
-        if "current_stage" in found and "run_id" not in found and (run := told.run_of(found.get("source", ""))):
+        if "current_stage" in found and "run_id" not in found and (run := records.run_of(found.get("source", ""))):
             found["run_id"] = run
         return found
 
     def of_run(run: str) -> list[Any]:
         """Tell the versions in a run that don't name it."""
-        found = [one for one in told.versions.values() if "run_id" not in one]
-        return [one for one in found if told.run_of(one.get("source", "")) == run]
+        found = [one for one in records.versions.values() if "run_id" not in one]
+        return [one for one in found if records.run_of(one.get("source", "")) == run]
 
     def explain(question: Question, theirs: Any, ours: Any) -> tuple[Any, Any]:
         if not re.search("registered-models|model-versions", question.endpoint):

@@ -5,19 +5,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from .asking import Explain, Explained, Question
-from .told import Told
+from .old_records import OldRecords
 
 Findings = Sequence[dict[str, Any]]
 
 
-def rules(version: tuple[int, int], told: Told, findings: Findings) -> list[Explained]:
+def rules(version: tuple[int, int], records: OldRecords, findings: Findings) -> list[Explained]:
     found = []
     if version >= (2, 0):
         found += [
             Explained(
                 "folders with a percent sign",
                 "MLflow takes `%20` in a folder's name for a blank, and shows nothing; here is what is on the disk.",
-                _percent(told, findings),
+                _percent(records, findings),
             ),
             Explained(
                 "folders that are not shown",
@@ -34,7 +34,7 @@ def rules(version: tuple[int, int], told: Told, findings: Findings) -> list[Expl
         Explained(
             "runs as sources",
             "MLflow can't resolve the source `runs:/…` of a version by itself; here it is the folder of that run.",
-            _runs_as_sources(told),
+            _runs_as_sources(records),
         ),
     ]
     if version < (3, 0):
@@ -42,13 +42,13 @@ def rules(version: tuple[int, int], told: Told, findings: Findings) -> list[Expl
             Explained(
                 "files that are not there",
                 "MLflow 1 and 2 answer 500 if a file is asked for that does not exist; here that is 404.",
-                _no_files(told),
+                _no_files(records),
             )
         )
     return found
 
 
-def _percent(told: Told, findings: Findings) -> Explain:
+def _percent(records: OldRecords, findings: Findings) -> Explain:
     lost = {one["owner"] for one in findings if one["kind"] == "missing" and one["text"].startswith("the folder ")}
 
     def explain(question: Question, theirs: Any, ours: Any) -> tuple[Any, Any]:
@@ -57,7 +57,7 @@ def _percent(told: Told, findings: Findings) -> Explain:
         not_shown = question.endpoint == "GET artifacts/list" and "%" in path and "body" in theirs
         if not not_shown or theirs["body"].get("files") or f"run {query['run_id']}" in lost:
             return theirs, ours
-        found = sorted(told.listed(query["run_id"], path), key=repr)
+        found = sorted(records.listed(query["run_id"], path), key=repr)
         return theirs | {"body": theirs["body"] | ({"files": found} if found else {})}, ours
 
     return explain
@@ -117,10 +117,10 @@ def _refused_files(findings: Findings) -> Explain:
     return explain
 
 
-def _runs_as_sources(told: Told) -> Explain:
+def _runs_as_sources(records: OldRecords) -> Explain:
     def explain(question: Question, theirs: Any, ours: Any) -> tuple[Any, Any]:
         query = dict(question.query)
-        source = told.versions.get((query.get("name", ""), query.get("version", "")), {}).get("source", "")
+        source = records.versions.get((query.get("name", ""), query.get("version", "")), {}).get("source", "")
         if not source.startswith("runs:/"):
             return theirs, ours
         if question.endpoint.endswith("get-download-uri") and ours["status"] == 200:
@@ -128,7 +128,7 @@ def _runs_as_sources(told: Told) -> Explain:
             if ours["body"]["artifact_uri"].endswith(f"/{run}/artifacts" + (f"/{path}" if path else "")):
                 return ours, ours
         if question.endpoint == "GET model-versions/get-artifact" and theirs["status"] >= 400:
-            digest = told.digests.get(told.place(source, query["path"]))
+            digest = records.digests.get(records.place(source, query["path"]))
             none = {"status": 404, "error_code": "RESOURCE_DOES_NOT_EXIST"}
             return {"status": 200, "body": digest} if digest else none, ours
         return theirs, ours
@@ -136,14 +136,14 @@ def _runs_as_sources(told: Told) -> Explain:
     return explain
 
 
-def _no_files(told: Told) -> Explain:
+def _no_files(records: OldRecords) -> Explain:
     def explain(question: Question, theirs: Any, ours: Any) -> tuple[Any, Any]:
         if not question.endpoint.endswith("get-artifact") or theirs["status"] != 500:
             return theirs, ours
         query = dict(question.query)
-        source = told.versions.get((query.get("name", ""), query.get("version", "")), {}).get("source", "")
-        run, path = told.place(source, query["path"]) if source else (query.get("run_uuid", ""), query["path"])
-        is_there = run not in told.on_disk or path in told.on_disk[run]
+        source = records.versions.get((query.get("name", ""), query.get("version", "")), {}).get("source", "")
+        run, path = records.place(source, query["path"]) if source else (query.get("run_uuid", ""), query["path"])
+        is_there = run not in records.on_disk or path in records.on_disk[run]
         return theirs if is_there else {"status": 404, "error_code": "RESOURCE_DOES_NOT_EXIST"}, ours
 
     return explain

@@ -6,18 +6,18 @@ from typing import Any
 
 from . import without
 from .asking import Explain, Explained, Question
-from .told import Told
+from .old_records import OldRecords
 
 Findings = Sequence[dict[str, Any]]
 
 
-def rules(told: Told, findings: Findings) -> list[Explained]:
+def rules(records: OldRecords, findings: Findings) -> list[Explained]:
     return [
         Explained(
             "spans of any trace",
             "MLflow can't answer these two calls for traces whose spans are in a file. Here both do, with what the old "
             "server says of that trace and its spans in other calls.",
-            _spans(told, findings),
+            _spans(records, findings),
         ),
         Explained(
             "where spans lie",
@@ -27,17 +27,17 @@ def rules(told: Told, findings: Findings) -> list[Explained]:
         Explained(
             "model inputs in searches",
             "MLflow shows which models a run read if that run is asked for; here searches show it, too.",
-            _model_inputs(told),
+            _model_inputs(records),
         ),
         Explained(
             "model of a version",
             "If the source of a version names a logged model, both name each other here.",
-            _models_of_versions(told),
+            _models_of_versions(records),
         ),
         Explained(
             "logged models by name",
             "A source in a run that has no files there means its logged model of that name, as `runs:/…` does.",
-            _models_by_name(told),
+            _models_by_name(records),
         ),
         Explained(
             "newest metrics of logged models",
@@ -54,7 +54,7 @@ def _at(endpoint: str, edit: without.Edit) -> Explain:
     return explain
 
 
-def _spans(told: Told, findings: Findings) -> Explain:
+def _spans(records: OldRecords, findings: Findings) -> Explain:
     without_spans = {one["owner"] for one in findings if one["kind"] == "missing" and one["entity"] == "traces"}
 
     def explain(question: Question, theirs: Any, ours: Any) -> tuple[Any, Any]:
@@ -62,16 +62,16 @@ def _spans(told: Told, findings: Findings) -> Explain:
             return theirs, ours
         one = question.endpoint.endswith("/get")
         ((_, trace),) = question.query
-        going_on = told.traces.get(trace, {}).get("state") == "IN_PROGRESS"
-        if trace not in told.spans and (going_on or f"trace {trace}" in without_spans):
+        going_on = records.traces.get(trace, {}).get("state") == "IN_PROGRESS"
+        if trace not in records.spans and (going_on or f"trace {trace}" in without_spans):
             none = {"status": 404, "error_code": "RESOURCE_DOES_NOT_EXIST"} if one else {"status": 200, "body": {}}
             return none, ours
-        if ours["status"] != 200 or trace not in told.spans:
+        if ours["status"] != 200 or trace not in records.spans:
             return theirs, ours
         found = ours["body"].get("trace") if one else ours["body"].get("traces", [None])[0]
-        if found is None or _outlines(found.get("spans", [])) != _outlines(told.spans[trace]):
+        if found is None or _outlines(found.get("spans", [])) != _outlines(records.spans[trace]):
             return theirs, ours
-        known = {"trace_info": told.traces[trace], "spans": found["spans"]}
+        known = {"trace_info": records.traces[trace], "spans": found["spans"]}
         return {"status": 200, "body": {"trace": known} if one else {"traces": [known]}}, ours
 
     return explain
@@ -83,23 +83,23 @@ def _outlines(spans: Any) -> list[Any]:
     return sorted(([span.get(name) for name in names] for span in spans), key=repr)
 
 
-def _model_inputs(told: Told) -> Explain:
+def _model_inputs(records: OldRecords) -> Explain:
     def explain(question: Question, theirs: Any, ours: Any) -> tuple[Any, Any]:
         if not question.endpoint.endswith("runs/search") or theirs["status"] != 200:
             return theirs, ours
         runs = []
         for run in theirs["body"].get("runs", []):
-            shown = told.runs.get(run["info"]["run_id"], {}).get("inputs", {}).get("model_inputs")
+            shown = records.runs.get(run["info"]["run_id"], {}).get("inputs", {}).get("model_inputs")
             runs.append(run | ({"inputs": run.get("inputs", {}) | {"model_inputs": shown}} if shown else {}))
         return theirs | {"body": theirs["body"] | ({"runs": runs} if runs else {})}, ours
 
     return explain
 
 
-def _models_of_versions(told: Told) -> Explain:
+def _models_of_versions(records: OldRecords) -> Explain:
     registered: dict[str, list[dict[str, str]]] = {}
-    for (name, version), one in told.versions.items():
-        if model := told.model_of(one.get("source", "")):
+    for (name, version), one in records.versions.items():
+        if model := records.model_of(one.get("source", "")):
             registered.setdefault(model, []).append({"name": name, "version": version})
 
     def with_them(body: Any) -> Any:
@@ -108,7 +108,7 @@ def _models_of_versions(told: Told) -> Explain:
         if not isinstance(body, dict):
             return body
         found = {key: with_them(one) for key, one in body.items()}
-        if "current_stage" in found and (model := told.model_of(found.get("source", ""))):
+        if "current_stage" in found and (model := records.model_of(found.get("source", ""))):
             found["model_id"] = model
         if "artifact_uri" in found and found.get("model_id") in registered:
             found["registrations"] = registered[found["model_id"]]
@@ -122,17 +122,17 @@ def _models_of_versions(told: Told) -> Explain:
     return explain
 
 
-def _models_by_name(told: Told) -> Explain:
+def _models_by_name(records: OldRecords) -> Explain:
     def explain(question: Question, theirs: Any, ours: Any) -> tuple[Any, Any]:
         query = dict(question.query)
-        source = told.versions.get((query.get("name", ""), query.get("version", "")), {}).get("source", "")
-        model = told.model_of(source)
+        source = records.versions.get((query.get("name", ""), query.get("version", "")), {}).get("source", "")
+        model = records.model_of(source)
         if model is None or model in source:
             return theirs, ours
         if question.endpoint.endswith("get-download-uri") and ours["status"] == 200:
-            place = told.logged_models[model]["info"]["artifact_uri"]
+            place = records.logged_models[model]["info"]["artifact_uri"]
             return {"status": 200, "body": {"artifact_uri": place}}, ours
-        digest = told.digests.get((model, query.get("path", "")))
+        digest = records.digests.get((model, query.get("path", "")))
         if question.endpoint.endswith("get-artifact") and theirs["status"] >= 400 and digest:
             return {"status": 200, "body": digest}, ours
         return theirs, ours

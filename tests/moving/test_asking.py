@@ -7,8 +7,8 @@ import pytest
 
 from .asking import Question, compare, normal, post
 from .explained import rules
+from .old_records import OldRecords
 from .questions import Facts
-from .told import Told
 
 RUN = "0123456789abcdef0123456789abcdef"
 SEARCH = post("runs/search", pages="runs")
@@ -38,7 +38,7 @@ ANSWER = {
 def outcome_of(ours: Any, *, findings: Any = ()) -> Any:
     theirs = normal(ANSWER, {"3": "churn"}, SEARCH)
     mine = normal(ours, {"8": "churn"}, SEARCH)
-    return compare([(SEARCH, theirs)], [(SEARCH, mine)], rules(Facts((3, 18)), Told(), findings))
+    return compare([(SEARCH, theirs)], [(SEARCH, mine)], rules(Facts((3, 18)), OldRecords(), findings))
 
 
 def moved() -> Any:
@@ -87,5 +87,5 @@ def test_a_file_that_the_report_does_not_name_is_a_difference() -> None:
     theirs, ours = {"status": 200, "body": "digest"}, {"status": 404, "error_code": "RESOURCE_DOES_NOT_EXIST"}
     named = {"kind": "refused", "entity": "files", "owner": f"run {RUN}", "text": "the file 'a#b': Invalid path"}
     for findings, count in (([], 1), ([named], 0)):
-        outcome = compare([(question, theirs)], [(question, ours)], rules(Facts((3, 18)), Told(), findings))
+        outcome = compare([(question, theirs)], [(question, ours)], rules(Facts((3, 18)), OldRecords(), findings))
         assert len(outcome.differences) == count

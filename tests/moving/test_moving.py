@@ -17,8 +17,8 @@ from .asking import Question, Side, answers, compare, get
 from .explained import rules
 from .histories import GENERATIONS, fill
 from .moving import VERSIONS, Import, move, moved_to
+from .old_records import OldRecords
 from .questions import Facts, about, learn
-from .told import Told
 
 SEED = 7
 RUNS = 60
@@ -59,14 +59,14 @@ def old(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 @pytest.mark.clients
 @pytest.mark.parametrize("way", ["database", "REST"])
 def test_nothing_differs_but_what_is_explained(old: Old, way: str, tmp_path: Path) -> None:
-    told = Told.by(old.answers, old.facts.runs, old.folder / "files")
+    records = OldRecords.from_answers(old.answers, old.facts.runs, old.folder / "files")
     with moved_to(tmp_path / "new") as new:
         done = move(old.folder, old.url, way, tmp_path / "new")
         new.learn()
-        explained = rules(old.facts, told, done.findings)
+        explained = rules(old.facts, records, done.findings)
         ours = answers(new, [question for question, _ in old.answers])
         outcome = compare(old.answers, ours, explained)
-        hidden = {(run, path): digest for run, path, digest in told.not_shown()}
+        hidden = {(run, path): digest for run, path, digest in records.not_shown()}
         found = {(run, path): new.answer(get("get-artifact", api="", run_uuid=run, path=path)) for run, path in hidden}
     sys.stdout.write(f"{old.generation} by {way}: {outcome}\n")
     came = way == "database" or old.facts.version < (2, 0)  # by REST they can't

@@ -16,8 +16,8 @@ from .asking import Side, answers, compare
 from .explained import rules
 from .histories import fill
 from .moving import VERSIONS, Import, move, moved_to
+from .old_records import OldRecords
 from .questions import about, learn
-from .told import Told
 
 GENERATION, SEED, RUNS, HISTORIES = "mlflow-1.28", 7, 48, 2
 OF_THE_IMPORT = ("origin", "imported", "session", "blob", "blob_use", "change")
@@ -60,10 +60,10 @@ def test_what_is_new_comes_whichever_way_is_read(tmp_path: Path) -> None:
         theirs = Side(url)
         facts = learn(theirs, VERSIONS[GENERATION])
         side.learn()
-        told_there = list(answers(theirs, about(facts, histories=HISTORIES)))
-        told = Told.by(told_there, facts.runs, old / "files")
-        ours = answers(side, [question for question, _ in told_there])
-        outcome = compare(told_there, ours, rules(facts, told, third.findings))
+        their_answers = list(answers(theirs, about(facts, histories=HISTORIES)))
+        records = OldRecords.from_answers(their_answers, facts.runs, old / "files")
+        ours = answers(side, [question for question, _ in their_answers])
+        outcome = compare(their_answers, ours, rules(facts, records, third.findings))
     assert not outcome.differences, "\n".join(map(str, outcome.differences[:10]))
     runs = [sum(one.get(name, (0, 0))[0] for name in ("runs", "deleted runs")) for one in (here(first), here(second))]
     assert runs == [RUNS, RUNS + more["runs"]]

@@ -33,7 +33,7 @@ def main(path: Path) -> None:
         client.log_batch(lost, metrics=[Metric("m", 1.5 * step, START, step) for step in range(number * 2)])
     client.delete_experiment(gone)
     register(client, run_id)
-    told: dict[str, Any] = {}
+    evaluated: dict[str, Any] = {}
     if VERSION >= (2, 4):
         log_datasets(client, run_id)
     if (2, 14) <= VERSION < (3, 0):
@@ -42,8 +42,8 @@ def main(path: Path) -> None:
         trace(first)
         log_models(client, first, run_id)
     if VERSION >= (3, 4):
-        told |= evaluate(client, first, run_id)
-    json.dump(told | tell(client), sys.stdout, default=str)
+        evaluated |= evaluate(client, first, run_id)
+    json.dump(evaluated | shown_by(client), sys.stdout, default=str)
 
 
 def fill_run(client: MlflowClient, experiment_id: str) -> str:
@@ -202,31 +202,31 @@ def traces(client: MlflowClient) -> list[Any]:
     raise AssertionError("the traces were not written")
 
 
-def tell(client: MlflowClient) -> dict[str, Any]:
+def shown_by(client: MlflowClient) -> dict[str, Any]:
     experiments = client.search_experiments(view_type=ViewType.ALL)
     runs = client.search_runs([one.experiment_id for one in experiments], run_view_type=ViewType.ALL)
     models = client.search_registered_models()
-    told: dict[str, Any] = {
+    shown: dict[str, Any] = {
         "experiments": [dict(one) for one in experiments],
-        "runs": [tell_run(client, client.get_run(one.info.run_id)) for one in runs],
+        "runs": [shown_run(client, client.get_run(one.info.run_id)) for one in runs],
         "models": [{**dict(one), "latest_versions": None} for one in models],
         "versions": [dict(one) for one in client.search_model_versions("")],
     }
     if VERSION >= (2, 14):
-        told["traces"] = [one.to_dict() for one in traces(client)]
+        shown["traces"] = [one.to_dict() for one in traces(client)]
     if VERSION >= (3, 0):
         found = client.search_logged_models([one.experiment_id for one in experiments])
-        told["logged_models"] = [tell_model(one) for one in found]
-    return told
+        shown["logged_models"] = [shown_model(one) for one in found]
+    return shown
 
 
-def tell_model(model: Any) -> dict[str, Any]:
-    told: dict[str, Any] = model.to_dictionary()
-    return {**told, "status": str(model.status), "metrics": [dict(one) for one in model.metrics or ()]}
+def shown_model(model: Any) -> dict[str, Any]:
+    shown: dict[str, Any] = model.to_dictionary()
+    return {**shown, "status": str(model.status), "metrics": [dict(one) for one in model.metrics or ()]}
 
 
-def tell_run(client: MlflowClient, run: Any) -> dict[str, Any]:
-    told = {
+def shown_run(client: MlflowClient, run: Any) -> dict[str, Any]:
+    shown = {
         "info": dict(run.info),
         "params": run.data.params,
         "tags": run.data.tags,
@@ -236,11 +236,11 @@ def tell_run(client: MlflowClient, run: Any) -> dict[str, Any]:
         "latest": [dict(one) for one in run.data._metric_objs],
     }
     if VERSION >= (2, 4):
-        told |= run.inputs.to_dictionary()
+        shown |= run.inputs.to_dictionary()
     if VERSION >= (3, 0) and run.outputs:
-        told |= run.outputs.to_dictionary()
-        told["model_inputs"] = [one.model_id for one in run.inputs.model_inputs]
-    return told
+        shown |= run.outputs.to_dictionary()
+        shown["model_inputs"] = [one.model_id for one in run.inputs.model_inputs]
+    return shown
 
 
 if __name__ == "__main__":

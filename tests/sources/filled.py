@@ -17,11 +17,11 @@ GENERATIONS = {"mlflow-1.28": "cc1f77228345", "mlflow-2": "0584bdc529eb", "mlflo
 
 @dataclass(frozen=True)
 class Filled:
-    """A database, and what MLflow says of it."""
+    """A database, and what MLflow's own client shows of it."""
 
     generation: str
     path: Path
-    told: dict[str, Any]
+    shown: dict[str, Any]
 
 
 def fill(folder: Path) -> dict[str, Filled]:
@@ -33,7 +33,7 @@ def fill(folder: Path) -> dict[str, Filled]:
 
 
 def _filled(folder: Path, name: str) -> Filled:
-    return Filled(name, folder / name / "mlflow.db", json.loads((folder / name / "told.json").read_text()))
+    return Filled(name, folder / name / "mlflow.db", json.loads((folder / name / "shown.json").read_text()))
 
 
 def _run_all(folder: Path) -> None:
@@ -43,7 +43,7 @@ def _run_all(folder: Path) -> None:
         home.mkdir()
         command = [ENVIRONMENTS / name / "bin/python", PROGRAM, home / "mlflow.db"]
         environment = os.environ | {"HOME": str(home), "MLFLOW_DISABLE_TELEMETRY": "true"}
-        with (home / "told.json").open("wb") as told, (home / "errors").open("wb") as errors:
-            processes.append(subprocess.Popen(command, stdout=told, stderr=errors, cwd=home, env=environment))
+        with (home / "shown.json").open("wb") as shown, (home / "errors").open("wb") as errors:
+            processes.append(subprocess.Popen(command, stdout=shown, stderr=errors, cwd=home, env=environment))
     for name, process in zip(GENERATIONS, processes, strict=True):
         assert process.wait(timeout=PATIENCE_SECONDS) == 0, (folder / name / "errors").read_text()

@@ -51,7 +51,7 @@ def by(key: str, rows: list[dict[str, Any]]) -> dict[Any, dict[str, Any]]:
     return {one[key]: one for one in rows}
 
 
-def as_told(experiment: ExperimentRecord) -> dict[str, Any]:
+def as_mlflow_shows(experiment: ExperimentRecord) -> dict[str, Any]:
     return {
         "experiment_id": experiment.id,
         "name": experiment.name,
@@ -65,30 +65,30 @@ def as_told(experiment: ExperimentRecord) -> dict[str, Any]:
 
 @pytest.mark.clients
 def test_experiments(filled: Filled, source: MlflowDatabase) -> None:
-    told = by("experiment_id", filled.told["experiments"])
-    read = {one.id: as_told(one) for one in source.experiments()}
-    assert read.keys() == told.keys()
+    shown = by("experiment_id", filled.shown["experiments"])
+    read = {one.id: as_mlflow_shows(one) for one in source.experiments()}
+    assert read.keys() == shown.keys()
     for number, experiment in read.items():
         assert experiment == {"creation_time": None, "last_update_time": None} | {
-            key: value for key, value in told[number].items() if key in experiment
+            key: value for key, value in shown[number].items() if key in experiment
         }
 
 
 @pytest.mark.clients
 def test_runs(filled: Filled, source: MlflowDatabase) -> None:
     read = all_runs(source)
-    told = {one["info"]["run_id"]: one for one in filled.told["runs"]}
-    assert read.keys() == told.keys()
+    shown = {one["info"]["run_id"]: one for one in filled.shown["runs"]}
+    assert read.keys() == shown.keys()
     for run_id, run in read.items():
-        info = told[run_id]["info"]
+        info = shown[run_id]["info"]
         assert (run.user, run.status, run.started_ms, run.ended_ms, run.artifact_uri) == (
             info["user_id"], info["status"], info["start_time"], info["end_time"], info["artifact_uri"],
         )  # fmt: skip
         assert run.deleted == (info["lifecycle_stage"] == "deleted") == (run.deleted_ms is not None)
-        assert run.name == told[run_id]["tags"].get("mlflow.runName", "")
-        assert (run.params, run.tags) == (told[run_id]["params"], told[run_id]["tags"])
+        assert run.name == shown[run_id]["tags"].get("mlflow.runName", "")
+        assert (run.params, run.tags) == (shown[run_id]["params"], shown[run_id]["tags"])
         assert {key: (step, at, plain(value)) for _, key, step, at, value in run.latest} == {
-            one["key"]: (one["step"], one["timestamp"], plain(one["value"])) for one in told[run_id]["latest"]
+            one["key"]: (one["step"], one["timestamp"], plain(one["value"])) for one in shown[run_id]["latest"]
         }
     assert [(run.experiment_id, run.started_ms, run.id) for run in read.values()] == sorted(
         (run.experiment_id, run.started_ms, run.id) for run in read.values()
@@ -98,16 +98,16 @@ def test_runs(filled: Filled, source: MlflowDatabase) -> None:
 @pytest.mark.clients
 def test_what_runs_read_and_made(filled: Filled, source: MlflowDatabase) -> None:
     for run_id, run in all_runs(source).items():
-        told = next(one for one in filled.told["runs"] if one["info"]["run_id"] == run_id)
-        datasets = sorted(told.get("dataset_inputs", []), key=lambda one: str(one["dataset"]["name"]))
+        shown = next(one for one in filled.shown["runs"] if one["info"]["run_id"] == run_id)
+        datasets = sorted(shown.get("dataset_inputs", []), key=lambda one: str(one["dataset"]["name"]))
         assert [
             (one.name, one.digest, one.source_type, one.source, one.schema, one.profile, one.tags)
             for one in run.datasets
         ] == [(*one["dataset"].values(), one["tags"]) for one in datasets]
-        assert [{"model_id": one.model_id, "step": one.step} for one in run.model_outputs] == told.get(
+        assert [{"model_id": one.model_id, "step": one.step} for one in run.model_outputs] == shown.get(
             "model_outputs", []
         )
-        assert [one.model_id for one in run.model_inputs] == told.get("model_inputs", [])
+        assert [one.model_id for one in run.model_inputs] == shown.get("model_inputs", [])
 
 
 @pytest.mark.clients
@@ -117,45 +117,45 @@ def test_histories(filled: Filled, source: MlflowDatabase, page: int, monkeypatc
     runs = list(all_runs(source).values())
     pages = list(source.points(runs))
     read = [point for one in pages for point in one]
-    told = {
+    shown = {
         (run["info"]["run_id"], one["key"], one["step"], one["timestamp"], plain(one["value"]))
-        for run in filled.told["runs"]
+        for run in filled.shown["runs"]
         for one in run["points"]
     }
-    assert {(*point[:4], plain(point[4])) for point in read} == told
-    assert len(read) == len(told) == sum(run.points or 0 for run in runs)
+    assert {(*point[:4], plain(point[4])) for point in read} == shown
+    assert len(read) == len(shown) == sum(run.points or 0 for run in runs)
     assert list(dict.fromkeys(point[0] for point in read)) == [run.id for run in runs if run.points]
     assert page > 3 or max(map(len, pages)) <= page
 
 
 @pytest.mark.clients
 def test_registered_models(filled: Filled, source: MlflowDatabase) -> None:
-    told = by("name", filled.told["models"])
+    shown = by("name", filled.shown["models"])
     read = {one.name: one for one in source.models()}
     prompts = {name for name, one in read.items() if "mlflow.prompt.is_prompt" in one.tags}
-    assert read.keys() - prompts == told.keys()
+    assert read.keys() - prompts == shown.keys()
     assert prompts == (set() if "1.28" in str(filled.path) else {"greet"})
-    for name in told:
+    for name in shown:
         model = read[name]
         assert (model.created_ms, model.updated_ms, model.description, model.tags) == (
-            told[name]["creation_timestamp"],
-            told[name]["last_updated_timestamp"],
-            told[name]["description"],
-            told[name]["tags"],
+            shown[name]["creation_timestamp"],
+            shown[name]["last_updated_timestamp"],
+            shown[name]["description"],
+            shown[name]["tags"],
         )
-        assert model.aliases == {key: int(number) for key, number in told[name].get("aliases", {}).items()}
+        assert model.aliases == {key: int(number) for key, number in shown[name].get("aliases", {}).items()}
     assert read["wine"].last_number == 5
     assert read["empty"].last_number is None
 
 
 @pytest.mark.clients
 def test_versions(filled: Filled, source: MlflowDatabase) -> None:
-    told = {(one["name"], int(one["version"])): one for one in filled.told["versions"]}
+    shown = {(one["name"], int(one["version"])): one for one in filled.shown["versions"]}
     read = {(one.model, one.number): one for model in source.models() for one in source.versions(model)}
     prompts = {key for key in read if key[0] == "greet"}
-    assert read.keys() - prompts == told.keys()
+    assert read.keys() - prompts == shown.keys()
     assert [number for name, number in read if name == "wine"] == [1, 3, 4]
-    for key, theirs in told.items():
+    for key, theirs in shown.items():
         version = read[key]
         assert (version.created_ms, version.updated_ms, version.source, version.run_id, version.stage) == (
             theirs["creation_timestamp"],
@@ -196,10 +196,10 @@ def test_files(filled: Filled, source: MlflowDatabase) -> None:
 @pytest.mark.clients
 def test_logged_models(filled: Filled, source: MlflowDatabase) -> None:
     read = {one.id: one for experiment in source.experiments() for one in source.logged_models(experiment)}
-    told = by("model_id", filled.told.get("logged_models", []))
-    assert {one.id for one in read.values() if not one.deleted} == told.keys()
-    assert len(read) == 2 * len(told)
-    for model_id, theirs in told.items():
+    shown = by("model_id", filled.shown.get("logged_models", []))
+    assert {one.id for one in read.values() if not one.deleted} == shown.keys()
+    assert len(read) == 2 * len(shown)
+    for model_id, theirs in shown.items():
         model = read[model_id]
         assert (model.name, model.model_type, model.source_run_id, model.artifact_uri, model.created_ms) == (
             theirs["name"],
@@ -221,10 +221,10 @@ def test_logged_models(filled: Filled, source: MlflowDatabase) -> None:
 @pytest.mark.clients
 def test_traces(filled: Filled, source: MlflowDatabase) -> None:
     read = {one.id: one for experiment in source.experiments() for one in source.traces(experiment)}
-    told = {one.get("trace_id") or one["request_id"]: one for one in filled.told.get("traces", [])}
-    assert read.keys() == told.keys()
+    shown = {one.get("trace_id") or one["request_id"]: one for one in filled.shown.get("traces", [])}
+    assert read.keys() == shown.keys()
     assert len(read) == {"mlflow-1.28": 0, "mlflow-2": 3, "mlflow-3": 2}[filled.generation]
-    for trace_id, theirs in told.items():
+    for trace_id, theirs in shown.items():
         if "request_id" in theirs:
             _check_trace_of_2(read[trace_id], theirs)
         else:
@@ -287,14 +287,14 @@ def test_evaluations(filled: Filled, source: MlflowDatabase) -> None:
             one[f"_{key}"]
             for key in ("scorer_id", "scorer_name", "scorer_version", "serialized_scorer", "creation_time")
         )
-        for one in filled.told.get("scorers", [])
+        for one in filled.shown.get("scorers", [])
     ]
     datasets = list(source.evaluation_datasets())
     linked = [one.run_ids for experiment in source.experiments() for one in source.traces(experiment) if one.run_ids]
     if filled.generation != "mlflow-3":
         assert (datasets, linked) == ([], [])
         return
-    (dataset,), theirs = datasets, filled.told["dataset"]
+    (dataset,), theirs = datasets, filled.shown["dataset"]
     for key in ("name", "digest", "tags", "schema", "profile"):
         assert getattr(dataset, key) == theirs[key]
     assert (dataset.id, list(dataset.experiment_ids)) == (theirs["dataset_id"], theirs["experiment_ids"])
@@ -303,7 +303,7 @@ def test_evaluations(filled: Filled, source: MlflowDatabase) -> None:
         tuple(
             one.get(key) for key in ("dataset_record_id", "inputs", "outputs", "expectations", "tags", "created_time")
         )
-        for one in sorted(filled.told["rows"], key=lambda one: str(one["dataset_record_id"]))
+        for one in sorted(filled.shown["rows"], key=lambda one: str(one["dataset_record_id"]))
     ]
     assert len(linked) == 1
 

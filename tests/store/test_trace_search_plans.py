@@ -40,7 +40,7 @@ def log(scope: Scope, number: int, random_: random.Random, run: str) -> None:
     metadata = {"mlflow.sourceRun": run} if random_.random() < 0.2 else {}
     if random_.random() < 0.3:
         metadata[SESSION] = random_.choice(["s", "t"])
-    told = Trace(
+    trace = Trace(
         f"tr-{number}",
         1 + number % 2,
         random_.choice([TraceState.OK, TraceState.ERROR]),
@@ -49,9 +49,9 @@ def log(scope: Scope, number: int, random_: random.Random, run: str) -> None:
         tags=tags,
         metadata=metadata,
     )
-    traces.start(scope, told)
+    traces.start(scope, trace)
     said = [
-        Assessment(f"a-{number}-{name}", told.id, name, Kind.FEEDBACK, value, "CODE", "x", 1, 1, user_name="u")
+        Assessment(f"a-{number}-{name}", trace.id, name, Kind.FEEDBACK, value, "CODE", "x", 1, 1, user_name="u")
         for name, value in (("correct", random_.choice([True, "yes", 0.5])), ("score", random_.random()))
         if random_.random() < 0.7
     ]
@@ -60,7 +60,7 @@ def log(scope: Scope, number: int, random_: random.Random, run: str) -> None:
         tx.upsert(
             schema.trace_span_name,
             [
-                {"project_id": tx.project_id, "trace_id": told.id, "name": name, "type": "LLM", "state": "OK"}
+                {"project_id": tx.project_id, "trace_id": trace.id, "name": name, "type": "LLM", "state": "OK"}
                 for name in random_.choice([["agent"], ["agent", "llm"], []])
             ],
         )
@@ -180,11 +180,11 @@ def test_either_spelling_of_yes_is_found_by_an_index(scope: Scope, plans: list[s
 
 
 def test_what_was_said_of_a_session_is_found_by_the_session(scope: Scope, plans: list[str]) -> None:
-    told = Assessment(
+    assessment = Assessment(
         "a-s", "tr-0", "kind", Kind.FEEDBACK, True, "CODE", "x", 1, 1, metadata={SESSION: "s"}, user_name="u"
     )
     with scope.project.write() as tx:
-        assessments.put(tx, [told])
+        assessments.put(tx, [assessment])
     found = pages(scope, "feedback.kind = 'true'", [], few=WALK, limit=100)
     assert len(found) > 5
     assert any("ix_assessment_session (project_id=? AND session>? AND session<?)" in line for line in plans), plans

@@ -10,7 +10,7 @@ from mltrail_server.domain.assessments import Kind
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.store.traces import links, traces
-from tests.api.traces.caller import told
+from tests.api.traces.caller import a_trace
 from tests.mlflow_client import LOCAL_TOKEN, Mlflow, good
 from tests.statements import Counter
 from tests.team import EXTERNAL_URL, Team
@@ -218,7 +218,9 @@ def test_what_a_person_says_of_a_jobs_trace_changes_no_mark(
 ) -> None:
     mlflow = Mlflow(gitlab_client, project="42", token=team.gitlab.mint(team.job(), EXTERNAL_URL))
     run = mlflow.post("runs/create", experiment_id="0", run_name="evaluation")["run"]["info"]["run_id"]
-    good(mlflow.call("POST", "api/3.0/mlflow/traces", json={"trace": told(trace_metadata={"mlflow.sourceRun": run})}))
+    good(
+        mlflow.call("POST", "api/3.0/mlflow/traces", json={"trace": a_trace(trace_metadata={"mlflow.sourceRun": run})})
+    )
     said = {"assessment_name": "correct", "source": {"source_type": "CODE"}, "feedback": {"value": "yes"}}
     good(mlflow.call("POST", "api/3.0/mlflow/traces/tr-1/assessments", json={"assessment": said}))
     good(mlflow.call("PATCH", "api/2.0/mlflow/traces/tr-1/tags", json={"key": "mlflow.test.name", "value": "a.py::b"}))

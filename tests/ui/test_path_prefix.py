@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from mltrail_server.app import create_app, create_deps
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.settings import Settings
-from tests.api.traces.caller import told
+from tests.api.traces.caller import a_trace
 from tests.clock import FrozenClock
 from tests.mlflow_client import LOCAL_TOKEN, Mlflow, good
 from tests.team import Team
@@ -93,7 +93,7 @@ def filled(client: FlaskClient, root: str) -> None:
     mlflow.post("registered-models/create", name="churn")
     mlflow.post("model-versions/create", name="churn", source=f"runs:/{run}/model", run_id=run)
     register(mlflow, "qa", "one", "two")
-    trace = told(trace_metadata={"mlflow.sourceRun": run, "mlflow.trace.session": "s-1"})
+    trace = a_trace(trace_metadata={"mlflow.sourceRun": run, "mlflow.trace.session": "s-1"})
     good(mlflow.call("POST", "api/3.0/mlflow/traces", json={"trace": trace}))
     said = {"assessment_name": "correct", "source": {"source_type": "CODE"}, "feedback": {"value": "no"}}
     good(mlflow.call("POST", "api/3.0/mlflow/traces/tr-1/assessments", json={"assessment": said}))

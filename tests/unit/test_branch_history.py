@@ -72,8 +72,8 @@ def test_another_test_set_shows_nothing() -> None:
 
 def test_new_training_data_are_still_the_same_test() -> None:
     assert compared(runs([0.80, 0.82], train="last week's")).counted.level == (0,)
-    told = Model("churn", same_dataset="train")
-    assert compared(runs([0.80, 0.82], train="last week's"), model=told).counted.level == ()
+    with_same_data = Model("churn", same_dataset="train")
+    assert compared(runs([0.80, 0.82], train="last week's"), model=with_same_data).counted.level == ()
 
 
 def test_where_no_data_were_logged_they_are_taken_for_the_same() -> None:

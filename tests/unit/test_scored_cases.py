@@ -111,10 +111,10 @@ def test_numbers_without_a_bar_pass_and_fail_nothing() -> None:
 
 
 def test_a_number_of_which_nobody_knows_which_way_is_better_is_shown_and_not_compared() -> None:
-    told = found({"exact": [1, 2]}, {"exact": [2, 3]}, stated=False)
-    assert "higher or a lower" in scorer(told).result.problem
-    assert scorer(told).values == (2.5, 1.5)
-    assert not scorer(told).result.ours
+    undirected = found({"exact": [1, 2]}, {"exact": [2, 3]}, stated=False)
+    assert "higher or a lower" in scorer(undirected).result.problem
+    assert scorer(undirected).values == (2.5, 1.5)
+    assert not scorer(undirected).result.ours
     assert scorer(found({"toxicity": [0.1]}, {"toxicity": [0.9]}, stated=False), "toxicity").result.lower_is_better
     assert scorer(found({"exact": [1, 2]}, {"exact": [2, 3]}, stated=True)).result.compared is not None
 

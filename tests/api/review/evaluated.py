@@ -132,7 +132,7 @@ def _answered(mlflow: Mlflow, experiment_id: str, run_id: str, case: int, said: 
             say(mlflow, trace_id, run_id, name, value, how)
     if how.expected:
         expectation = {"value": how.expected[case]}
-        told = {
+        assessment = {
             "assessment_name": "expected_response",
             "source": {"source_type": "HUMAN", "source_id": "root"},
             **TIMES,
@@ -140,7 +140,7 @@ def _answered(mlflow: Mlflow, experiment_id: str, run_id: str, case: int, said: 
         post(
             mlflow,
             f"traces/{trace_id}/assessments",
-            assessment={**told, "expectation": expectation, "metadata": _from(run_id)},
+            assessment={**assessment, "expectation": expectation, "metadata": _from(run_id)},
         )
     return trace_id
 
@@ -148,7 +148,7 @@ def _answered(mlflow: Mlflow, experiment_id: str, run_id: str, case: int, said: 
 def say(mlflow: Mlflow, trace_id: str, run_id: str, name: str, value: Any, how: How = USUAL, **times: str) -> Any:
     """Record what a scorer says of a trace."""
     error = {"error": {"error_code": "SCORER_ERROR", "error_message": str(value)}}
-    told = {
+    assessment = {
         "assessment_name": name,
         "source": {"source_type": "LLM_JUDGE", "source_id": how.judge}
         if how.judge
@@ -158,7 +158,7 @@ def say(mlflow: Mlflow, trace_id: str, run_id: str, name: str, value: Any, how: 
         **TIMES,
         **times,
     }
-    return post(mlflow, f"traces/{trace_id}/assessments", assessment=told)["assessment"]
+    return post(mlflow, f"traces/{trace_id}/assessments", assessment=assessment)["assessment"]
 
 
 def change(mlflow: Mlflow, said: Any, value: Any) -> Any:

@@ -243,8 +243,8 @@ def test_a_promotion_may_need_an_evaluation(trail: Trail, evaluated: bool) -> No
     (found,) = promote(trail, main)
     assert found["state"] == ("promoted" if evaluated else "refused")
     if evaluated:
-        (told,) = statement(trail, model=found["model"])["predicate"]["runDetails"]["byproducts"]
-        assert told["annotations"]["evaluation"] == "golden-set"
+        (byproduct,) = statement(trail, model=found["model"])["predicate"]["runDetails"]["byproducts"]
+        assert byproduct["annotations"]["evaluation"] == "golden-set"
     else:
         assert "has no evaluation `golden-set`" in found["reason"]
     request, pipeline = a_request(trail, [])

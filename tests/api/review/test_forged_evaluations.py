@@ -6,7 +6,7 @@ import pytest
 
 from tests.api.review.evaluated import How, answers, evaluate, evaluate_with, say
 from tests.api.review.evaluated_sides import Sides, a_contract
-from tests.api.traces.caller import told
+from tests.api.traces.caller import a_trace
 from tests.api.traces.calls import post, start_trace
 from tests.api.trail import Trail
 from tests.mlflow_client import Mlflow, failure, good
@@ -47,7 +47,7 @@ def test_the_token_of_a_detached_run_rewrites_no_evaluation_that_has_ended(trail
     ]
     trail.team.gitlab.set_job(made.job, "success")
 
-    again = told(trace_id, experiment="2", client_request_id="q0")
+    again = a_trace(trace_id, experiment="2", client_request_id="q0")
     again["trace_info"]["assessments"] = [{**assessment, "feedback": {"value": True}}]
     assert refused(later, "POST", "api/3.0/mlflow/traces", trace=again) == FORBIDDEN
     tag = {"key": "mlflow.test.name", "value": "q0"}
@@ -68,13 +68,13 @@ def test_a_detached_run_logs_its_own_traces_until_it_ends_and_sends_spans_afterw
     ]
     training = detached(trail, token, run_id)
     trail.team.gitlab.set_job(job, "success")
-    made = told("tr-1", trace_metadata={"mlflow.sourceRun": run_id})
+    made = a_trace("tr-1", trace_metadata={"mlflow.sourceRun": run_id})
     for _ in range(2):
         post(training, "traces", trace=made)
     say(training, "tr-1", run_id, "correct", value=True)
     training.post("runs/update", run_id=run_id, status="FINISHED")
     for _ in range(2):
-        post(training, "traces", trace=told("tr-2"))  # clients send traces in the background
+        post(training, "traces", trace=a_trace("tr-2"))  # clients send traces in the background
     assert refused(training, "POST", "api/3.0/mlflow/traces", trace=made) == FORBIDDEN
 
 
@@ -158,7 +158,7 @@ def test_what_is_said_of_a_person_s_traces_later_makes_no_other_cases(trail: Tra
     assert sides.rule() == ("fail", True, "broke 3 of 4 cases (2 allowed)")
     before = in_any_order(sides.model()["cases"])
     for trace_id in made[:2]:
-        post(person, "traces", trace=told(trace_id, experiment="2", client_request_id="q3"))
+        post(person, "traces", trace=a_trace(trace_id, experiment="2", client_request_id="q3"))
         good(
             person.call(
                 "PATCH", f"api/2.0/mlflow/traces/{trace_id}/tags", json={"key": "mlflow.test.name", "value": "q3"}

@@ -9,7 +9,7 @@ from mltrail_server.store import schema
 from tests.api.imported import mark
 from tests.api.review.evaluated import How, evaluate, say
 from tests.api.review.evaluated_sides import Sides
-from tests.api.traces.caller import told
+from tests.api.traces.caller import a_trace
 from tests.api.traces.calls import start_trace
 from tests.api.trail import Trail
 from tests.mlflow_client import Mlflow, failure
@@ -32,7 +32,7 @@ def test_a_job_makes_no_imported_trace_its_evidence(trail: Trail) -> None:
     job = Mlflow(trail.client, project="42", token=made.token)
     job.post("traces/link-to-run", trace_ids=[imported], run_id=made.run_id)
     say(job, imported, made.run_id, "correct", value=True)
-    again = told(imported, experiment="1", client_request_id="q1")
+    again = a_trace(imported, experiment="1", client_request_id="q1")
     again["trace_info"]["trace_metadata"] = {"mlflow.sourceRun": made.run_id}
     assert status(job, "POST", "api/3.0/mlflow/traces", trace=again) == FORBIDDEN
     tag = {"key": "mlflow.test.name", "value": "q1"}

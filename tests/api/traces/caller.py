@@ -21,7 +21,7 @@ class Traces(Mlflow):
         return failure(self._send(version, method, path, fields))
 
     def start(self, trace_id: str = "tr-1", **fields: Any) -> Any:
-        return self.three("POST", trace=told(trace_id, **fields))["trace"]["trace_info"]
+        return self.three("POST", trace=a_trace(trace_id, **fields))["trace"]["trace_info"]
 
     def info(self, trace_id: str = "tr-1") -> Any:
         return self.three("GET", f"/{trace_id}")["trace"]["trace_info"]
@@ -40,7 +40,7 @@ class Traces(Mlflow):
         return self.call(method, f"api/{version}/mlflow/traces{path}", **carried)
 
 
-def told(trace_id: str = "tr-1", *, experiment: str = "0", **fields: Any) -> dict[str, Any]:
+def a_trace(trace_id: str = "tr-1", *, experiment: str = "0", **fields: Any) -> dict[str, Any]:
     """Describe a trace as a client does."""
     info = {
         "trace_id": trace_id,

@@ -18,8 +18,8 @@ JUDGE = {"source_type": "LLM_JUDGE", "source_id": "openai:/gpt-4.1"}
 
 
 def say(mlflow: Mlflow, trace_id: str, **fields: Any) -> Any:
-    told = {"assessment_name": "exact", "source": CODE, **TIMES, **fields}
-    return post(mlflow, f"traces/{trace_id}/assessments", assessment=told)["assessment"]
+    assessment = {"assessment_name": "exact", "source": CODE, **TIMES, **fields}
+    return post(mlflow, f"traces/{trace_id}/assessments", assessment=assessment)["assessment"]
 
 
 def read(mlflow: Mlflow, said: Any) -> Any:
@@ -49,7 +49,7 @@ def test_feedback_keeps_its_value_of_whatever_type(mlflow: Mlflow, trace_id: str
 
 @pytest.mark.every_case
 @pytest.mark.parametrize(
-    ("told", "shown"),
+    ("expectation", "shown"),
     [
         ({"value": "30 days"}, {"value": "30 days"}),
         (
@@ -59,8 +59,8 @@ def test_feedback_keeps_its_value_of_whatever_type(mlflow: Mlflow, trace_id: str
         ({"serialized_value": {"serialization_format": "JSON_FORMAT", "value": "3"}}, {"value": 3}),
     ],
 )
-def test_expectations_and_their_values(mlflow: Mlflow, trace_id: str, told: Any, shown: Any) -> None:
-    said = say(mlflow, trace_id, expectation=told)
+def test_expectations_and_their_values(mlflow: Mlflow, trace_id: str, expectation: Any, shown: Any) -> None:
+    said = say(mlflow, trace_id, expectation=expectation)
     assert said["expectation"] == shown
     assert read(mlflow, said) == said
 
@@ -84,8 +84,8 @@ def test_a_scorer_that_failed_says_how(mlflow: Mlflow, trace_id: str) -> None:
 
 def test_what_is_left_out(mlflow: Mlflow, trace_id: str, clock: FrozenClock) -> None:
     clock.advance(7)
-    told = {"assessment_name": "x", "feedback": {"value": 1}}
-    said = post(mlflow, f"traces/{trace_id}/assessments", assessment=told)["assessment"]
+    assessment = {"assessment_name": "x", "feedback": {"value": 1}}
+    said = post(mlflow, f"traces/{trace_id}/assessments", assessment=assessment)["assessment"]
     assert said["source"] == {"source_type": "SOURCE_TYPE_UNSPECIFIED"}
     assert said["create_time"].endswith(".007Z")
     assert not {"rationale", "metadata", "overrides", "span_id"} & said.keys()
@@ -166,19 +166,19 @@ def test_deleting_twice_is_no_error(mlflow: Mlflow, trace_id: str) -> None:
     ],
 )
 def test_assessments_that_are_refused(mlflow: Mlflow, trace_id: str, fields: dict[str, Any]) -> None:
-    told = {"assessment_name": "x", "source": CODE, **fields}
-    assert error(mlflow, "POST", f"traces/{trace_id}/assessments", assessment=told)[:2] == INVALID
+    assessment = {"assessment_name": "x", "source": CODE, **fields}
+    assert error(mlflow, "POST", f"traces/{trace_id}/assessments", assessment=assessment)[:2] == INVALID
 
 
 def test_a_trace_and_an_assessment_that_do_not_exist(mlflow: Mlflow, trace_id: str) -> None:
     said = say(mlflow, trace_id, feedback={"value": 1})
     other = start_trace(mlflow)
-    told = {"assessment_name": "x", "feedback": {"value": 1}}
-    assert error(mlflow, "POST", f"traces/tr-{'0' * 32}/assessments", assessment=told)[:2] == MISSING
+    assessment = {"assessment_name": "x", "feedback": {"value": 1}}
+    assert error(mlflow, "POST", f"traces/tr-{'0' * 32}/assessments", assessment=assessment)[:2] == MISSING
     for path in (f"traces/{other}/assessments/{said['assessment_id']}", f"traces/{trace_id}/assessments/a-none"):
         assert error(mlflow, "GET", path)[:2] == MISSING
         assert error(mlflow, "PATCH", path, assessment={}, update_mask="rationale")[:2] == MISSING
-    taken = told | {"assessment_id": said["assessment_id"]}
+    taken = assessment | {"assessment_id": said["assessment_id"]}
     assert error(mlflow, "POST", f"traces/{other}/assessments", assessment=taken)[:2] == TAKEN
 
 
@@ -186,8 +186,8 @@ def test_a_trace_has_a_limit_of_assessments(mlflow: Mlflow, trace_id: str, monke
     monkeypatch.setattr(limits, "MAX_ASSESSMENTS", 2)
     for _ in range(2):
         say(mlflow, trace_id, feedback={"value": 1})
-    told = {"assessment_name": "x", "feedback": {"value": 1}}
-    status, code, message = error(mlflow, "POST", f"traces/{trace_id}/assessments", assessment=told)
+    assessment = {"assessment_name": "x", "feedback": {"value": 1}}
+    status, code, message = error(mlflow, "POST", f"traces/{trace_id}/assessments", assessment=assessment)
     assert (status, code) == (403, "QUOTA_EXCEEDED")
     assert "Change assessments instead of adding more" in message
 
@@ -239,22 +239,28 @@ def test_reading_takes_reporter(callers: Callers) -> None:
     path = f"traces/{trace_id}/assessments/{said['assessment_id']}"
     assert read(callers.reporter, said) == said
     assert error(callers.guest, "GET", path)[:2] == DENIED
-    told = {"assessment_name": "x", "feedback": {"value": 1}}
-    assert error(callers.reporter, "POST", f"traces/{trace_id}/assessments", assessment=told)[:2] == DENIED
+    assessment = {"assessment_name": "x", "feedback": {"value": 1}}
+    assert error(callers.reporter, "POST", f"traces/{trace_id}/assessments", assessment=assessment)[:2] == DENIED
 
 
 def test_what_is_said_while_a_trace_is_sent_is_kept_once(mlflow: Mlflow) -> None:
-    told = {"assessment_id": f"a-{'1' * 32}", "assessment_name": "x", "source": CODE, **TIMES, "feedback": {"value": 1}}
-    fields = {"trace_id": f"tr-{'1' * 32}", "assessments": [told]}
+    assessment = {
+        "assessment_id": f"a-{'1' * 32}",
+        "assessment_name": "x",
+        "source": CODE,
+        **TIMES,
+        "feedback": {"value": 1},
+    }
+    fields = {"trace_id": f"tr-{'1' * 32}", "assessments": [assessment]}
     for value in (1, 2):
-        told["feedback"] = {"value": value}
+        assessment["feedback"] = {"value": value}
         trace_id = start_trace(mlflow, **fields)
     info = get(mlflow, f"traces/{trace_id}")["trace"]["trace_info"]
-    assert info["assessments"] == [told | {"trace_id": trace_id, "valid": True}]
+    assert info["assessments"] == [assessment | {"trace_id": trace_id, "valid": True}]
     other = {
         "trace_id": f"tr-{'2' * 32}",
         "trace_location": {"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": "0"}},
-        "assessments": [told],
+        "assessments": [assessment],
     }
     status, code, message = error(mlflow, "POST", "traces", trace={"trace_info": other})
     assert ((status, code), "belongs to another trace" in message) == (INVALID, True)

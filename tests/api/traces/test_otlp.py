@@ -17,7 +17,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.store.traces import links, spans
-from tests.api.traces.caller import Traces, told, traces_by
+from tests.api.traces.caller import Traces, a_trace, traces_by
 from tests.api.traces.exporter import PROTOBUF, ROOT, STARTED, TRACE, message, send, span, status_of, stored
 from tests.mlflow_client import Mlflow, failure
 from tests.team import EXTERNAL_URL, Team
@@ -121,7 +121,7 @@ def test_a_trace_that_nobody_announces_is_described_by_its_spans(traces: Traces)
 def test_what_a_client_says_of_its_trace_counts(traces: Traces, announced_first: bool) -> None:
     metadata = {"mlflow.trace.tokenUsage": '{"total_tokens": 1}'}
     spans = [span(attributes={**GIVEN, "mlflow.chat.tokenUsage": {"total_tokens": 9}}, status=2, lasts=90_000_000)]
-    announce = told(f"tr-{TRACE}", trace_metadata=metadata, execution_duration="0.013s", response_preview=None)
+    announce = a_trace(f"tr-{TRACE}", trace_metadata=metadata, execution_duration="0.013s", response_preview=None)
 
     if not announced_first:
         send(traces, *spans)

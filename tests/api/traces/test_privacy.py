@@ -6,7 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.api.identity.jobs import fork_job
-from tests.api.traces.caller import told, traces_by
+from tests.api.traces.caller import a_trace, traces_by
 from tests.api.traces.calls import post
 from tests.api.traces.traces_json import ATTACHMENT, FOLDER, ID, file_of, put
 from tests.api.tracking.runs import new_run
@@ -74,7 +74,7 @@ def test_nothing_of_a_trace_is_told_to_those_who_read_none(gitlab_client: FlaskC
         "traces/search": {"locations": [where]},
         "traces/batchGetInfos": {"trace_ids": [ID]},
         "traces/calculate-filter-correlation": {"experiment_ids": ["0"], **filters},
-        "traces": {"trace": told(ID)},
+        "traces": {"trace": a_trace(ID)},
         "datasets/search": {},
     }
     for path, body in posts.items():

@@ -16,7 +16,7 @@ from mltrail_server.services.contract import contracts
 from mltrail_server.services.traces import redact
 from mltrail_server.services.traces.redact import Redactor
 from mltrail_server.settings import Settings
-from tests.api.traces.caller import Traces, told, traces_by
+from tests.api.traces.caller import Traces, a_trace, traces_by
 from tests.api.traces.exporter import message, send, span, status_of, stored
 from tests.api.traces.traces_json import FILE, ID, file_of
 from tests.clock import FrozenClock
@@ -82,7 +82,9 @@ def check_that_nothing_is_stored(traces: Traces) -> None:
     metadata = {"mlflow.traceInputs": secret, "mlflow.sourceRun": "1" * 16}
     traces.three(
         "POST",
-        trace=told(ID, request_preview=secret, client_request_id=secret, trace_metadata=metadata, tags={"a": secret}),
+        trace=a_trace(
+            ID, request_preview=secret, client_request_id=secret, trace_metadata=metadata, tags={"a": secret}
+        ),
     )
     traces.two("PATCH", f"/{ID}/tags", key="b", value=secret)
     said = {"assessment_name": "right", "source": {"source_type": "HUMAN", "source_id": "jane"}, "rationale": secret}
@@ -124,8 +126,8 @@ def test_who_gives_feedback_is_redacted_and_what_judges_is_not(strict: Traces) -
     strict.start()
     for kind in ("HUMAN", "LLM_JUDGE"):
         source = {"source_type": kind, "source_id": "me@example.com"}
-        told = {"assessment_name": "a", "source": source, "feedback": {"value": 1}}
-        said = strict.three("POST", "/tr-1/assessments", assessment=told)["assessment"]
+        assessment = {"assessment_name": "a", "source": source, "feedback": {"value": 1}}
+        said = strict.three("POST", "/tr-1/assessments", assessment=assessment)["assessment"]
         assert said["source"]["source_id"] == ("[redacted]" if kind == "HUMAN" else "me@example.com")
 
 
@@ -171,7 +173,7 @@ def test_nothing_is_stored_while_the_contract_can_not_be_read(gitlab_client: Fla
     status, code, text = status_of(send(traces, span()))
     assert (status, code) == (400, 3), "no exporter tries that again"
     assert "stores no traces" in text
-    assert failure(traces.call("POST", "api/3.0/mlflow/traces", json={"trace": told(ID)}))[:2] == (
+    assert failure(traces.call("POST", "api/3.0/mlflow/traces", json={"trace": a_trace(ID)}))[:2] == (
         400,
         "INVALID_PARAMETER_VALUE",
     )

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from mltrail_server.app import create_app, create_deps
 from mltrail_server.settings import Settings
 from tests.api.identity.jobs import fork_job
-from tests.api.traces.caller import told, traces_by
+from tests.api.traces.caller import a_trace, traces_by
 from tests.api.tracking.runs import by, new_run
 from tests.clock import FrozenClock
 from tests.fakes.gitlab import Job
@@ -30,7 +30,7 @@ def test_a_jobs_trace_is_changed_by_that_job_only(gitlab_client: FlaskClient, te
     for who in (token(team, other), team.tokens["owner"]):
         caller = traces_by(gitlab_client, who)
         calls = [
-            ("3.0", "POST", "", {"trace": told()}),
+            ("3.0", "POST", "", {"trace": a_trace()}),
             ("2.0", "PATCH", "/tr-1", {"timestamp_ms": 1, "status": "ERROR"}),
             ("2.0", "PATCH", "/tr-1/tags", {"key": "a", "value": "b"}),
             ("3.0", "DELETE", "/tr-1/tags", {"key": "mlflow.traceName"}),
@@ -89,7 +89,7 @@ def test_a_trace_is_linked_to_a_run_that_the_caller_may_write_to(gitlab_client: 
 def test_a_fork_logs_no_traces_and_reads_none(gitlab_client: FlaskClient, team: Team) -> None:
     traces_by(gitlab_client, team.tokens["developer"]).start()
     fork = traces_by(gitlab_client, token(team, fork_job(team)))
-    assert fork.refused("3.0", "POST", trace=told("tr-2"))[:2] == FORBIDDEN
+    assert fork.refused("3.0", "POST", trace=a_trace("tr-2"))[:2] == FORBIDDEN
     assert fork.refused("3.0", "GET", "/tr-1")[:2] == FORBIDDEN
 
 
@@ -150,7 +150,7 @@ def test_a_project_has_room_for_so_many_traces(gitlab_settings: Settings, clock:
     traces.start("tr-1")
     traces.start("tr-2")
     traces.start("tr-2")
-    status, code, message = traces.refused("3.0", "POST", trace=told("tr-3"))
+    status, code, message = traces.refused("3.0", "POST", trace=a_trace("tr-3"))
     assert (status, code) == (403, "QUOTA_EXCEEDED")
     assert "has 2 of 2 traces" in message
     assert "MLTRAIL_QUOTA_TRACES" in message

@@ -5,7 +5,7 @@ https://mlflow.org/docs/latest/api_reference/rest-api.html
 
 import pytest
 
-from tests.api.traces.caller import Traces, told
+from tests.api.traces.caller import Traces, a_trace
 from tests.mlflow_client import INVALID, MISSING
 
 AT = 1795890258176
@@ -16,7 +16,7 @@ def test_a_trace_is_shown_as_it_was_told(traces: Traces) -> None:
     made = traces.start(client_request_id="mine")
 
     assert made == traces.info()
-    assert made == told()["trace_info"] | {
+    assert made == a_trace()["trace_info"] | {
         "client_request_id": "mine",
         "tags": {"mlflow.traceName": "agent", "mlflow.artifactLocation": PLACE},
         "trace_metadata": {"mlflow.trace_schema.version": "3", "mlflow.trace.infoFinalized": "true"},
@@ -52,7 +52,7 @@ def test_what_is_told_again_is_added(traces: Traces) -> None:
 def test_a_trace_never_moves_to_another_experiment(traces: Traces) -> None:
     other = traces.post("experiments/create", name="other")["experiment_id"]
     traces.start()
-    status, code, message = traces.refused("3.0", "POST", trace=told(experiment=other))
+    status, code, message = traces.refused("3.0", "POST", trace=a_trace(experiment=other))
     assert (status, code) == INVALID
     assert message == "Trace with ID 'tr-1' already exists in another experiment."
 
@@ -68,13 +68,13 @@ def test_clients_cannot_write_what_the_server_says(traces: Traces) -> None:
 
 @pytest.mark.parametrize("trace_id", ["", "../x", "a/b", "tr-1?", "x" * 65, "."])
 def test_an_id_is_part_of_a_path(traces: Traces, trace_id: str) -> None:
-    assert traces.refused("3.0", "POST", trace=told(trace_id))[:2] == INVALID
+    assert traces.refused("3.0", "POST", trace=a_trace(trace_id))[:2] == INVALID
 
 
 def test_what_can_not_be_read_is_named(traces: Traces) -> None:
     wrong = {"request_time": "yesterday", "execution_duration": "2 s", "state": "GOOD", "trace_location": None}
     for field, value in wrong.items():
-        status, code, message = traces.refused("3.0", "POST", trace=told(**{field: value}))
+        status, code, message = traces.refused("3.0", "POST", trace=a_trace(**{field: value}))
         assert (status, code) == INVALID
         assert field.partition("_")[2] in message or "state" in message
 
@@ -135,7 +135,7 @@ def test_a_time_of_no_year_is_refused_since_no_search_could_show_it(traces: Trac
     assert traces.refused("2.0", "POST", experiment_id="0", timestamp_ms=time)[:2] == INVALID
     assert traces.refused("2.0", "PATCH", f"/{begun}", timestamp_ms=time, status="OK")[:2] == INVALID
     for text in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"):
-        assert traces.refused("3.0", "POST", trace=told("tr-1", request_time=text))[:2] == INVALID
+        assert traces.refused("3.0", "POST", trace=a_trace("tr-1", request_time=text))[:2] == INVALID
     where = {"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": "0"}}
     assert len(traces.three("POST", "/search", locations=[where])["traces"]) == 1
 

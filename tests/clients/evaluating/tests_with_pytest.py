@@ -52,7 +52,7 @@ def test_of_another_kind():
 OF_THE_SESSION = ("mlflow.test.session_id", "mlflow.genaiEvaluate.agent.digest")
 
 
-def tested(desk: Desk, told: Callable[[mlflow.entities.Run], object], *arguments: str) -> object:
+def tested(desk: Desk, show: Callable[[mlflow.entities.Run], object], *arguments: str) -> object:
     (desk.folder / "test_answers.py").write_text(TESTS.format(experiment_id=desk.experiment_id))
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "mlflow.pytest.plugin", *arguments],
@@ -67,7 +67,7 @@ def tested(desk: Desk, told: Callable[[mlflow.entities.Run], object], *arguments
     runs = desk.client.search_runs([desk.experiment_id], order_by=["attributes.start_time ASC"])
     return {
         "outcome": (done.returncode, outcome.strip(" =")),
-        "runs": [told(run) for run in runs],
+        "runs": [show(run) for run in runs],
         "traces": [
             {key: value for key, value in case(one).items() if key != "metadata"}
             for one in sorted(desk.traces(), key=lambda one: str(one.info.request_preview))

@@ -27,20 +27,24 @@ def start_trace(world: World) -> Call:
 
 def create(world: World) -> Call:
     rng, trace = world.rng, world.some("trace")
-    told: dict[str, Any] = {"assessment_name": rng.choice(["exact", "tone"]), "trace_id": trace, "create_time": TIME}
+    assessment: dict[str, Any] = {
+        "assessment_name": rng.choice(["exact", "tone"]),
+        "trace_id": trace,
+        "create_time": TIME,
+    }
     kind = rng.choice(["feedback", "feedback", "expectation", "issue"])
     if kind == "issue":
-        told["issue"] = {"issue_name": "slow"}
+        assessment["issue"] = {"issue_name": "slow"}
     elif kind == "expectation":
         text = {"serialized_value": {"serialization_format": rng.choice(["JSON_FORMAT", "YAML"]), "value": '["a"]'}}
-        told["expectation"] = rng.choice([text, {"value": rng.choice(["30 days", True, None])}])
+        assessment["expectation"] = rng.choice([text, {"value": rng.choice(["30 days", True, None])}])
     else:
-        told["feedback"] = {"value": rng.choice(VALUES)}
+        assessment["feedback"] = {"value": rng.choice(VALUES)}
         if rng.random() < 0.3:
-            told["feedback"]["error"] = {"error_code": "TIMEOUT", "stack_trace": "s" * rng.choice([10, 10_500])}
+            assessment["feedback"]["error"] = {"error_code": "TIMEOUT", "stack_trace": "s" * rng.choice([10, 10_500])}
         if rng.random() < 0.3 and "said" in world.known:
-            told["overrides"] = world.some("said")
-            trace = told["trace_id"] = world.holder(told["overrides"], "trace")
+            assessment["overrides"] = world.some("said")
+            trace = assessment["trace_id"] = world.holder(assessment["overrides"], "trace")
     more: dict[str, Any] = {
         "source": rng.choice([{"source_type": "CODE", "source_id": "x"}, {"source_type": "HUMAN"}, {"source_type": 2}]),
         "rationale": rng.choice(["why", ""]),
@@ -48,8 +52,8 @@ def create(world: World) -> Call:
         "span_id": "40c02731695b26ec",
         "valid": True,
     }
-    told |= {key: value for key, value in more.items() if rng.random() < 0.6}
-    call = post3(f"traces/{trace}/assessments", learns=ASSESSMENT, keep="assessment", assessment=told)
+    assessment |= {key: value for key, value in more.items() if rng.random() < 0.6}
+    call = post3(f"traces/{trace}/assessments", learns=ASSESSMENT, keep="assessment", assessment=assessment)
     call.within = trace
     return call
 
@@ -73,9 +77,9 @@ def update(world: World) -> Call:
     paths = rng.sample(sorted(changes), rng.choice([1, 1, 2]))
     if {"feedback", "expectation"} <= set(paths):
         paths = ["feedback"]  # both together is a mistake, which each side sees at another point
-    told = {"assessment_id": said, "trace_id": trace} | dict(changes[path] for path in paths)
+    assessment = {"assessment_id": said, "trace_id": trace} | dict(changes[path] for path in paths)
     path = f"traces/{trace}/assessments/{said}"
-    return send3("PATCH", path, keep="assessment update_mask", assessment=told, update_mask=",".join(paths))
+    return send3("PATCH", path, keep="assessment update_mask", assessment=assessment, update_mask=",".join(paths))
 
 
 def delete(world: World) -> Call:

@@ -14,7 +14,7 @@ _RUN = re.compile(r"(?:runs:/|/)([0-9a-f]{32})(?:/artifacts)?(?:/(.*))?")
 
 
 @dataclass
-class Told:
+class OldRecords:
     runs: dict[str, Any] = field(default_factory=dict)
     traces: dict[str, Any] = field(default_factory=dict)
     """By ID, without spans."""
@@ -28,16 +28,20 @@ class Told:
     """By run, where its files are, by their paths."""
 
     @classmethod
-    def by(cls, asked: Iterable[tuple[Question, Any]], runs: Sequence[Any] = (), files: Path | None = None) -> "Told":
+    def from_answers(
+        cls, asked: Iterable[tuple[Question, Any]], runs: Sequence[Any] = (), files: Path | None = None
+    ) -> "OldRecords":
         """Collect from all answers. `files` is the folder that the server keeps them in."""
-        told = cls()
+        records = cls()
         for question, answer in asked:
             if answer["status"] == 200:
-                told._learn(question, dict(question.query), answer["body"])
+                records._learn(question, dict(question.query), answer["body"])
         for info in [run["info"] for run in runs if files is not None]:
             root = Path(files or "") / info["artifact_uri"].removeprefix("mlflow-artifacts:/").lstrip("/")
-            told.on_disk[info["run_id"]] = {str(one.relative_to(root)): one for one in root.rglob("*") if one.is_file()}
-        return told
+            records.on_disk[info["run_id"]] = {
+                str(one.relative_to(root)): one for one in root.rglob("*") if one.is_file()
+            }
+        return records
 
     def _learn(self, question: Question, query: dict[str, str], body: Any) -> None:
         match question.endpoint:
