@@ -43,14 +43,15 @@ def create_deps(
     provenance.signer(settings)  # refuses an invalid key before anything is opened
     # Not readable by other users of the machine, since database and files are there.
     settings.data_path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # Whichever server runs the application: with an empty secret, anybody could forge our signatures.
-    settings = settings.with_kept_secrets()
     database = Database(
         settings.database,
         replica_url=settings.database_replica_url,
         sqlite_synchronous=settings.sqlite_synchronous,
     )
     prepare(database)
+    # Whichever server runs the application: with an empty secret, anybody could forge our signatures. An interrupted
+    # restore was refused above: it brings the secrets last, and would not replace new ones.
+    settings = settings.with_kept_secrets()
     files = create_files(settings)
     if settings.local_mode:
         return Deps(settings, database, files, clock)

@@ -83,7 +83,7 @@ def _worker(settings: Settings, options: argparse.Namespace) -> int:
 
     log_to_stderr()
 
-    deps = create_deps(settings.with_kept_secrets())
+    deps = create_deps(settings)
     Instruments().attach(deps)
     if options.once:
         run_once(deps)

@@ -52,12 +52,12 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, with_worker
         raise invalid(
             f"Local mode serves only this machine and can't listen on {host}; set MLTRAIL_GITLAB_URL to serve a team."
         )
-    settings = settings.with_kept_secrets()
     _check_port(host, port)
     log_to_stderr()
     # Sets up a new database, or refuses an outdated one, before anything is started. The application is created once,
     # here: the forked processes share its memory, and start immediately.
     deps = create_deps(settings)
+    settings = deps.settings
     app = create_app(deps)
     app.build()
     # An open SQLite connection, or a held lock, must not be inherited by a fork.
@@ -208,7 +208,7 @@ def _end_with(parent: int) -> None:
 def web_process() -> Flask:
     """Create the application for another WSGI server, with the settings from the environment."""
     log_to_stderr()
-    app = create_app(create_deps(Settings.from_environment().with_kept_secrets()))
+    app = create_app(create_deps(Settings.from_environment()))
     _keep_memory_small()
     return app
 

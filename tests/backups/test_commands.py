@@ -102,6 +102,35 @@ def test_an_encrypted_backup_brings_its_secrets(
     assert (new / "secret-key").stat().st_mode & 0o077 == 0
 
 
+def test_looking_at_an_interrupted_restore_generates_no_secrets(
+    world: World, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encryption, _ = key_pair(tmp_path)
+    monkeypatch.setenv("MLTRAIL_BACKUP_RECIPIENTS", encryption.recipients[0])
+    monkeypatch.setenv("MLTRAIL_BACKUP_IDENTITY", str(tmp_path / "identity"))
+    world.fill()
+    (tmp_path / "data" / "secret-key").write_text("the-old-key\n")
+    place, new = tmp_path / "b", tmp_path / "new"
+    assert run("backup", "--to", place)[0] == 0
+    table = next(place.rglob("param-1.*"))
+    intact = table.read_bytes()
+    table.write_bytes(intact[:-1])
+    assert run("restore", "--from", place, "--data-dir", new)[0] == 2
+    for command in ("check", "worker"):
+        code, _, errors = run(command, "--data-dir", new)
+        assert (code, "incomplete" in errors) == (2, True)
+    table.write_bytes(intact)
+    code, said, _ = run("restore", "--from", place, "--data-dir", new)
+    assert (code, "was not replaced" in said) == (0, False)
+    assert (new / "secret-key").read_text() == "the-old-key\n"
+
+
+def test_a_misspelt_data_folder_is_not_created(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLTRAIL_BACKUP_RECIPIENTS", key_pair(tmp_path)[0].recipients[0])
+    code, _, errors = run("backup", "--to", tmp_path / "b", "--data-dir", tmp_path / "dta")
+    assert (code, "No server has set up the database" in errors, (tmp_path / "dta").exists()) == (2, True, False)
+
+
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [

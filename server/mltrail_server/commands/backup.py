@@ -11,7 +11,7 @@ from mltrail_server.settings import Settings
 
 from .arguments import Commands, Parser
 from .meter import Meter
-from .opening import check_apart, open_decryption, open_origin
+from .opening import check_apart, check_is_set_up, open_decryption, open_origin
 
 if TYPE_CHECKING:
     from mltrail_server.artifacts.destination import Destination
@@ -80,8 +80,9 @@ def _make(settings: Settings, destination: "Destination", options: argparse.Name
 
     recipients = settings.recipients
     encryption = Encryption(recipients) if recipients else None
-    secret = settings.with_kept_secrets().secret_key if encryption else ""
     check_apart(settings, options.to)
+    check_is_set_up(settings)  # before a secret is kept, perhaps in a misspelt folder
+    secret = settings.with_kept_secrets().secret_key if encryption else ""
     origin = open_origin(settings)
     began, meter = time.monotonic(), Meter(quiet=options.quiet)
     try:

@@ -17,7 +17,7 @@ def open_server(settings: "Settings") -> "Deps":
     """Open what a server has set up. In a new, empty database nothing would be wrong, or every file an orphan."""
     from mltrail_server.app import create_deps
 
-    _check_is_set_up(settings)
+    check_is_set_up(settings)
     return create_deps(settings)
 
 
@@ -33,7 +33,7 @@ def open_origin(settings: "Settings") -> "Origin":
     from mltrail_server.store.db.database import Database
 
     signer = provenance.signer(settings)
-    _check_is_set_up(settings)
+    check_is_set_up(settings)
     secrets = kept_secrets.existing(settings.data_path)
     if signer is not None and Path(settings.signing_key).is_file():
         secrets[SIGNING_KEY] = Path(settings.signing_key).read_text(encoding="utf-8")
@@ -60,7 +60,7 @@ def check_apart(settings: "Settings", place: str) -> None:
         raise invalid(f"Backups can't be in the same place as the files ({files}): choose another folder or prefix.")
 
 
-def _check_is_set_up(settings: "Settings") -> None:
+def check_is_set_up(settings: "Settings") -> None:
     from mltrail_server.domain.errors import conflict
     from mltrail_server.store.db import migrate
 

@@ -13,6 +13,7 @@ from mltrail_server.domain.errors import conflict
 from mltrail_server.store.schema import METADATA
 
 from .database import Database
+from .sqlite import check_owner
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -90,10 +91,16 @@ def is_set_up(url: str) -> bool:
     if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").is_file():
         return False
     database = Database(url)
+    _check_owner(database)
     try:
         return revision(database) is not None
     finally:
         database.dispose()
+
+
+def _check_owner(database: Database) -> None:
+    if database.is_sqlite and database.engine.url.database:
+        check_owner(database.engine.url.database)
 
 
 def newest() -> str | None:
@@ -111,6 +118,7 @@ def prepare(database: Database) -> None:
 
     Upgrading is the operator's decision, who may want a backup first, so it is never done in passing.
     """
+    _check_owner(database)
     with database.read() as connection:
         unfinished = sa.inspect(connection).has_table(UNFINISHED.name)
     if unfinished:

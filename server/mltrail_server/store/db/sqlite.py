@@ -10,6 +10,7 @@ succeeds or fails by itself.
 
 import fcntl
 import os
+import pwd
 import sqlite3
 import threading
 import time
@@ -17,10 +18,13 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
+
+from mltrail_server.domain.errors import conflict
 
 from .statements import driver
 
@@ -107,6 +111,7 @@ class SqliteTransactions:
     """
 
     def __init__(self, engine: sa.Engine, *, synchronous: str) -> None:
+        event.listen(engine, "do_connect", _create_for_its_owner)
         event.listen(engine, "connect", partial(_set_up, synchronous))
         self.statement_seconds = 0.0  # only PostgreSQL needs it: on SQLite nothing but a search takes long
         self._engine = engine
@@ -188,6 +193,38 @@ class _WriteTurn:
         if self._file is not None:
             os.close(self._file)
             self._file = None
+
+
+def check_owner(database: str) -> None:
+    """Refuse to open another user's database: SQLite would only say that it is read-only. Raises CONFLICT."""
+    path = Path(database)
+    with suppress(FileNotFoundError):
+        owner = path.stat().st_uid
+        if owner != os.geteuid() and not os.access(path, os.R_OK | os.W_OK):
+            raise conflict(
+                f"{path} belongs to the operating system user {_user(owner)}, and {_user(os.geteuid())} can't write to "
+                f"it: run this command as {_user(owner)}."
+            )
+
+
+def _user(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:  # usual in containers
+        return str(number)
+
+
+def _create_for_its_owner(
+    _dialect: sa.Dialect, _record: "ConnectionPoolEntry", arguments: list[Any], options: dict[str, Any]
+) -> None:
+    """Create a new database so that other users of the machine can't read it, whatever its folder allows. Its log gets
+    the same rights from SQLite.
+    """
+    path = arguments[0]
+    if path and path != ":memory:" and not options.get("uri"):
+        # Never for an existing file: closing it would release the locks of this process's other connections.
+        with suppress(OSError):  # SQLite will say what is wrong
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
 
 
 def _set_up(synchronous: str, connection: "DBAPIConnection", _record: "ConnectionPoolEntry") -> None:
