@@ -10,8 +10,8 @@ _LOG_SECONDS = 10.0
 
 
 class Meter:
-    """Call it with what is done, and with how much of it is done and there is in all; 0 if that is not known. `rows`
-    are counted, everything else is in bytes. On a terminal it is the same line again and again.
+    """Call it with what is being done, how much of it is done, and how much there is in all (0 if that is not known).
+    `rows` are counted, everything else is in bytes. On a terminal it is the same line again and again.
     """
 
     def __init__(self, *, quiet: bool) -> None:

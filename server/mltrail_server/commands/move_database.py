@@ -1,4 +1,4 @@
-"""`mltrail-server move-database`: from SQLite to PostgreSQL, or from one PostgreSQL to another, or back."""
+"""`mltrail-server move-database`: from SQLite to PostgreSQL, to another PostgreSQL, or back."""
 
 import argparse
 import json

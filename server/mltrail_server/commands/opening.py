@@ -14,7 +14,9 @@ SIGNING_KEY = "signing-key.pem"
 
 
 def open_server(settings: "Settings") -> "Deps":
-    """Open what a server has set up. In a new, empty database nothing would be wrong, or every file an orphan."""
+    """Open what a server has set up. Raises CONFLICT if none has: in a new, empty database nothing would be wrong, or
+    every file would be an orphan.
+    """
     from mltrail_server.app import create_deps
 
     check_is_set_up(settings)

@@ -32,11 +32,11 @@ class _Files(Protocol):
     """Files at one kind of place. All take addresses of their kind without a slash at the end."""
 
     def files(self, address: str, owner: str) -> Iterator[FileRecord]:
-        """List what is at or below an address. Nothing there: nothing is listed."""
+        """List what is at or below an address. There may be nothing."""
         ...
 
     def open(self, uri: str, size: int | None) -> BinaryIO:
-        """Open the file that `files` has listed. Fewer than `size` bytes: reading raises `MltrailError`."""
+        """Open a file that `files` has listed. Reading raises `MltrailError` if it has fewer than `size` bytes."""
         ...
 
 
@@ -57,7 +57,7 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What a history calls `named` is to be read at `at`; the same, where the operator only allows it."""
+    """A place that a history calls `named` and that is read at `at`: the same, if the operator only allowed it."""
 
     named: str
     at: str
@@ -91,10 +91,10 @@ class Artifacts:
         self._proxied = ProxiedFiles(findings, self._servers)
 
     def files(self, uri: str, owner: str, *, expected: bool = False) -> Iterator[FileRecord]:
-        """List the files of a folder and below, with paths relative to it.
+        """List the files in a folder and its subfolders, with paths relative to it.
 
-        `owner` is whose files they are, in words, for findings. What can't be listed is a finding, and so are no files
-        at all if some are `expected`.
+        `owner` says in words whose files they are, for findings. What can't be listed becomes a finding, and so does an
+        empty folder if files are `expected`.
         """
         found = 0
         try:
@@ -112,7 +112,7 @@ class Artifacts:
             self._findings.add(Loss.MISSING, Entity.FILE, owner, text)
 
     def open(self, file: FileRecord) -> BinaryIO:
-        """Open a file for reading once. Raises `MltrailError` if it can't be read, now or during a read."""
+        """Open a file, to be read once. Opening or reading it raises `MltrailError` if it can't be read."""
         address = file.uri if _scheme(file.uri) in {"s3", "http", "https"} else _address(file.uri)
         self._check(address, file.uri)
         return self._of(address).open(address, file.size)
@@ -190,7 +190,7 @@ class Artifacts:
 
 
 def _on_server(address: str) -> str:
-    """Complete the URL of a tracking server to that of its files."""
+    """Return the URL of a tracking server's files, if the address is the server's URL."""
     if _scheme(address) not in {"http", "https"} or SERVICE in address:
         return address
     return f"{address.rstrip('/')}{SERVICE}"
@@ -206,9 +206,9 @@ def _place(text: str) -> Place:
 
 
 def _address(uri: str, *, absolute: bool = False) -> str:
-    """Bring a URI or path into one form: a path for local files, without a slash at the end.
+    """Normalize a URI or path: a local file gets a path, and nothing ends in a slash.
 
-    `absolute`: the operator wrote it, so that a relative path begins in the current folder.
+    With `absolute`, a relative path begins in the current folder, because the operator wrote it.
     """
     scheme = _scheme(uri)
     if scheme == "file":
@@ -245,7 +245,7 @@ def _joined(place: str, path: str) -> str:
 
 
 def _top(address: str) -> str:
-    """What an operator would allow: the bucket, or the folder of all experiments."""
+    """Return what an operator would allow: the bucket, or the folder of all experiments."""
     if _scheme(address):
         parts = urlsplit(address)
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
@@ -254,7 +254,7 @@ def _top(address: str) -> str:
 
 
 def _shown(uri: str) -> str:
-    """A URI without user name, password and what may hold a signature."""
+    """Return a URI without user name, password and what may hold a signature."""
     if not _scheme(uri):
         return uri
     head = uri.split("?", maxsplit=1)[0]

@@ -1,4 +1,4 @@
-"""Attachments of traces: images, sounds and files that spans name by their ids, and that lie beside `traces.json`."""
+"""Attachments of traces: images, sounds and files that spans name by ID and that are stored beside `traces.json`."""
 
 import re
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ _ITS_TRACE = re.compile(rb"trace_id=([\w.-]+)")
 
 
 class Attachments:
-    """Lists those that the spans of a trace name: to look whether there are any would take a call for each trace."""
+    """Lists the attachments that a trace's spans name: to look for them would take a call for each trace."""
 
     def __init__(self, artifacts: Artifacts, findings: Findings) -> None:
         self._artifacts = artifacts
@@ -25,11 +25,11 @@ class Attachments:
         self._noted = False
 
     def expect(self, trace: TraceRecord, spans: bytes) -> None:
-        """Take the spans of a trace whose files are listed next."""
+        """Take the spans of the trace whose files will be listed next."""
         self._trace, self._named = trace.id, _named(trace, spans)
 
     def named(self, trace: TraceRecord) -> frozenset[str]:
-        """Return the ids of the trace's attachments, if its spans were the last ones."""
+        """Return the IDs of the trace's attachments, if `expect` was last called for this trace."""
         if trace.id == self._trace:
             return self._named
         if not self._noted:
@@ -39,7 +39,7 @@ class Attachments:
         return frozenset()
 
     def of(self, trace: TraceRecord) -> Iterator[FileRecord]:
-        """List them in the trace's folder. One that is not there is a finding."""
+        """List the attachments in the trace's folder. A missing one becomes a finding."""
         missing = set(self.named(trace))
         if not missing:
             return
@@ -54,7 +54,7 @@ class Attachments:
 
 
 def _named(trace: TraceRecord, spans: bytes) -> frozenset[str]:
-    """Spans that were copied from another trace name that one's."""
+    """Return the IDs of the trace's own attachments: spans that were copied from another trace name that one's, too."""
     found = set()
     for attachment_id, rest in _NAMED.findall(spans):
         its_trace = _ITS_TRACE.search(rest)

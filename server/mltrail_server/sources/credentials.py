@@ -25,7 +25,7 @@ class Credentials:
         return bool(self.token or self.username or self.password or self.headers)
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Sign a request. If requests had nothing to call, it would use ~/.netrc instead of the token."""
+        """Add the credentials to a request. Without this, requests would use ~/.netrc instead of the token."""
         if self.token:
             request.headers["Authorization"] = f"Bearer {self.token}"
         elif self.username or self.password:
@@ -34,7 +34,7 @@ class Credentials:
         return request
 
     def plain(self, text: str) -> str:
-        """Return what a server says as one short line without the token, in case that the server repeats it."""
+        """Return what a server says as one short line without the token, in case the server repeats it."""
         for secret in (self.token, self.password, *self.headers.values()):
             for spelling in {secret, quote(secret, safe=""), json.dumps(secret)[1:-1]} - {""}:
                 text = text.replace(spelling, "…")

@@ -1,4 +1,4 @@
-"""A file of another server, read once. What the connection loses on the way is fetched again."""
+"""A file on another server, read once. What is lost when a connection breaks is fetched again."""
 
 import io
 import re
@@ -90,7 +90,7 @@ class _Download(io.RawIOBase):
         return answer
 
     def _follow(self, answer: requests.Response, headers: dict[str, str]) -> requests.Response:
-        """Follow redirects to a file: servers send clients to where it is stored. A page to sign in is no file."""
+        """Follow redirects to a file: servers send clients to where it is stored. A sign-in page is not a file."""
         for _ in range(_MOST_REDIRECTS):
             if not answer.is_redirect:
                 break

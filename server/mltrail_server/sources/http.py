@@ -52,7 +52,7 @@ class LostError(MltrailError):
 
 
 class TooLargeError(LostError):
-    """A response is larger than any that is needed: fewer things at a time may be given."""
+    """A response is larger than any should be: asking for fewer things at a time may help."""
 
 
 class _NoConnectionError(LostError):
@@ -99,7 +99,7 @@ class Rest:
         self._failed_in_a_row = 0
         self.calls = 0
         self.probe: Callable[[], Answer] | None = None
-        """A call that works as long as the server does. Without one, a server that fails several times is gone."""
+        """A call that works if the server does. Without one, a server that fails several times counts as gone."""
 
     def get(self, path: str, query: Query = ()) -> dict[str, Any]:
         """Get a JSON object."""
@@ -126,7 +126,7 @@ class Rest:
         return self._patiently(ask)
 
     def ask_once(self, method: str, path: str, query: Query = (), body: Mapping[str, Any] | None = None) -> Answer:
-        """Call once. Raises LostError whatever happens."""
+        """Call once. Raises LostError for any failure, even one that may pass."""
         call = f"{method} {self.path_of(path)}"
         with self.send(method, path, query, body=body) as answer:
             self.check(call, answer)
@@ -197,7 +197,7 @@ class Rest:
             raise LostError(f"The connection broke during {call}.", passing=True) from error
 
     def endure(self, failure: LostError, attempts: int) -> None:
-        """Wait after a failure that may pass. Raises it if it can't pass, or if patience is at its end."""
+        """Wait after a failure that may pass. Raises it if it can't pass, or if patience has run out."""
         hopeless = failure.status == 500 and self._failed_in_a_row >= _MOST_IN_A_ROW
         if failure.passing and not hopeless and not self._patience.is_over(attempts, failure.status):
             self._patience.wait(attempts, failure.pause)
@@ -307,12 +307,12 @@ class Rest:
 
 
 def _as_nobody(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Leave a request as it is. If requests had nothing to call, it would use ~/.netrc."""
+    """Leave a request as it is. Without this, requests would use ~/.netrc."""
     return request
 
 
 def _content(call: str, answer: requests.Response) -> bytes:
-    """Read a body, but no more than is needed: a small one can be compressed out of gigabytes."""
+    """Read a body, but no more than is needed: gigabytes can be compressed into a small one."""
     content = bytearray()
     for piece in answer.iter_content(_PIECE):
         content += piece

@@ -23,7 +23,7 @@ class LocalFiles:
         self._roots = [os.path.realpath(root).rstrip("/") for root in roots]
 
     def files(self, address: str, owner: str) -> Iterator[FileRecord]:
-        """List the files of a folder and below, by name. One that is not there has none."""
+        """List the files in a folder and its subfolders, by name; none if there is no such folder."""
         folder = os.path.realpath(address)
         if not self._may_read(folder):
             raise not_found(

@@ -38,12 +38,14 @@ def whole(value: object) -> int | None:
 
 
 def is_absent(error: LostError) -> bool:
-    """Whether a server does not know a call. Not found in MLflow's own words means that something else is missing."""
+    """Whether a server does not know a call. A 404 with an error code of MLflow's own means that something else is
+    missing.
+    """
     return error.error_code in _ABSENT_CODES or (error.status in _ABSENT and not error.error_code)
 
 
 class Reading:
-    """A server while it is read, and where its losses go. `version` is its software's, () if that is not known."""
+    """A server that is being read, and where its losses go. `version` is that of its software, () if unknown."""
 
     def __init__(self, rest: Rest, findings: Findings, workers: Workers) -> None:
         self.rest, self.findings, self.workers = rest, findings, workers

@@ -58,7 +58,7 @@ class S3Files:
     @property
     def _api(self) -> "S3Client":
         if self._made is None:
-            import boto3  # noqa: PLC0415 - takes a second, so who has no files in S3 does not wait for it
+            import boto3  # noqa: PLC0415 - takes a second, so imports without files in S3 don't wait for it
             from botocore.config import Config  # noqa: PLC0415
 
             config = Config(

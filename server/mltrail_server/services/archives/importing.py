@@ -102,7 +102,7 @@ def import_archive(
 
 
 def trust_of(deps: Deps, archive: Archive, target: NamedProject) -> Trust:
-    """Decide what is believed of an archive that goes into a project."""
+    """Decide how far to trust an archive that is imported into a project."""
     if not archive.ours:
         return Trust.FOREIGN
     same_gitlab = archive.manifest.server.gitlab_url == deps.settings.gitlab_url.rstrip("/")

@@ -86,7 +86,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """Whose key has signed: the SHA-256 of the public key, see `provenance.Signer`."""
+    """Which key has signed: the SHA-256 of the public key, see `provenance.Signer`."""
 
     keyid: str
     sig: bytes

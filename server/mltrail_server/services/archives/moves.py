@@ -34,8 +34,8 @@ Progress = Callable[[str], None]
 def move(deps: Deps, source: NamedProject, target: NamedProject, *, progress: Progress = lambda _: None) -> Imported:
     """Move all rows and files of a project: files are copied first, then one transaction moves the rows.
 
-    Killed before that transaction, nothing has changed but copies of files, which the next attempt uses. Raises
-    CONFLICT if the target is not empty.
+    A kill before that transaction leaves nothing but copies of files, which the next attempt uses. Raises CONFLICT if
+    the target is not empty.
     """
     if source.project_id == target.project_id:
         raise invalid(f"{target.path} is the same project: its ID is also {source.project_id}.")

@@ -76,7 +76,7 @@ class Archive:
         return (self.folder / blob_name(sha256)).open("rb")
 
     def check(self) -> None:
-        """Check that everything is there and as it was written, and nothing else. Raises INVALID."""
+        """Check that everything is there as it was written, and nothing else is. Raises INVALID."""
         expected = {MANIFEST, *([SIGNATURE] if self.signature is not None else [])}
         for name, part in self._parts():
             expected.add(name)
@@ -101,7 +101,9 @@ class Archive:
 
 
 def opened(folder: Path, signer: Signer | None) -> Archive:
-    """Open an archive, and see whose it is. Raises INVALID for what is none, or has a signature that does not fit."""
+    """Open an archive, and find out whose it is. Raises INVALID if it is not an archive, or its signature does not
+    match.
+    """
     if not (folder / MANIFEST).is_file():
         raise invalid(f"{folder} has no archive: {MANIFEST} is missing. Perhaps the export was interrupted.")
     content = _small(folder / MANIFEST)

@@ -41,7 +41,7 @@ from .manifest import (
 )
 
 PART_BYTES = 64 << 20
-"""How many bytes of lines a part has at most. A damaged part can then be copied again alone."""
+"""How many bytes of lines a part has at most, so that a damaged part can be copied again alone."""
 
 COUNTED = {
     "experiments": "experiment",
@@ -247,7 +247,7 @@ class _Contents:
         return Blobs(count, size, missing, len(contents), listed.closed())
 
     def _remove_others(self, contents: set[bytes]) -> None:
-        """Remove what an export that was interrupted has copied, and whose names are gone since."""
+        """Remove contents that an interrupted export has copied and that no name refers to any more."""
         for path in (self.folder / "blobs").glob("*/*"):
             if bytes.fromhex(path.name) not in contents:
                 path.unlink()

@@ -60,7 +60,7 @@ class Made:
 
 
 Progress = Callable[[str, int, int], None]
-"""Called with what is done, and with how much of it is done and there is in all; 0 if that is not known."""
+"""Called with what is being done, how much of it is done, and how much there is in all (0 if that is not known)."""
 
 
 @dataclass(slots=True)
@@ -137,7 +137,7 @@ def make(
 
 
 def _names_key(encryption: Encryption, secret: str) -> str:
-    """Make the key that blobs are named by. Other recipients have another: they can't read the objects so far."""
+    """Make the key that blobs are named by: another one for other recipients, who can't read the earlier objects."""
     text = "\n".join(("mltrail backup names", secret, *encryption.recipients))
     return hashlib.sha256(text.encode()).hexdigest()
 

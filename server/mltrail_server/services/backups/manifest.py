@@ -21,7 +21,7 @@ VERSION = 1
 
 
 class StoredPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An object of one backup: its name below the backup's folder, its size in bytes, its digest as it is stored."""
+    """An object of one backup: its name below the backup's folder, its size in bytes and its SHA-256, as stored."""
 
     name: str
     size: int
@@ -97,8 +97,8 @@ class Contents(msgspec.Struct, frozen=True, kw_only=True):
 def blob_name(sha256: str, names_key: str | None) -> str:
     """Return the name of an object that holds a blob.
 
-    Encrypted ones are named by a keyed digest: a plain one would tell who can list the destination whether it holds a
-    file that they know.
+    Encrypted ones are named by a keyed digest: a plain one would tell anyone who can list the destination whether it
+    holds a file that they know.
     """
     if names_key is None:
         return f"blobs/{sha256[:2]}/{sha256}"
@@ -107,7 +107,7 @@ def blob_name(sha256: str, names_key: str | None) -> str:
 
 
 def signed(manifest: Manifest, signer: Signer | None) -> Manifest:
-    """Sign a manifest with the server's key, if it has one: who can write to the destination can't forge a backup."""
+    """Sign a manifest with the server's key, if it has one, so that a backup can't be forged without it."""
     if signer is None:
         return manifest
     signature = signer.sign(_signed_text(msgspec.to_builtins(manifest)))
@@ -117,9 +117,9 @@ def signed(manifest: Manifest, signer: Signer | None) -> Manifest:
 
 
 def check_signature(manifest: Manifest, signer: Signer | None) -> str:
-    """Return what is to be said about the signature; "" if the key of this server has signed it, or there is no key.
+    """Return a warning about the signature; "" if this server's key has signed the manifest, or it has no key.
 
-    Raises INVALID if this server's key is named, but has not signed this.
+    Raises INVALID if the manifest names this server's key, but was not signed with it.
     """
     if signer is None:
         return ""
@@ -160,6 +160,6 @@ def decoded(content: bytes) -> Manifest:
 
 
 def digest(plain: dict[str, Any]) -> str:
-    """Return the digest of a manifest; it covers all but itself and the signature of it."""
+    """Return the digest of a manifest; it covers everything but itself and the signature."""
     covered = {key: value for key, value in plain.items() if key not in {"sha256", "signature"}}
     return hashlib.sha256(json.dumps(covered, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -104,7 +104,9 @@ def restore(
 
 
 def _make_room(place: Place, before: Unfinished | None, *, start_over: bool) -> None:
-    """Make sure that nothing is lost by a restore. What another one has left goes only if the operator says so."""
+    """Make sure that a restore overwrites nothing. What an interrupted one has left is removed only if the operator
+    says so.
+    """
     if before is None:
         if not target.is_empty(place.database):
             raise conflict("The database is not empty: a backup can only be restored into an empty one.")

@@ -30,7 +30,7 @@ _PART = re.compile(r"[\w-]+(\.[\w-]+)*(/[\w-]+(\.[\w-]+)*)*", re.ASCII)
 """No name that comes from a manifest leads out of the backup's folder."""
 _CHUNK = 1 << 16
 _LEVEL = 4
-"""Of gzip: the default takes three times as long to save a tenth."""
+"""gzip's level: the default takes three times as long, to save a tenth."""
 
 
 def complete(destination: Destination) -> list[str]:
@@ -65,8 +65,8 @@ def chosen(destination: Destination, name: str | None) -> str:
 
 
 def new_name(destination: Destination, now_ms: int) -> str:
-    """Name a backup by the time at which it began, or so that it follows the newest: that one may be of a time at which
-    the clock was wrong, and the order of names tells which one is restored, and which are removed.
+    """Name a backup by the time at which it began, or so that it follows the newest, which may have been named while
+    the clock was wrong: the order of names decides which one is restored, and which are removed.
     """
     stem = datetime.fromtimestamp(now_ms / 1000, UTC).strftime("%Y-%m-%dT%H%M%SZ")
     newest, number = max(map(_order, complete(destination)), default=("", 0))
@@ -98,7 +98,7 @@ def write_manifest(destination: Destination, made: Manifest) -> None:
 def save(
     destination: Destination, name: str, source: BinaryIO, encryption: Encryption | None, *, size: int = 0
 ) -> AbstractContextManager[HashingWriter]:
-    """Write an object, encrypted if need be. The block may look at it, and an error in it undoes the writing."""
+    """Write an object, encrypted if need be. The block may check it, and an error there undoes the writing."""
     return _saving(destination, name, source, encryption, size)
 
 

@@ -85,7 +85,7 @@ def _contents(reader: shelf.Reader) -> Contents | None:
     try:
         return reader.contents()
     except MltrailError as error:
-        _told(error)
+        _damage(error)
         return None
 
 
@@ -97,7 +97,7 @@ def _damaged_parts(reader: shelf.Reader, result: Verified) -> Iterator[str]:
         try:
             _compare(reader.destination, StoredBlob(folder + part.name, part.size, part.sha256))
         except MltrailError as error:
-            yield _told(error)
+            yield _damage(error)
 
 
 def _damaged_blobs(
@@ -112,10 +112,10 @@ def _damaged_blobs(
             if problem:
                 yield problem
     except MltrailError as error:
-        _told(error)  # the list is damaged, which is reported with the other objects
+        _damage(error)  # the list is damaged, which is reported with the other objects
 
 
-def _told(error: MltrailError) -> str:
+def _damage(error: MltrailError) -> str:
     """Return what is damaged. A destination that does not answer is no damage, and neither is a wrong key."""
     if error.code not in {Code.INVALID, Code.NOT_FOUND}:
         raise error
@@ -149,7 +149,7 @@ def _wrong_tables(reader: shelf.Reader, tables: Iterable[Table]) -> Iterable[str
 
 
 class _Blobs:
-    """Checks the objects with the bytes of files. An encrypted one is also decrypted, so that the key surely fits."""
+    """Checks the objects with the bytes of files. An encrypted one is also decrypted, to be sure that the key fits."""
 
     def __init__(self, destination: Destination, decryption: Decryption | None, contents: Contents | None) -> None:
         self._destination = destination
@@ -162,7 +162,7 @@ class _Blobs:
                 return ""
             return self._problem_inside(blob, *self._opened)
         except MltrailError as error:
-            return _told(error)
+            return _damage(error)
 
     def _problem_inside(self, blob: StoredBlob, decryption: Decryption, names_key: str) -> str:
         plain = HashingWriter()

@@ -1,4 +1,4 @@
-"""A folder that is being written: what was written before is kept, and in the end all of it is read once more."""
+"""A folder that is being written: what was written before is kept, and at the end all of it is read once more."""
 
 import hashlib
 import json
@@ -28,7 +28,7 @@ class Unit:
 
 
 class Folder:
-    """`owner` identifies the project: an unfinished export of it goes on, and of no other."""
+    """`owner` identifies the project: an unfinished export of it is resumed, and of no other."""
 
     def __init__(self, root: Path, owner: dict[str, Any], findings: Findings) -> None:
         self.root = root
@@ -37,7 +37,7 @@ class Folder:
         self._seen: set[str] = set()
 
     def begin(self) -> bool:
-        """Make the folder; return whether an unfinished export goes on. Raises CONFLICT if it has anything else."""
+        """Make the folder; return whether an unfinished export is resumed. Raises CONFLICT if it has anything else."""
         state = self.root / names.STATE
         if state.exists():
             before = read_state(state)
@@ -57,8 +57,8 @@ class Folder:
     def unit(
         self, path: str, record: object, listed: list[FileRecord], complete: Callable[[Unit, list[FileRecord]], None]
     ) -> list[dict[str, Any]]:
-        """Write a folder with a record, which `complete` fills, and return its files. If it is there as it would be
-        written, it is left as it is.
+        """Write a folder with a record, which `complete` fills, and return its files. If it is already as it would be
+        written, it is left alone.
         """
         self._seen.add(path)
         target = self.root / path
@@ -78,7 +78,7 @@ class Folder:
         return unit.files
 
     def copy(self, unit: Unit, file: FileRecord, stream: BinaryIO) -> None:
-        """Copy a file into a unit. Raises `MltrailError` if its size or digest is another than the listed one."""
+        """Copy a file into a unit. Raises `MltrailError` if its size or digest differs from the listed one."""
         shared = not names.can_be_a_file(file.path)
         target = self.root / names.FILES / f"new{names.PART}" if shared else unit.path / names.ARTIFACTS / file.path
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -149,7 +149,7 @@ class Folder:
 
 
 def as_json(record: object) -> dict[str, Any]:
-    """Return a record as what JSON can say. NaN and the infinities stay numbers, which Python's JSON knows."""
+    """Return a record as JSON values. NaN and the infinities stay numbers, which Python's JSON knows."""
     made: dict[str, Any] = json.loads(json.dumps(asdict(record)))  # type: ignore[call-overload] # a dataclass
     return made
 
@@ -171,7 +171,7 @@ def read_state(path: Path) -> dict[str, Any]:
 
 
 def _files_of(target: Path, wanted: dict[str, Any], listed: list[FileRecord]) -> list[dict[str, Any]] | None:
-    """Return the files of a complete folder that has this record and what is listed; None if there is no such."""
+    """Return the files of a complete folder with this record and the listed files; None if there is none."""
     try:
         there = json.loads((target / names.RECORD).read_text())
     except (OSError, ValueError):

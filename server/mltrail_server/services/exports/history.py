@@ -60,7 +60,7 @@ _BLOB = "blob:"
 
 
 class ProjectHistory:
-    """Reads page by page, each in a transaction of its own, so that it hinders nobody who works meanwhile."""
+    """Reads page by page, each in a transaction of its own, so that nobody has to wait for it."""
 
     kind = "mltrail"
 

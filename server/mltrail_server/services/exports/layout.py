@@ -118,7 +118,7 @@ class _Export:
         self._note_elsewhere(run.artifact_uri, f"run {run.id}")
 
     def _write_run(self, target: Path, run: RunRecord, *, with_parent: bool) -> None:
-        """Write `run.json`, a point a line: a history may be longer than memory."""
+        """Write `run.json`, one point per line: a history may be longer than memory."""
         shape = json.dumps(tool_json.run(run, with_parent=with_parent), indent=1)
         head, _, _ = shape.rpartition("{}")
         with target.open("w", encoding="utf-8") as out:

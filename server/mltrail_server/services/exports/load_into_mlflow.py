@@ -22,7 +22,7 @@ from typing import Any
 RECORD = "mltrail.json"
 SOURCE_TAG = "mltrail.run_id"
 PROMPT_SOURCE = "prompt-template"
-"""The only source that MLflow takes for prompts."""
+"""The only source that MLflow accepts for prompts."""
 PARENT_TAG = "mlflow.parentRunId"
 SERVERS_TAGS = {
     "mlflow.artifactLocation",
@@ -102,7 +102,7 @@ class Refused(Exception):  # noqa: N818 - it is what the server did
 
 
 class Journal:
-    """What is loaded already, and under which ID: a line each, in a file."""
+    """What has been loaded, and under which ID: one line each, in a file."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -171,7 +171,7 @@ class Loader:
         return sorted(one.parent for one in self.folder.glob(f"{pattern}/{RECORD}"))
 
     def _try(self, kind: str, what: str, work: Callable[..., None], *given: object) -> None:
-        """Do it, and count it as one of a kind; if it fails, note why, and the rest follows."""
+        """Do the work, and count it as one of its kind. If it fails, note why and go on."""
         try:
             work(*given)
         except Exception as error:  # noqa: BLE001 - whatever it is
@@ -376,7 +376,7 @@ class Loader:
         return {"source": f"{info['artifact_uri']}/{path}".rstrip("/"), **run}
 
     def _path_in_run(self, folder: Path, one: Json, location: str, copy_to: str) -> str:
-        """Return where in its run a version's files are. Those that are not are sent there, to the run `copy_to`."""
+        """Return where in its run a version's files are. Files that are not in it are uploaded to the run `copy_to`."""
         found = re.search(rf"{one['run_id']}(?:/artifacts)?/?(.*)", location)
         if one["logged_model_id"]:  # the server has no logged models
             path = f"models/{one['logged_model_id']}"

@@ -105,8 +105,8 @@ def _write(tx: Transaction, target: Target, record: ExperimentRecord, fit: Fit, 
 
 
 def _ours(record: ExperimentRecord, fit: Fit, before: WrittenValues, *, made: bool) -> list[tuple[str, str]]:
-    """Return what is an import's doing: that the experiment is here at all, and that it is deleted. Once it has been
-    active, it is not deleted after the source: people may use it here by now.
+    """Return what imports have done: that they made the experiment, and that they deleted it. One that has been active
+    here is not deleted when the source deletes it, because people may use it here by now.
     """
     if not made and not before.has(*_MADE):
         return []

@@ -50,8 +50,8 @@ class Brought:
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """What an earlier import wrote: files by their paths in the folder, and other values. With `again`
-    they may have changed since though their sizes are the same.
+    """What an earlier import wrote: files by their paths in the folder, and other values. With `again`, they may have
+    changed since, even if their sizes are the same.
     """
 
     files: Mapping[str, File] = field(default_factory=dict)

@@ -22,7 +22,7 @@ def bring(
     deps: Deps, source: Source, plans: Sequence[Plan], findings: Findings, progress: Progress, *, dry_run: bool = False
 ) -> Report:
     """Import from a source what the plans select, and report. Each experiment and model goes into the first project
-    whose plan takes it. What the source can't mean is made sound first, see `sound.py`.
+    whose plan takes it. The source's records are made sound first, see `sound.py`.
 
     If it is killed at any point, the next call resumes where it was. Raises `MltrailError` when the source or this
     server fails as a whole; what was imported by then stays. Raises CONFLICT while another import into one of the
@@ -99,8 +99,8 @@ class _Chosen:
                 findings.add(Loss.NOTE, Entity.EXPERIMENT, f"experiment {experiment.name}", text)
 
     def say_what_matches_nothing(self) -> None:
-        """Note globs and renames without an effect: they may be misspelled. If nothing at all was chosen, it is no
-        import.
+        """Note globs and renames without an effect: they may be misspelled. Raises INVALID if nothing at all was
+        chosen.
         """
         chosen = False
         if any(plan.models or plan.renames.models for plan in self._plans):

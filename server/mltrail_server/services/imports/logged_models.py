@@ -39,7 +39,7 @@ def bring(target: Target, experiment: ExperimentRecord, iid: int | None) -> None
         with target.project.read() as tx:
             known = imported.of(tx, Entity.LOGGED_MODEL, ids)
             here = {one: model for one in ids if (model := logged_models.get(tx, one)) is not None}
-        for record in {one.id: one for one in batch}.values():  # one that came while pages were read is on two
+        for record in {one.id: one for one in batch}.values():  # one that came meanwhile can be on two pages
             _bring_one(target, record, iid, known.get(record.id), here.get(record.id))
 
 
@@ -69,7 +69,7 @@ def _bring_one(
             _write(tx, record, fit, place, here, before, tags, brought.elsewhere)
             files.store(tx, target, brought)
             kept = "" if fit.lost or record.status == "PENDING" else target.marked(digest)
-            made = Imported(record.id, kept, there, _told(record, tags, brought))
+            made = Imported(record.id, kept, there, _changeable(record, tags, brought))
             imported.put(tx, Entity.LOGGED_MODEL, target.origin_id, [(record.id, made)])
     here_id = record.id if here is not None or not target.dry_run else None
     target.tally.note(
@@ -77,7 +77,7 @@ def _bring_one(
     )
 
 
-def _told(record: LoggedModelRecord, tags: dict[str, str], brought: Brought) -> str:
+def _changeable(record: LoggedModelRecord, tags: dict[str, str], brought: Brought) -> str:
     """Return the values that people may change here."""
     ours = [("status", record.status), ("stage", str(record.deleted)), *brought.written]
     return digests_of([*ours, *((f"tag:{key}", value) for key, value in tags.items())])

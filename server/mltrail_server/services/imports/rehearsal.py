@@ -26,7 +26,7 @@ _RUNS_AT_ONCE = 50
 _CHUNK = 1 << 20
 _WRITTEN_POINTS_PER_SECOND = 100_000
 _WRITTEN_RUNS_PER_SECOND = 500
-"""What this server writes on two cores at the least, beside what the source takes. See docs/explanation/scale.md."""
+"""What this server writes on two cores, at least, without the time of the source. See docs/explanation/scale.md."""
 
 
 @dataclass(slots=True)

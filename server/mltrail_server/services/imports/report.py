@@ -14,7 +14,7 @@ _SHOWN_OF_EACH = 5
 
 @dataclass(frozen=True, slots=True)
 class ProjectReport:
-    """What of the source is for one project, what of that is here, and what was added to it here since."""
+    """What the source has for one project, how much of that is here, and what was added to it here since."""
 
     project_id: int
     path: str

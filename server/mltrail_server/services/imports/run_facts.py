@@ -22,7 +22,7 @@ _MAX_MODEL_ID = 64
 
 @dataclass(slots=True)
 class Facts:
-    """Times are milliseconds since the epoch. `tags_there` is how many tags the source has of those that may come."""
+    """Times are milliseconds since the epoch. `tags_there` is how many importable tags the source has."""
 
     name: str
     user_name: str
@@ -45,7 +45,7 @@ class Facts:
 
 
 def fingerprint_of(record: RunRecord) -> str:
-    """Return a digest of a run's record. Left out is what depends on the way in: where files are, and the number of
+    """Return a digest of a run's record, without what depends on how it was read: where files are, and the number of
     points, which not every source knows. A run whose complete history is available differs from one with only the
     newest values.
     """

@@ -108,7 +108,7 @@ class Sound:
 
 
 class _Fit(Fit):
-    """Keeps what is to be said until its owner is known, which may be changed itself."""
+    """Keeps findings until their owner is known, whose name may be changed itself."""
 
     def __init__(self, entity: Entity) -> None:
         super().__init__(Findings(), "")

@@ -21,7 +21,7 @@ from .progress import Progress
 
 _WITHOUT_FILES = "-"
 USER = "import"
-"""Who has written what names nobody at the source."""
+"""The user of what has no user at the source."""
 
 
 @dataclass(slots=True)
@@ -40,7 +40,7 @@ class Target:
     experiments: dict[str, int] = field(default_factory=dict)
     """Experiments here, by their ids at the source."""
     coming: set[str] = field(default_factory=set)
-    """In a dry run: the ids of runs and logged models that would come."""
+    """In a dry run: the IDs of runs and logged models that would be imported."""
 
     @property
     def project(self) -> Project:
@@ -62,7 +62,7 @@ class Target:
         return fingerprint + _WITHOUT_FILES if self.plan.files is FilesMode.LEAVE else fingerprint
 
     def is_same(self, known: Imported | None, fingerprint: str) -> bool:
-        """Return whether the source says what it said when this was imported, whole."""
+        """Return whether this was imported completely, and the source still says the same."""
         return known is not None and known.fingerprint in (fingerprint, self.marked(fingerprint))
 
 

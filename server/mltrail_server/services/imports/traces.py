@@ -144,8 +144,8 @@ def _write(tx: Transaction, target: Target, record: TraceRecord, sent: Trace, sa
 
 
 def _without_foreign(tx: Transaction, record: TraceRecord, said: list[Assessment], fit: Fit) -> list[Assessment]:
-    """Leave out assessments whose ids are those of others here: of another trace, or written by a job. Otherwise who
-    made a history could change what a run's evaluation has found.
+    """Leave out assessments whose IDs are already taken here: by another trace's, or by one that a job wrote. Otherwise
+    whoever made a history could change what a run's evaluation has found.
     """
     there = assessment_store.of_ids(tx, [one.id for one in said])
     free = []

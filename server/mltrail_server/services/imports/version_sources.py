@@ -187,7 +187,7 @@ def _parsed(uri: str) -> rules.Source | None:
 
 
 def _is_portable(source: str) -> bool:
-    """Return whether a source means the same here."""
+    """Return whether a source means the same here as there."""
     return source.lower().startswith(("runs:/", "models:/")) and _parsed(source) is not None
 
 

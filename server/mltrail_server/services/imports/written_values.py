@@ -1,8 +1,8 @@
-"""What an import has written and people may change here: so that the next import overwrites nothing of theirs.
+"""What an import has written and people may change here, so that the next import overwrites no change of theirs.
 
-Only a digest of each value is kept, eight bytes long: a value here that has none was set by somebody else. It is one
-that nobody can forge: who wrote the history chooses its names and values, and could else have a value here, such as
-the champion, taken for ours, which then gets the source's value.
+Only a digest of each value is kept, eight bytes long: a value here without one was set by somebody else. Nobody can
+forge a digest. Otherwise whoever wrote the history, and so chose its names and values, could make a value here, such as
+the champion, look like ours, and the next import would replace it with the source's.
 """
 
 import base64

@@ -1,4 +1,4 @@
-"""Reads a folder in the layout of mlflow-export-import: by that tool, or by `mltrail-server export --format mlflow`."""
+"""Reads a folder that mlflow-export-import or `mltrail-server export --format mlflow` has written."""
 
 from .source import ExportFolder, Registered
 

@@ -32,7 +32,7 @@ def runs(experiment: Path) -> list[Path]:
 
 
 def loose_runs(root: Path) -> list[tuple[Path, Path | None]]:
-    """Return runs without an experiment, each with the model in whose folder it lies, if it does."""
+    """Return the runs outside experiments, each with the folder of the model that it lies in, or None."""
     if (root / names.RUN).exists():
         return [(root, None)]
     if experiments(root):
@@ -41,7 +41,7 @@ def loose_runs(root: Path) -> list[tuple[Path, Path | None]]:
 
 
 def inside(folder: Path) -> list[Path]:
-    """Return the folders in a folder by name, without symbolic links: nothing of an export is one."""
+    """Return the folders in a folder by name, without symbolic links: an export has none."""
     if not folder.is_dir():
         return []
     return sorted(one for one in folder.iterdir() if one.is_dir() and not one.is_symlink())

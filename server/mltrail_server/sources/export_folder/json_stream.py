@@ -20,7 +20,7 @@ class JsonStream:
         self._decoder = json.JSONDecoder()
 
     def members(self) -> Iterator[str]:
-        """Walk through an object: after each key, the caller reads the value by one of the other methods."""
+        """Walk through an object: after each key, the caller reads the value with one of the other methods."""
         self._expect("{")
         if self._next() == "}":
             self._at += 1

@@ -22,7 +22,7 @@ LOGGED_MODELS, TRACES, SCORERS = f"{EXTRA}/logged-models", f"{EXTRA}/traces", f"
 DATASETS, FILES = f"{EXTRA}/evaluation-datasets", f"{EXTRA}/files"
 SPANS = "traces.json"
 PART = ".part"
-"""The end of the name of what is not complete."""
+"""The suffix of what is not complete."""
 UNITS = ("experiments/*/*", "models/*", f"{LOGGED_MODELS}/*/*", f"{TRACES}/*/*")
 """Folders with a record and the files that belong to it."""
 
@@ -31,7 +31,7 @@ _LONGEST = 200
 
 
 def folder_name(name: str) -> str:
-    """Return the name itself if it can be a folder's, or else one that is made of its digest, always the same."""
+    """Return the name itself if a folder can have it, or else one made from its digest, which is always the same."""
     as_bytes = name.encode(errors="surrogatepass")
     plain = _SAFE.fullmatch(name) and name == name.strip() and not name.endswith(PART)
     if plain and len(as_bytes) <= _LONGEST:

@@ -36,7 +36,9 @@ class JsonFiles:
         return said if isinstance(said, dict) else {}
 
     def record(self, folder: Path, kind: type[Record], owner: str, entity: Entity) -> Record | None:
-        """Return what mltrail has written about a folder; None if it has not, or with a finding."""
+        """Return what mltrail has written about a folder. Returns None if it has written nothing, or, with a finding,
+        if that can't be read.
+        """
         if not (folder / names.RECORD).exists():
             return None
         return self.converted(self.members(folder / names.RECORD, owner, entity).get("record"), kind, owner, entity)

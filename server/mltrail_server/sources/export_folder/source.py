@@ -40,7 +40,7 @@ _PLACE = re.compile(
 )
 """Where in an artifact store a version's files lie: below a logged model, or a run."""
 _NOT_READ = ("logged_models", "traces", "prompts", "evaluation_datasets")
-"""Folders of unreleased states of the tool."""
+"""Folders that only unreleased versions of the tool have written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ class ExportFolder:
         return tool.experiment_of(shown if isinstance(shown, dict) else {}, folder.name)
 
     def _compare_runs(self, folder: Path, said: tool.Json, content: tool.Json, owner: str) -> None:
-        """Compare the runs that are there with those that the tool has counted: it may have stopped in between."""
+        """Compare the runs that are there with those that the tool has counted: it may have stopped halfway."""
         info = said.get("info") or said.get("export_info") or {}
         listed = content.get("runs") or info.get("ok_runs") or ()
         there = {run.name for run in folders.runs(folder)}
@@ -126,7 +126,7 @@ class ExportFolder:
             self._findings.add(Loss.MISSING, Entity.RUN, owner, text, count=total - len(there) - len(missing))
 
     def _without_experiment(self) -> Iterator[ExperimentRecord]:
-        """Return the experiments of runs that lie with a model, or alone: of those only the number is known."""
+        """Return the experiments of runs that lie with a model, or alone: only their numbers are known."""
         found: dict[str, str] = {}
         for run, model in folders.loose_runs(self._root):
             info = self._info(run)

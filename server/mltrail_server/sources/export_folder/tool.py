@@ -23,7 +23,7 @@ Json = dict[str, Any]
 
 
 def head_of(path: Path) -> tuple[Json, int]:
-    """Read a `run.json` but for its metrics, and count their points. Raises ValueError or OSError."""
+    """Read a `run.json` without its metrics, and count their points. Raises ValueError or OSError."""
     head: Json = {}
     points = 0
     with path.open(encoding="utf-8") as text:
@@ -184,7 +184,7 @@ def _pairs(said: object) -> dict[str, str]:
 
 
 def _moment(said: Json, key: str) -> int | None:
-    """Read a time in milliseconds, or else the text for people."""
+    """Read a time in milliseconds, or else from the text that the tool writes for people."""
     value = said.get(key)
     if isinstance(value, int | float) and not isinstance(value, bool):
         return int(value)

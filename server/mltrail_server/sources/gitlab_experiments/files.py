@@ -1,4 +1,4 @@
-"""Files of runs and versions. GitLab keeps them in packages, whose API also tells their digests."""
+"""Files of runs and versions. GitLab keeps them in packages, whose API also gives their digests."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ _OF_VERSION = re.compile(r"/packages/ml_models/(\d+)/files/?$", re.ASCII)
 _OF_RUN = re.compile(r"(?:^mlflow-artifacts:/|/packages/ml_models/)candidate:(\d+)(/files)?/?$", re.ASCII)
 _MODELS = "ml_model"
 _LISTS_ALL = (18, 0)
-"""The GitLab version since which a run's URI shows whether it has files, at the latest."""
+"""The GitLab version from which on, at the latest, a run's URI shows whether it has files."""
 
 
 class Files:
@@ -27,7 +27,7 @@ class Files:
         self._project, self._registry = project, registry
 
     def of(self, owner: RunRecord | VersionRecord) -> Iterator[FileRecord]:
-        """List the files of a run or a version. Raises LostError if GitLab does not tell them."""
+        """List the files of a run or a version. Raises LostError if GitLab does not list them."""
         name = self.name_of(owner)
         if isinstance(owner, VersionRecord):
             yield from self._in_folder(str(owner.number), name, [owner.model], owner.semver or "")
@@ -41,14 +41,14 @@ class Files:
         elif found := _OF_RUN.search(uri):
             folder, version = f"candidate:{found[1]}", f"candidate_{found[1]}"
             names = [f"ml_experiment_{owner.experiment_id}", self._project.models_of.get(owner.experiment_id, "")]
-            if found[2]:  # where its first file would go, and an older GitLab says so of runs with files, too
+            if found[2]:  # where its first file would go; an older GitLab says this of runs with files, too
                 yield from self._of_package(folder, name, names, version)
             else:
                 yield from self._in_folder(folder, name, names, version)
 
     @staticmethod
     def name_of(owner: RunRecord | VersionRecord) -> str:
-        """Return an owner's name in findings: that which the import gives it, too."""
+        """Return an owner's name in findings, the same that the import gives it."""
         if isinstance(owner, RunRecord):
             return f"run {owner.id}"
         return f"version {owner.number} of {owner.model}"

@@ -1,4 +1,4 @@
-"""A project at GitLab: what it is, who its users are, and what this version of GitLab can tell."""
+"""A project in GitLab: what it is, who its users are, and what this version of GitLab can return."""
 
 import re
 from collections.abc import Iterator
@@ -40,7 +40,7 @@ class Project(Reading):
         self._packages: dict[tuple[str, str], dict[str, list[int]]] = {}
         self.searches_experiments = True  # an older GitLab only lists them
         self.models_of: dict[str, str] = {}
-        """The models that experiments are of, by the experiments' IDs."""
+        """The names of the models that experiments belong to, by the experiments' IDs."""
 
     @property
     def api(self) -> str:
@@ -58,7 +58,7 @@ class Project(Reading):
         return f"{self.api}/ml/mlflow/api/2.0/mlflow-artifacts/artifacts"
 
     def describe(self) -> str:
-        """Find the project. Raises INVALID if it is not there, or not to be read with this token."""
+        """Find the project. Raises INVALID if it does not exist, or this token can't read it."""
         try:
             found = self.gitlab.get(f"api/v4/projects/{quote(self._name, safe='')}")
             self.id = int(found["id"])
@@ -80,7 +80,7 @@ class Project(Reading):
         return f"GitLab {text}".rstrip()
 
     def user_name(self, user_id: str) -> str:
-        """Return the user name of a user, whom GitLab's MLflow API gives by number."""
+        """Return the name of a user, whom GitLab's MLflow API gives by number."""
         if not user_id.isdecimal():
             return user_id
         if user_id not in self._users:
@@ -93,21 +93,21 @@ class Project(Reading):
         return self._users[user_id]
 
     def package_files(self, kind: str, name: str, version: str) -> dict[str, GitLabFile]:
-        """Return the files of a package by their paths; none, if there is no such package. The newest of a path counts.
-        Raises LostError.
+        """Return the files of a package by their paths; none, if there is no such package. Of those with the same path,
+        the newest counts. Raises LostError.
         """
         found: dict[str, GitLabFile] = {}
         for number in self._packages_of(kind, name).get(version, ()):
             for one in self._all(f"{self.api}/packages/{number}/package_files"):
                 try:
-                    path = unquote(str(one["file_name"]))  # folders, and what else has a meaning in URLs, is escaped
+                    path = unquote(str(one["file_name"]))  # slashes and other special characters are escaped
                     found[path] = GitLabFile(path, int(one["size"]), one.get("file_sha256") or None)
                 except (KeyError, TypeError, ValueError) as error:
                     raise LostError(f"GitLab returned files of the package {name} that can't be read.") from error
         return found
 
     def _packages_of(self, kind: str, name: str) -> dict[str, list[int]]:
-        """Return the packages of a name by their versions."""
+        """Return the packages with this name, by version."""
         if (kind, name) not in self._packages:
             if len(self._packages) >= _MOST_PACKAGES:
                 self._packages.clear()

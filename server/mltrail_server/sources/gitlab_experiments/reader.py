@@ -32,7 +32,7 @@ from .runs import Runs
 
 
 class GitLabExperiments:
-    """A `domain.transfer.Source`: the experiments and models of a project, given by its path or ID, of a GitLab."""
+    """A `domain.transfer.Source`: the experiments and models of a project in GitLab, given by its path or ID."""
 
     kind = "gitlab"
 
@@ -102,7 +102,7 @@ class GitLabExperiments:
         return self._files.open(file)
 
     def totals(self) -> Counts | None:
-        """GitLab tells no totals."""
+        """Return None: GitLab gives no totals."""
         return None
 
     def close(self) -> None:

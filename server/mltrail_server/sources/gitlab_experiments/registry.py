@@ -32,7 +32,9 @@ class Registry:
         yield from self._versions.get(model.name, ())
 
     def named(self, number: int) -> tuple[str, str]:
-        """Return model and semantic version of a version's number; empty if it is none of this project's."""
+        """Return the model and semantic version that a version's number stands for; empty texts if this project has no
+        such version.
+        """
         self.models()
         return self._named.get(number, ("", ""))
 

@@ -54,7 +54,7 @@ class Runs:
                         yield found
 
     def _of_model(self, model: ModelRecord) -> ExperimentRecord:
-        """Read a model's own experiment, by its name, else as that of one of the model's versions."""
+        """Read a model's own experiment: by its name, or else as that of one of the model's versions."""
         try:
             found = self._get("experiments/get-by-name", {"experiment_name": experiment_name(model.name)}, "experiment")
         except LostError:
@@ -97,7 +97,7 @@ class Runs:
         return self._histories
 
     def _tells_histories(self, runs: Sequence[RunRecord]) -> bool:
-        """Ask for one history: GitLab answers what it does not know differently from what it does not have."""
+        """Ask for one history: GitLab answers an unknown call differently from an unknown run or metric."""
         if self._has_histories is None:
             latest = next((point for run in runs for point in run.latest), None)
             if latest is None:

@@ -76,7 +76,7 @@ class Reading:
     """One connection that only reads.
 
     On PostgreSQL and MySQL all statements see the same state. On SQLite each sees its own, and none keeps a lock while
-    its rows are worked on: MLflow could not write for as long.
+    its rows are processed: MLflow could not write meanwhile.
     """
 
     def __init__(self, address: Address, findings: Findings) -> None:
@@ -95,7 +95,7 @@ class Reading:
             return self.connection.execute(statement, values or {}).fetchall()
 
     def tuples(self, statement: sa.Executable, values: dict[str, Any]) -> list[tuple[Any, ...]]:
-        """Return rows as the driver makes them, which takes half the time."""
+        """Return rows as the driver makes them, which takes half as long."""
         with self._lock, self._translating():
             result = self.connection.execute(statement, values)
             cursor: Any = result.cursor
@@ -180,7 +180,9 @@ def _engine(address: Address, text: Callable[[bytes], str]) -> sa.Engine:
 
 
 def _sqlite_uri(path: Path) -> str:
-    """Return how to open the file so that nothing is written, not even beside it. Raises if it is no database."""
+    """Return the URI that opens the file without writing anything, not even beside it. Raises `MltrailError` if the
+    file can't be read or is not a database.
+    """
     try:
         with path.open("rb") as file:
             header = file.read(20)

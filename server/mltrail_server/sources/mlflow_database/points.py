@@ -21,7 +21,7 @@ _run_of, _value_of = itemgetter(0), itemgetter(4)
 class Points:
     """Reads histories: small ones of many runs at once, large ones in parts.
 
-    Infinity is the largest number here as in MLflow, which stores it so.
+    Infinity comes as the largest number, as MLflow stores it.
     """
 
     def __init__(self, reading: Reading, tables: Tables) -> None:

@@ -42,7 +42,9 @@ class Runs:
                 yield from self._page(experiment.id, page)
 
     def _ids(self, number: int) -> Iterator[list[str]]:
-        """Return the experiment's run ids in windows. `runs` has no index for this: a window costs a look at all."""
+        """Return the experiment's run ids in windows. `runs` has no index for this, so each window costs a scan of all
+        runs.
+        """
         run = self._tables.table("runs").c
         began = sa.func.coalesce(run.start_time, 0)
         statement = (

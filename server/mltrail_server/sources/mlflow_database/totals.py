@@ -1,4 +1,4 @@
-"""How much an MLflow database holds, and what of it there is no place for."""
+"""How much an MLflow database holds, and what in it mltrail has no place for."""
 
 from typing import Any
 
@@ -86,11 +86,11 @@ _PARTS = (
     "skill_",
     "webhook_events",
 )
-"""Tables that belong to one of those: not said twice."""
+"""Tables that belong to one of those, and are not reported again."""
 
 
 def note_the_rest(reading: Reading, tables: Tables, findings: Findings, workspace: str) -> None:
-    """Say what is there but will not be imported: other workspaces, and tables that there is no place for."""
+    """Note what will not be imported: other workspaces, and tables that mltrail has no place for."""
     for name in sorted(tables.names - _READ - _SAYS_NOTHING):
         if name.startswith(_PARTS):
             continue
@@ -177,7 +177,7 @@ class Totals:
         return int(self._reading.value(statement))
 
     def _of_runs(self, name: str) -> int:
-        """Count what runs have. Only if there are other workspaces, their runs must be found first."""
+        """Count the rows of a table that belong to runs of the workspace."""
         statement: sa.Select[Any] = sa.select(sa.func.count()).select_from(self._tables.table(name))
         if self._has_workspaces:
             run = self._tables.table("runs").c

@@ -1,4 +1,4 @@
-"""Traces of an MLflow database: their shape of MLflow 2.14 to 2.22, and that of MLflow 3."""
+"""Traces of an MLflow database, in the shape of MLflow 2.14 to 2.22 or of MLflow 3."""
 
 import json
 from collections import defaultdict
@@ -157,7 +157,7 @@ def _tags(row: Row, tags: dict[str, str]) -> dict[str, str]:
 
 
 def _metadata(row: Row, metadata: dict[str, str]) -> dict[str, str]:
-    """Return the metadata with what MLflow 3.18 keeps in columns of their own."""
+    """Return the metadata, together with what MLflow 3.18 keeps in separate columns."""
     found = dict(metadata)
     if row.session_id is not None:
         found[_SESSION] = row.session_id

@@ -50,7 +50,7 @@ class Counting:
         return beyond
 
     def _at(self, experiment_id: str, offset: int, size: int) -> tuple[int, bool]:
-        """Return how many runs a page has that begins at a number, and whether there are more."""
+        """Return how many runs the page that begins at `offset` has, and whether more follow."""
         self._calls += 1
         if self._calls > _MOST_CALLS:
             raise LostError("Counting takes too many calls.")

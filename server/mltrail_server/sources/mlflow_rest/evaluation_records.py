@@ -1,4 +1,4 @@
-"""From MLflow's JSON to the records of traces, assessments, and datasets of evaluations."""
+"""From MLflow's JSON to the records of traces, assessments and evaluation datasets."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Traces, assessments, scorers, and the datasets of evaluations."""
+"""Traces, assessments, scorers and evaluation datasets."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,6 @@
-"""Files of runs, logged models and versions: by the server, which may read them, or else from where they lie."""
+"""Files of runs, logged models and versions: read through the server if it can read them, or else where they are
+stored.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -63,7 +65,7 @@ class Files:
         self._small = SmallFiles(server.rest, server.workers)
 
     def expect(self, runs: Sequence[RunRecord]) -> None:
-        """Take the runs whose files will be listed next, in their order, and list them in advance."""
+        """Take the runs whose files will be listed next, in that order, so that they can be listed in advance."""
         self._coming, self._listings = runs, {}
 
     def of(self, owner: FileOwner) -> Iterator[FileRecord]:
@@ -149,7 +151,9 @@ class Files:
         yield from self._listed(owner, uri, ask, place, root)
 
     def _of_trace(self, trace: TraceRecord) -> Iterator[FileRecord]:
-        """List a trace's attachments where the server proxies them, or else as servers that know them give them."""
+        """List a trace's attachments: in its folder if the server proxies that or is older than 3.14, or else by their
+        call.
+        """
         uri = trace.tags.get(LOCATION_TAG, "")
         if uri.startswith(_PROXIED) or self._server.version < _ATTACHMENTS_SINCE:
             yield from self.attachments.of(trace)
@@ -173,7 +177,7 @@ class Files:
     def _listed(
         self, owner: str, uri: str, ask: _Ask, place: Callable[[str], str], root: str = ""
     ) -> Iterator[FileRecord]:
-        """List a folder by the server; where the server can't read it but we may, by ourselves."""
+        """List a folder through the server; where it can't read the folder but we may, list it ourselves."""
         found = False
         try:
             for file in self._below(ask, place, root, owner, self._server.findings):
@@ -207,8 +211,8 @@ class Files:
             yield FileRecord(path, place(f"{root}/{path}".lstrip("/")), size)
 
     def _may_have_files(self, run: RunRecord) -> bool:
-        """Whether a run has a folder among those of its experiment's runs: one call tells it for all of them. A run
-        that goes on may have got one since.
+        """Whether a run may have files: one call lists the folders of all runs of its experiment. A run that is still
+        running may have got one since.
         """
         if run.status == "RUNNING":
             return True
@@ -232,7 +236,7 @@ def _of_run(run_id: str, path: str) -> str:
 
 
 def _in_run(uri: str, run_id: str | None) -> tuple[str, str]:
-    """Return the run that a URI leads into and the path there, if it does."""
+    """Return the run that a URI leads into, and the path in it; empty texts if it leads into none."""
     if uri.startswith("runs:/"):
         of_run, _, path = uri.removeprefix("runs:/").partition("/")
         return of_run, path.strip("/")

@@ -1,9 +1,9 @@
 """The complete histories of metrics, in as few calls as possible.
 
 MLflow has no call for all metrics of a run. Since 2.0 there is one that returns the history of one metric for many
-runs; but it ends after 25,000 points without saying so. So if it returns as many, fewer runs are asked for together.
-What is too long even for a single run is read by `metrics/get-history`, in pages since MLflow 3.1. Never used is
-`get-history-bulk-interval`: it leaves points out.
+runs; but it ends after 25,000 points without saying so. So if it returns that many, fewer runs are asked for together.
+What is too long even for a single run is read by `metrics/get-history`, in pages since MLflow 3.1.
+`get-history-bulk-interval` is never used: it leaves points out.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,18 +26,18 @@ _Key = tuple[RunRecord, Point]
 
 
 class Histories:
-    """Reads histories for some runs after others, and learns from each how many fit into the next call."""
+    """Reads the histories of a few runs at a time, and learns from each call how many fit into the next one."""
 
     def __init__(self, server: Reading, *, path: str = f"{API}/metrics/get-history", bulk: bool = True) -> None:
-        """`path` is the call for one metric of one run. Without `bulk`, that for many runs is not tried."""
+        """`path` is the call for one metric of one run. Without `bulk`, the call for many runs is not tried."""
         self._server, self._path = server, path
         paths = (f"{AJAX}/metrics/get-history-bulk", f"{API}/metrics/get-history-bulk")
         self._bulk_paths = list(paths) if bulk else []
         self._group = _FIRST_GROUP
 
     def of(self, runs: Sequence[RunRecord]) -> Iterator[list[Point]]:
-        """Return the histories run by run, in pages. Of a history that can't be read at least the newest point is
-        returned, and the rest is a finding.
+        """Return the histories run by run, in pages. If a history can't be read, at least its newest point is returned,
+        and the rest is a finding.
         """
         position = 0
         while position < len(runs):
@@ -60,7 +60,7 @@ class Histories:
             position += len(group)
 
     def _together(self, runs: Sequence[RunRecord]) -> dict[str, list[Point]] | None:
-        """Return the points of each run; None if they are too many for this. Raises LostError."""
+        """Return the points of each run; None if there are too many for this. Raises LostError."""
         by_key: dict[str, list[str]] = {}
         for run in runs:
             for _, key, *_ in run.latest:

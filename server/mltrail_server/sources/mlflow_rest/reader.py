@@ -37,8 +37,8 @@ from .tracking import Tracking
 class MlflowRest:
     """A `domain.transfer.Source`: an MLflow server, or another mltrail, at a base URL (MLFLOW_TRACKING_URI).
 
-    `verify` is False, or the file with the certificate of an authority, or True. `access` is for files that the
-    server itself can't read.
+    `verify` is True, False, or the file with an authority's certificate. `access` is for files that the server itself
+    can't read.
     """
 
     kind = "mlflow"
@@ -116,7 +116,7 @@ class MlflowRest:
         return self._files.open(file)
 
     def totals(self) -> Counts | None:
-        """Count the runs only: all else would have to be read."""
+        """Count only the runs: everything else would have to be read."""
         return Counting(self._server, self._tracking).runs()
 
     def close(self) -> None:

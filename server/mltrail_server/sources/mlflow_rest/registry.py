@@ -56,7 +56,9 @@ class Registry:
             yield self._located(version)
 
     def _located(self, version: VersionRecord) -> VersionRecord:
-        """Say where a version's files lie: at its source, or where those of the version or model lie that this is."""
+        """Return the version with the place of its files: its source or, if that is another version or a logged model,
+        what the server resolves it to.
+        """
         if not version.source.startswith("models:"):
             return replace(version, storage_location=version.source)
         query = {"name": version.model, "version": str(version.number)}
@@ -68,6 +70,8 @@ class Registry:
 
 
 def _named(name: str) -> list[str]:
-    """Return the condition for a name. MLflow's filters have no escapes, so a name with both quotes can't be said."""
+    """Return the condition for a name. MLflow's filters have no escapes, so a name with both kinds of quotes can't be
+    expressed.
+    """
     quote = next((quote for quote in "'\"" if quote not in name), "")
     return [f"name = {quote}{name}{quote}"] if quote else []

@@ -18,8 +18,8 @@ _VERSION = re.compile(r"\d+\.\d+[\w.+-]*")
 
 
 def base_url(url: str) -> tuple[str, str]:
-    """Return the base URL of what somebody may have copied from a browser or from an example of a call, and the
-    workspace that it names.
+    """Return the base URL, and the workspace that the URL names. It may have been copied from a browser, or from an
+    example of a call.
     """
     parts = urlsplit(urldefrag(url.strip())[0])
     base = urlunsplit((parts.scheme, parts.netloc, _API_PART.sub("", parts.path.rstrip("/")), "", ""))
@@ -27,14 +27,14 @@ def base_url(url: str) -> tuple[str, str]:
 
 
 class Server(Reading):
-    """What the parts of the reader share. `version` is MLflow's, () if the server does not tell it: before 2.0."""
+    """What the parts of the reader share. `version` is MLflow's, () if the server does not report it, as before 2.0."""
 
     def __init__(self, rest: Rest, findings: Findings, workers: Workers) -> None:
         super().__init__(rest, findings, workers)
         rest.probe = lambda: rest.ask_once("POST", EXPERIMENTS, body={"max_results": 1})
 
     def describe(self) -> str:
-        """Find out what answers, such as `MLflow 2.22.1`. Raises INVALID if it is no MLflow server."""
+        """Find out and return what answers, such as `MLflow 2.22.1`. Raises INVALID if it is not an MLflow server."""
         try:
             self.rest.post(EXPERIMENTS, {"max_results": 1})
         except GoneError:

@@ -1,4 +1,4 @@
-"""Small files, fetched a few at a time: most of the time for each is the way to the server and back."""
+"""Small files, fetched a few at a time: most of the time that each takes is the trip to the server and back."""
 
 import io
 from collections.abc import Iterable, Iterator
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
 OURS = ("get-artifact?", "api/", "ajax-api/")
-"""How the URIs of files begin that the server gives."""
+"""How the URIs of files begin that are read through the server."""
 
 _LARGEST = 256 * 1024
 _AHEAD = 8

@@ -61,7 +61,7 @@ class Tracking:
         self._linked[experiment.id], self._run_ids[experiment.id] = linked, run_ids
 
     def run_ids(self, experiment: ExperimentRecord) -> list[str]:
-        """Return the ids of an experiment's runs, once without asking again if they have been read."""
+        """Return the IDs of an experiment's runs. The first call after they were read does not ask again."""
         known = self._run_ids.pop(experiment.id, None)
         return [run.id for run in self.runs(experiment)] if known is None else known
 
@@ -89,8 +89,8 @@ class Tracking:
                 yield deleted
 
     def _with_models(self, runs: Iterator[RunRecord]) -> Iterator[RunRecord]:
-        """Complete runs by their models: MLflow's search leaves out those that a run has read, and before 3.6 or so
-        also those that it has made.
+        """Add the logged models that MLflow's search leaves out: those that a run has read and, before about 3.6, also
+        those that it has made.
         """
         if not self._has_models():
             yield from runs

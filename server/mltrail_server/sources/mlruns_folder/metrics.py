@@ -100,7 +100,7 @@ def _whole(line: bytes, stream: BinaryIO) -> bytes:
 
 
 def _parsed(line: bytes) -> tuple[int, float, int | None, str] | None:
-    """Read a line; a step of None is missing. None: the line is broken."""
+    """Read a line; its step is None if it has none. Returns None for a broken line."""
     parts = line.split(b" ", 3)
     try:
         moment, number = int(parts[0]), float(parts[1])

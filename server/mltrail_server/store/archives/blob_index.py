@@ -1,6 +1,6 @@
 """Which blobs a backup needs, and which of them its destination has: millions of them, so on the disk.
 
-A file of SQLite of its own, which is thrown away in the end.
+They are in an SQLite file of their own, which is thrown away at the end.
 """
 
 import sqlite3
@@ -86,7 +86,7 @@ class BlobIndex:
         self._db.executemany("INSERT OR REPLACE INTO there VALUES (?, ?, ?, 1)", rows)
 
     def know_stored(self, blobs: Iterable[StoredBlob]) -> None:
-        """Note what an earlier backup says of objects that were listed; of another size, they don't count as there."""
+        """Note what an earlier backup says of objects that were listed; one of another size counts as missing."""
         for blob in blobs:
             self._db.execute(
                 "UPDATE there SET sha256 = ?, listed = (size = ?) WHERE name = ?", (blob.sha256, blob.size, blob.name)

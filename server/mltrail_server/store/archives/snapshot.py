@@ -30,8 +30,8 @@ def snapshot(
 ) -> Iterator[sa.Connection]:
     """Open a connection that sees the database as it is now, whatever is written later. For reading only.
 
-    SQLite is copied into `folder` first; `progress` is called with the bytes that are copied, and with all. Raises
-    INVALID if the copy has no room there.
+    SQLite is copied into `folder` first; `progress` is called with how many bytes are copied, and how many there are.
+    Raises INVALID if the copy has no room there.
     """
     if database.is_sqlite:
         path = folder / "snapshot.db"

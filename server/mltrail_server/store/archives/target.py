@@ -72,8 +72,8 @@ def is_empty(database: Database) -> bool:
 
 
 def begin(database: Database, what: Unfinished, revision: str) -> None:
-    """Mark the database, and empty the tables that are there: they are empty, or were filled by half. If they are not
-    of this revision of the schema, they are removed; otherwise the operator's partitions stay.
+    """Mark the database, and empty the tables that are there: they are empty or half filled. If they are not of this
+    revision of the schema, they are removed; otherwise the operator's partitions stay.
     """
     fits = migrate.revision(database) == revision
     with database.write() as connection:

@@ -127,7 +127,7 @@ def versions(tx: Transaction, model_id: int, *, after: int, limit: int) -> list[
 
 def model_metrics(tx: Transaction, ids: Sequence[str]) -> dict[str, list[tuple[str, str, int, int, float, str, str]]]:
     """Return all metrics of logged models: run, key, step, timestamp, value, and the dataset's name and digest. Those
-    of whoever may not measure them are left out, as from what clients read.
+    logged by somebody who may not measure the model are left out, as they are for clients.
     """
     table = schema.logged_model_metric
     query = sa.select(table).where(

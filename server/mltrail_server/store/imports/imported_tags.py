@@ -14,7 +14,7 @@ _RUN_TAG, _VERSION_TAG, _TRACE_TAG = schema.candidate_tag, schema.model_version_
 
 
 def put_on_all(tx: Transaction, origin_id: int, place: str) -> None:
-    """Put the mark on all runs, versions and traces of an origin, and take away what others have said of themselves.
+    """Put the mark on all runs, versions and traces of an origin, and remove the tags that only this server may set.
 
     Seven statements, whatever their number.
     """
