@@ -53,7 +53,8 @@ def test_a_backup_is_made_listed_verified_and_restored(world: World, run: Run, t
     assert "Checked 1 files (7 bytes): 0 missing" in said
     assert "The backup had no secrets" in said
     code, _, errors = run("restore", "--from", place, "--data-dir", tmp_path / "new")
-    assert (code, "not empty" in errors) == (2, True)
+    assert (code, f"not empty (sqlite:///{tmp_path}/new/mltrail.db)" in errors) == (2, True)
+    assert run("backup", "--to", tmp_path / "c", "--list") == (0, "", f"There is no complete backup in {tmp_path}/c.\n")
     code, said, _ = run("restore", "--from", place, "--data-dir", tmp_path / "json", "--json")
     assert json.loads(said)["check"]["files"] == 1
 
@@ -135,6 +136,7 @@ def test_a_misspelt_data_folder_is_not_created(run: Run, tmp_path: Path, monkeyp
     ("arguments", "problem"),
     [
         (("backup", "--to", "gs://bucket"), "not in gs://"),
+        (("backup", "--to", "s3:bucket/prefix"), "is written s3://bucket/prefix"),
         (("backup", "--to", "data/artifacts/x"), "the same place"),
         (("backup", "--to", "b", "--keep", "0"), "--keep must be"),
         (("backup", "--to", "b", "--verify"), "no complete backup"),
@@ -162,9 +164,19 @@ def test_a_database_moves_and_the_password_is_not_shown(
     code, said, _ = run("move-database", "--to", new_postgresql)
     assert code == 0
     assert "MLTRAIL_DATABASE_URL=postgresql://" in said
+    assert "Local mode works only with SQLite" in said
     assert new_postgresql not in said
     code, said, _ = run("move-database", "--to", f"sqlite:///{tmp_path}/again.db", "--json")
     assert (code, json.loads(said)["different"]) == (0, [])
+
+
+def test_the_url_to_set_does_not_depend_on_the_folder(
+    world: World, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, said, _ = run("move-database", "--to", "sqlite:///again.db")
+    assert (code, f"MLTRAIL_DATABASE_URL=sqlite:///{tmp_path}/again.db\n" in said) == (0, True)
+    assert "Local mode" not in said
 
 
 def test_an_older_schema_is_backed_up_before_the_upgrade_and_migrated_when_it_is_restored(

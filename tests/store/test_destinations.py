@@ -110,7 +110,7 @@ def test_unfinished_uploads_are_dropped(bucket: Bucket) -> None:
     assert bucket.uploads() == []
 
 
-@pytest.mark.parametrize("address", ["", "s3://", "gs://bucket/prefix"])
+@pytest.mark.parametrize("address", ["", "s3://", "s3:bucket", "s3:/bucket/prefix", "gs://bucket/prefix"])
 def test_other_places_are_refused(address: str) -> None:
     with pytest.raises(MltrailError):
         open_destination(address)
@@ -119,8 +119,19 @@ def test_other_places_are_refused(address: str) -> None:
 def test_a_bucket_that_is_missing_is_told(bucket: Bucket) -> None:
     destination = open_destination("s3://none-of-ours/x", endpoint_url=bucket.endpoint_url)
     for call in (lambda: put(destination, "1", b""), lambda: list(destination.list("a/")), destination.drop_unfinished):
-        with pytest.raises(MltrailError, match="NoSuchBucket"):
+        with pytest.raises(MltrailError, match="bucket for backups does not exist"):
             call()
+
+
+def test_missing_credentials_are_told(bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    destination = open_destination(bucket.url, endpoint_url=bucket.endpoint_url)
+    with pytest.raises(MltrailError, match="no credentials for S3"):
+        put(destination, "1", b"")
 
 
 def identity_in(folder: Path, name: str) -> tuple[str, Path]:

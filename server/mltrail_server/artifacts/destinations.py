@@ -21,6 +21,8 @@ def open_destination(address: str, *, endpoint_url: str = "") -> Destination:
         if not bucket:
             raise invalid("A bucket is missing: write s3://bucket/prefix.")
         return S3Destination(address, bucket, prefix.strip("/"), endpoint_url=endpoint_url)
+    if address.startswith("s3:"):  # else it would be a folder, and the operator would believe in a bucket
+        raise invalid("A bucket is written s3://bucket/prefix.")
     if "://" in address:
         raise invalid(
             f"Backups are kept in a folder or in s3://bucket/prefix, not in {address.partition('://')[0]}://."

@@ -127,7 +127,7 @@ class S3Destination:
 @contextmanager
 def _translating(what: str) -> Iterator[None]:
     """Translate S3's errors for the operator, who may know its codes. `what` says what could not be done."""
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - see s3_client
+    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError  # noqa: PLC0415 - see s3_client
 
     try:
         yield
@@ -135,11 +135,20 @@ def _translating(what: str) -> Iterator[None]:
         code = error.response.get("Error", {}).get("Code", "")
         if code in {"404", "NoSuchKey", "NotFound"}:
             raise not_found("It is missing.") from error
+        if code == "NoSuchBucket":
+            raise unavailable("The bucket for backups does not exist: create it, or correct its name.") from error
         raise unavailable(
             f"S3 refuses to {what} backups ({code}). Check the bucket and the key's permissions."
         ) from error
+    except NoCredentialsError as error:
+        raise unavailable(
+            "There are no credentials for S3: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE."
+        ) from error
     except BotoCoreError as error:
-        raise unavailable(f"S3 does not respond ({type(error).__name__}): can't {what} backups.") from error
+        raise unavailable(
+            f"S3 does not respond ({type(error).__name__}): can't {what} backups. Check the network, and "
+            "MLTRAIL_BACKUP_S3_ENDPOINT_URL for a store outside AWS."
+        ) from error
 
 
 class _S3Lock:

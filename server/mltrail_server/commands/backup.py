@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -149,7 +150,10 @@ def _list(destination: "Destination", options: argparse.Namespace) -> int:
     from mltrail_server.domain.terminal import plain
     from mltrail_server.services.backups import shelf
 
-    for name in shelf.complete(destination):
+    names = shelf.complete(destination)
+    if not names and not options.quiet:
+        print(f"There is no complete backup in {options.to}.", file=sys.stderr)
+    for name in names:
         found = shelf.read_manifest(destination, name)
         if options.json:
             print(json.dumps(_as_json(found)))

@@ -59,12 +59,16 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
         meter.end()
         origin.database.dispose()
         goal.dispose()
+    if kind == "sqlite":  # the server may be started in another folder
+        url = url.set(database=str(Path(url.database).resolve()))
     shown = url.render_as_string(hide_password=True)
     if options.json:
         found = {"schema": moved.schema, "rows": sum(moved.tables.values()), "tables": moved.tables}
         print(json.dumps({**found, "different": moved.different, "source_changed": moved.changed, "to": shown}))
     else:
         _tell(moved, shown)
+        if moved.done and settings.local_mode and kind != "sqlite":
+            print("Local mode works only with SQLite: to serve from PostgreSQL, set MLTRAIL_GITLAB_URL, too.")
     return 0 if moved.done else 1
 
 

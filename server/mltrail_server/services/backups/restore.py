@@ -109,9 +109,16 @@ def _make_room(place: Place, before: Unfinished | None, *, start_over: bool) -> 
     """
     if before is None:
         if not target.is_empty(place.database):
-            raise conflict("The database is not empty: a backup can only be restored into an empty one.")
+            url = place.database.engine.url.render_as_string(hide_password=True)
+            raise conflict(
+                f"The database is not empty ({url}): a backup can only be restored into an empty one. Nothing was "
+                "changed."
+            )
         if any(True for project in place.files.projects() for _ in place.files.stored(project)):
-            raise conflict("The file store is not empty: a backup can only be restored into an empty one.")
+            raise conflict(
+                "The file store (MLTRAIL_ARTIFACTS, or the folder artifacts in the data folder) is not empty: a backup "
+                "can only be restored into an empty one. Nothing was changed."
+            )
         return
     if not start_over:
         raise conflict(
