@@ -35,6 +35,12 @@ def test_a_name_that_leads_elsewhere_is_refused_and_the_rest_is_read() -> None:
     assert [(one.loss, one.entity, one.owner) for one in findings.kept] == [(Loss.REFUSED, Entity.FILE, "run 1")] * 3
 
 
+@pytest.mark.parametrize("entry", [{}, {"path": "a", "file_size": "many"}, "a", None, ["path"]])
+def test_entries_that_are_no_files(entry: Json) -> None:
+    with pytest.raises(LostError, match="can't be read"):
+        list(files_below(lambda _: [[entry]], "run 1", Findings()))
+
+
 def test_a_folder_that_contains_itself_ends() -> None:
     with pytest.raises(LostError, match="have no end"):
         list(files_below(lambda _: [[{"path": "a", "is_dir": True}]], "run 1", Findings()))

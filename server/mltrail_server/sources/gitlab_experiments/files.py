@@ -8,8 +8,8 @@ from urllib.parse import quote
 from mltrail_server.domain.transfer import Entity, FileRecord, RunRecord, VersionRecord
 from mltrail_server.sources.downloads import open_file
 from mltrail_server.sources.http import LostError
-from mltrail_server.sources.listings import has_plain_names, refuse
-from mltrail_server.sources.reading import page, whole
+from mltrail_server.sources.listings import entries, has_plain_names, refuse
+from mltrail_server.sources.reading import page
 
 from .project import GitLabFile, Project
 from .registry import Registry
@@ -66,7 +66,7 @@ class Files:
                 raise
             yield from self._by_package(folder, owner, packaged or {})  # none, if nothing was ever uploaded
             return
-        sizes = {str(one["path"]): whole(one.get("file_size")) for one in found}
+        sizes = {one.path: one.size for one in entries(found)}
         for path in self._names(owner, sizes):
             uri = f"{self._project.files}/{quote(folder, safe=':')}/{quote(path)}"
             in_package = (packaged or {}).get(path)
