@@ -95,7 +95,7 @@ def _purge(deps: "Deps", options: argparse.Namespace) -> None:
         gone += not one.kept
     print(f"{would} {gone:,} deleted things for good.")
     if not found and (wanted.run_ids or wanted.experiment_ids):
-        print("Nothing that was named has been deleted here, or not for that long: delete it first.")
+        print("None of what you named was deleted here, or not that long ago: delete it first.")
 
 
 def _span_ms(text: str) -> int:

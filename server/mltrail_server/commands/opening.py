@@ -44,6 +44,7 @@ def open_origin(settings: "Settings") -> "Origin":
 
 
 def open_decryption(settings: "Settings") -> "Decryption | None":
+    """Return what decrypts backups, or None if MLTRAIL_BACKUP_IDENTITY is not set."""
     from mltrail_server.artifacts.encryption import Decryption
 
     return Decryption(Path(settings.backup_identity)) if settings.backup_identity else None
@@ -63,6 +64,7 @@ def check_apart(settings: "Settings", place: str) -> None:
 
 
 def check_is_set_up(settings: "Settings") -> None:
+    """Raise CONFLICT if no server has set up the database."""
     from mltrail_server.domain.errors import conflict
     from mltrail_server.store.db import migrate
 

@@ -115,7 +115,7 @@ class _Download(io.RawIOBase):
         tag = answer.headers.get("ETag", "")
         tag = "" if tag.startswith("W/") else tag  # a weak one does not promise the same bytes
         if self._tag and tag != self._tag:
-            raise LostError(f"The file of {self._call} was replaced while it was read.", status=answer.status_code)
+            raise LostError(f"The file was replaced at the server during {self._call}.", status=answer.status_code)
         self._tag = tag
         start = _FROM.match(answer.headers.get("Content-Range", "")) if answer.status_code == 206 else None
         skip = self._done - int(start[1] if start else 0)

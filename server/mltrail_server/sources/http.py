@@ -237,6 +237,7 @@ class Rest:
         )
 
     def how_to_sign_in(self) -> str:
+        """Say what to do about a login that is missing or refused."""
         if self._credentials:
             return "The token or password is not accepted, or has no access to this."
         return (
@@ -245,6 +246,7 @@ class Rest:
         )
 
     def full_url(self, path: str) -> str:
+        """Return the URL of a path, or the path itself if it is a URL."""
         return path if path.startswith(("http://", "https://")) else f"{self.url}/{path.lstrip('/')}"
 
     def path_of(self, path: str) -> str:

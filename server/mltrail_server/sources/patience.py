@@ -27,6 +27,7 @@ class Patience:
     clock: Clock = system_clock
 
     def is_over(self, attempts: int, status: int) -> bool:
+        """Whether a call that has failed this many times, at last with this HTTP status, is not tried again."""
         return attempts >= (self.tries_of_500 if status == 500 else self.tries)
 
     def wait(self, attempts: int, retry_after: str = "") -> None:

@@ -87,6 +87,7 @@ class Reading:
     def decoded(
         self, found: Iterable[Json], decode: Callable[[Json], Record], entity: Entity, owner: str
     ) -> Iterator[Record]:
+        """Decode what was fetched. A thing that can't be understood becomes a finding of `owner`, and is left out."""
         for one in found:
             try:
                 record = decode(one)
@@ -105,6 +106,7 @@ class Reading:
             self.lost(entity, owner, text, error)
 
     def lost(self, entity: Entity, owner: str, text: str, error: MltrailError) -> None:
+        """Report what could not be read, and why."""
         self.findings.add(Loss.MISSING, entity, owner, f"{text}: {error.message}")
 
     def lacks(self, entity: Entity) -> None:
@@ -112,6 +114,7 @@ class Reading:
         self.note(entity, "server", f"this server has no {entity.value}, or does not show them")
 
     def note(self, entity: Entity, owner: str, text: str) -> None:
+        """Add a note, once for each text."""
         if text not in self._noted:
             self._noted.add(text)
             self.findings.add(Loss.NOTE, entity, owner, text)

@@ -167,4 +167,4 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert cli.main(["gc", "--data-dir", str(tmp_path), "--deleted", "--older-than", "2d8h5m20s", "--dry-run"]) == 0
     assert "Would remove 0 deleted things for good" in capsys.readouterr().out
     assert cli.main(["gc", "--data-dir", str(tmp_path), "--deleted", "--run-ids", "1f0c", "--dry-run"]) == 0
-    assert "Nothing that was named has been deleted here" in capsys.readouterr().out
+    assert "None of what you named was deleted here" in capsys.readouterr().out

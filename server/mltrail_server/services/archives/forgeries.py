@@ -58,7 +58,9 @@ def check_blobs(staging: Staging) -> None:
     """Raise INVALID for the id of a blob that could be a path."""
     for (blob_id,) in staging.values(schema.blob.c.id):
         if not is_blob_id(blob_id):
-            raise invalid(f"The archive names a blob {blob_id[:80]!r}. Nothing was imported.")
+            raise invalid(
+                f"The archive names a blob {blob_id[:80]!r}, an ID that no server assigns. Nothing was imported."
+            )
 
 
 def check_numbers(staging: Staging) -> None:

@@ -65,6 +65,7 @@ class Imported:
 
     @property
     def differs(self) -> bool:
+        """Whether something of what was to be imported is missing or changed."""
         return bool(self.missing or self.changed)
 
 
@@ -140,6 +141,7 @@ def write_rows(
 
 
 def refuse_unless_empty(tx: Transaction, target: NamedProject) -> None:
+    """Raise CONFLICT if the transaction's project has anything in it."""
     table = projects.full_table(tx)
     if table is not None:
         raise conflict(
@@ -285,6 +287,7 @@ def counted(done: Imported) -> list[tuple[str, int, int]]:
 
 
 def as_json(done: Imported) -> dict[str, Any]:
+    """Return the report of an import as JSON values."""
     why = reasons(done)
     return {
         "project": {"id": done.target.project_id, "path": done.target.path},

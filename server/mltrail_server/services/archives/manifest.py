@@ -60,6 +60,8 @@ class Blobs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Project(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The project that was exported: its ID and its path in GitLab."""
+
     id: int
     path: str
 
@@ -72,6 +74,10 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is in an archive. `schema` is the revision of its tables, `mltrail` the version that wrote it, `created_ms`
+    the moment that all rows are of, and `counts` how many things there are, by their names in a reader's words.
+    """
+
     format: str
     version: int
     schema: str
@@ -93,6 +99,7 @@ class Signature:
 
 
 def written(manifest: Manifest) -> bytes:
+    """Return the text of `manifest.json`."""
     return msgspec.json.format(msgspec.json.encode(manifest), indent=1)
 
 
@@ -103,6 +110,7 @@ def signed(content: bytes, signer: Signer) -> bytes:
 
 
 def signed_over(content: bytes) -> bytes:
+    """Return the bytes that are signed: a prefix with the type of what is signed, and the manifest."""
     return envelopes.signed_over(content, kind=PAYLOAD_TYPE)
 
 
@@ -115,6 +123,7 @@ def read(content: bytes, known: type[T], name: str) -> T:
 
 
 def read_signature(content: bytes) -> Signature:
+    """Read `signature.json`. Raises INVALID if it is something else."""
     found = read(content, dict[str, str], SIGNATURE)
     try:
         return Signature(found["keyid"], base64.b64decode(found["sig"], validate=True))
@@ -157,6 +166,9 @@ def digest_of(path: Path) -> str:
 
 
 def broken(name: str, why: str) -> MltrailError:
+    """Return the error for a file of the archive that is damaged. `why` continues a sentence that begins
+    with its name.
+    """
     return invalid(f"The archive is damaged: {name} {why}. Nothing was imported; export or copy it again.")
 
 

@@ -67,12 +67,14 @@ class Archive:
             yield from lines_of(self.folder, part_name(table, number), part)
 
     def blobs(self) -> Iterator[ListedContent]:
+        """Read the list of blobs. Raises INVALID if it is damaged."""
         for number, part in enumerate(self.manifest.blobs.parts, start=1):
             name = blobs_part_name(number)
             for batch in lines_of(self.folder, name, part):
                 yield from (_listed(name, line) for line in batch)
 
     def content(self, sha256: str) -> BinaryIO:
+        """Open the content with this SHA-256."""
         return (self.folder / blob_name(sha256)).open("rb")
 
     def check(self) -> None:

@@ -82,6 +82,8 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
+    """What was written. `lost` are the blobs whose content is missing from the archive."""
+
     manifest: Manifest
     signed: bool
     lost: list[Lost]
@@ -167,6 +169,7 @@ class Parts:
         self._open: _OpenPart | None = None
 
     def add(self, lines: bytes, count: int) -> None:
+        """Add `count` lines; a new part begins after `PART_BYTES`."""
         if self._open is None:
             self._open = _OpenPart((self._folder / self._name_of(len(self._done) + 1)).open("wb"))
         self._open.add(lines, count)
@@ -175,6 +178,7 @@ class Parts:
             self._close()
 
     def closed(self) -> list[Part]:
+        """End the last part, and return all parts."""
         self._close()
         return self._done
 

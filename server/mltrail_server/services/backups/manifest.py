@@ -67,6 +67,8 @@ class TablePart(msgspec.Struct, frozen=True):
 
 
 class Table(msgspec.Struct, frozen=True):
+    """A table: its columns in the order of the values in a row, and the parts with its rows."""
+
     name: str
     columns: list[str]
     rows: int

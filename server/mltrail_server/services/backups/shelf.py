@@ -91,6 +91,7 @@ def read_manifest(destination: Destination, backup: str) -> Manifest:
 
 
 def write_manifest(destination: Destination, made: Manifest) -> None:
+    """Write the manifest of a backup, which is complete from then on."""
     with destination.create(manifest_name(made.name)) as sink:
         sink.write(manifest.encoded(made))
 
@@ -151,6 +152,9 @@ class Reader:
 
     @classmethod
     def of(cls, destination: Destination, backup: str | None, decryption: Decryption | None) -> "Reader":
+        """Open the backup of that name, or else the newest. Raises NOT_FOUND if there is none, and INVALID if it is
+        damaged, or is encrypted and there is no key.
+        """
         found = read_manifest(destination, chosen(destination, backup))
         if found.encrypted and decryption is None:
             raise invalid(
@@ -159,6 +163,7 @@ class Reader:
         return cls(destination, found, decryption if found.encrypted else None)
 
     def contents(self) -> Contents:
+        """Read what is in the backup."""
         with self.opened(self.manifest.contents) as opened:
             content = opened.read()
         try:

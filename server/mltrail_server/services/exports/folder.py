@@ -163,6 +163,7 @@ def write_json(path: Path, content: object) -> None:
 
 
 def read_state(path: Path) -> dict[str, Any]:
+    """Read what an earlier export has noted about the folder. Raises CONFLICT if it can't be read."""
     try:
         said: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

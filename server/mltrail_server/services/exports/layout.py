@@ -39,6 +39,8 @@ _STAYS = "this layout has no stamps, promotions, provenance or audit trail; `--f
 
 @dataclass(slots=True)
 class Written:
+    """What was exported, and what is missing."""
+
     counts: Counts = field(default_factory=Counts)
     findings: Findings = field(default_factory=Findings)
 

@@ -23,6 +23,7 @@ def wrapped(content: Json, info: Json | None = None) -> Json:
 
 
 def experiment(one: ExperimentRecord, run_ids: list[str]) -> Json:
+    """Show an experiment with the runs that the tool finds in its folder."""
     shown = {
         "experiment_id": one.id,
         "name": one.name,
@@ -74,6 +75,7 @@ def run(one: RunRecord, *, with_parent: bool) -> Json:
 
 
 def model(one: ModelRecord, versions: Iterable[Json]) -> Json:
+    """Show a model with its versions, as `version` returns them."""
     shown = {
         "name": one.name,
         "creation_timestamp": one.created_ms,

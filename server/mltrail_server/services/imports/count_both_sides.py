@@ -78,6 +78,7 @@ class Tally:
             self._count(kind)
 
     def end(self) -> None:
+        """Count what was noted and not yet counted. Only then are the counts complete."""
         for kind in list(self._noted):
             self._count(kind)
 

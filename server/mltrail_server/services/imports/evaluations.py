@@ -34,6 +34,9 @@ _MAX_ID = 64
 
 
 def bring_scorers(target: Target, experiment: ExperimentRecord, iid: int | None) -> None:
+    """Import the scorers of an experiment, with the numbers of their versions. `iid` is its number here, None in a dry
+    run without it.
+    """
     here: dict[str, str] = {}
     there: dict[str, int] = {}
     refused: set[str] = set()

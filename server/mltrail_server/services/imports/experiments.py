@@ -76,6 +76,7 @@ def activate(target: Target, iid: int) -> None:
 
 
 def name_here(target: Target, record: ExperimentRecord, fit: Fit) -> str:
+    """Return the name that an experiment gets here: renamed if the plan says so, and made to fit."""
     name = target.plan.renames.experiments.get(record.name, record.name)
     name = fit.text(Entity.EXPERIMENT, "its name", name, limits.MAX_EXPERIMENT_NAME)
     if not name.strip():

@@ -24,6 +24,7 @@ class Fit:
         return self.owner in self.findings.owners
 
     def say(self, loss: Loss, entity: Entity, text: str, *, count: int = 1) -> None:
+        """Add a finding about the thing. `count` is how many of its parts, such as points, this concerns."""
         self.findings.add(loss, entity, self.owner, text, count=count)
 
     def text(self, entity: Entity, what: str, value: str, most: int | None = None) -> str:
@@ -39,6 +40,7 @@ class Fit:
         return value
 
     def optional(self, entity: Entity, what: str, value: str | None, most: int | None = None) -> str | None:
+        """Do the same as `text`, but keep None."""
         return None if value is None else self.text(entity, what, value, most)
 
     def passes(self, entity: Entity, what: str, check: Callable[[], object], *, count: int = 1) -> bool:

@@ -37,6 +37,7 @@ class History:
         self._too_large: dict[str, int] = {}
 
     def add(self, points: Iterable[Point]) -> None:
+        """Add points of the run. Those with a step or time beyond 64 bits are counted, but not kept."""
         for key, of_key in groupby(points, key=_key_of):
             series = self._by_key.get(key)
             if series is None:

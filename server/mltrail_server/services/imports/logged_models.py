@@ -34,6 +34,7 @@ _STATUSES = {
 
 
 def bring(target: Target, experiment: ExperimentRecord, iid: int | None) -> None:
+    """Import an experiment's logged models with their files. `iid` is its number here, None in a dry run without it."""
     for batch in batches(target.source.logged_models(experiment), _AT_ONCE):
         ids = [record.id for record in batch]
         with target.project.read() as tx:

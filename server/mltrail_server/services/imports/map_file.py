@@ -60,6 +60,8 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class ImportMap:
+    """A map file. `users` maps names of users at the source to names here."""
+
     source: SourceSpec
     parts: tuple[Part, ...]
     users: Mapping[str, str] = field(default_factory=dict)

@@ -44,6 +44,7 @@ class _Model:
 
 
 def bring(target: Target, record: ModelRecord) -> None:
+    """Import a registered model or prompt with its versions and aliases, and the files that only its versions have."""
     is_prompt = record.tags.get(PROMPT_TAG) == "true"
     fit = target.fit(f"model {record.name}")
     entity = Entity.PROMPT if is_prompt else Entity.MODEL

@@ -9,6 +9,8 @@ from mltrail_server.domain.ids import ProjectId
 
 
 class FilesMode(StrEnum):
+    """What becomes of the source's files."""
+
     COPY = "copy"  # into this server's file store
     IN_PLACE = "in-place"  # they stay where they are, and clients read them there by themselves
     LEAVE = "leave"  # they are not imported
@@ -51,4 +53,5 @@ class Plan:
         return not self.models or bool(globs.matching_any([name], self.models))
 
     def user(self, name: str) -> str:
+        """Return the name here of a user at the source."""
         return self.users.get(name, name)

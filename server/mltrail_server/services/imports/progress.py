@@ -37,6 +37,7 @@ class Progress:
         return self.clock() - self._began
 
     def advance(self, entity: Entity, count: int = 1) -> None:
+        """Note that things were read, and show the progress if that is due."""
         self.done.add(Entity.RUN if entity is Entity.DELETED_RUN else entity, count)
         if self.write is None:
             return

@@ -24,6 +24,7 @@ class ProjectReport:
 
     @property
     def differences(self) -> int:
+        """How many kinds of things have another count here than at the source."""
         return sum(self.source[entity] != self.here[entity] for entity in Entity)
 
 

@@ -74,6 +74,7 @@ def counts_of(record: RunRecord, points: int, *, tags: int | None = None) -> dic
 
 
 def fitted(target: Target, record: RunRecord, fit: Fit) -> Facts:
+    """Return what is stored of a run: renamed and marked as the plan says, and made to fit."""
     tags, claim = _tags(target, record, fit)
     named = {gitlab_ci.JOB_TAG} if record.job_id is not None else set()
     tags_there = len((record.tags.keys() | named) - {_VERIFIED_TAG, IMPORTED_TAG})

@@ -23,6 +23,9 @@ _BYTES_AT_ONCE = 64 * 1024**2
 
 
 def bring(target: Target, experiment: ExperimentRecord, iid: int | None) -> None:
+    """Import an experiment's runs, except those that are unchanged. `iid` is its number here, None in a dry run without
+    it.
+    """
     known_datasets: dict[DatasetKey, int] = {}
     for batch in batches(target.source.runs(experiment), _LOOKED_UP_AT_ONCE):
         changed = [one for one in _looked_up(target, batch, iid) if not _is_unchanged(target, one)]

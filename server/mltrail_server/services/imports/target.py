@@ -55,6 +55,7 @@ class Target:
         return imported.tags(given, self.origin, job_id=job_id)
 
     def fit(self, owner: str) -> Fit:
+        """Return what fits values of one thing, which `owner` names in the findings, to our limits."""
         return Fit(self.findings, owner)
 
     def marked(self, fingerprint: str) -> str:
@@ -69,6 +70,9 @@ class Target:
 def open_target(
     deps: Deps, plan: Plan, source: Source, findings: Findings, progress: Progress, *, description: str, dry_run: bool
 ) -> Target:
+    """Prepare a project for an import. Unless it is a dry run, the project is created if it is new, and it is noted
+    that an import from this source begins.
+    """
     actor = Actor(TokenKind.LOCAL, plan.project_id, plan.path, USER, Access.WRITE, role=Role.OWNER)
     scope = Scope(deps, actor)
     number = 0

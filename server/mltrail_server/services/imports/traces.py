@@ -44,6 +44,7 @@ _KINDS = {"feedback": Kind.FEEDBACK, "expectation": Kind.EXPECTATION, "issue": K
 
 
 def bring(target: Target, experiment: ExperimentRecord, iid: int | None) -> None:
+    """Import an experiment's traces. `iid` is its number here, None in a dry run without it."""
     active = False
     for batch in batches(target.source.traces(experiment), _AT_ONCE):
         ids = [record.id for record in batch]

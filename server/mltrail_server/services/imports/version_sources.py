@@ -70,6 +70,7 @@ def will_come(target: Target, record: VersionRecord) -> bool:
 
 
 def run_of(tx: Transaction, record: VersionRecord) -> int | None:
+    """Return the number here of the run that a version names; None if that run is not here."""
     found = candidates.get(tx, record.run_id) if record.run_id else None
     return found.iid if found is not None else None
 

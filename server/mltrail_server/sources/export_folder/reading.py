@@ -44,6 +44,7 @@ class JsonFiles:
         return self.converted(self.members(folder / names.RECORD, owner, entity).get("record"), kind, owner, entity)
 
     def converted(self, said: object, kind: type[Record], owner: str, entity: Entity) -> Record | None:
+        """Return JSON as a record of this kind, or None with a finding."""
         try:
             return msgspec.convert(said, kind)
         except msgspec.ValidationError as error:

@@ -122,7 +122,7 @@ class ExportFolder:
             self._findings.add(Loss.MISSING, Entity.RUN, f"run {run_id}", "the tool did not export it")
         total = info.get("num_total_runs")
         if isinstance(total, int) and total > len(there) + len(missing):
-            text = f"the tool has found {total} runs, and exported {len(there)}"
+            text = f"the tool found {total} runs and exported {len(there)}"
             self._findings.add(Loss.MISSING, Entity.RUN, owner, text, count=total - len(there) - len(missing))
 
     def _without_experiment(self) -> Iterator[ExperimentRecord]:

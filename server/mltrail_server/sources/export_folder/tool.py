@@ -64,6 +64,7 @@ def unwrapped(content: Json) -> Json:
 
 
 def experiment_of(said: Json, default_id: str) -> ExperimentRecord:
+    """Read an experiment. `default_id` is used if the tool did not write its ID."""
     return ExperimentRecord(
         id=_text(said, "experiment_id") or default_id,
         name=_text(said, "name") or f"experiment {default_id}",
@@ -76,6 +77,7 @@ def experiment_of(said: Json, default_id: str) -> ExperimentRecord:
 
 
 def run_of(head: Json, points: int, default_id: str, experiment_id: str) -> RunRecord:
+    """Read a run: `head` is its `run.json` without metrics, and `points` how many it has."""
     info = _object(head.get("info"))
     tags = _pairs(head.get("tags"))
     return RunRecord(
@@ -96,6 +98,7 @@ def run_of(head: Json, points: int, default_id: str, experiment_id: str) -> RunR
 
 
 def model_of(said: Json, default_name: str) -> ModelRecord:
+    """Read a registered model. `default_name` is used if the tool did not write its name."""
     name = _text(said, "name") or default_name
     versions = [one.number for one in versions_of(said, name)]
     return ModelRecord(

@@ -91,6 +91,7 @@ class Reading:
         self.is_sqlite = self.dialect == "sqlite"
 
     def rows(self, statement: sa.Executable, values: dict[str, Any] | None = None) -> Rows:
+        """Return all rows of a statement. Raises UNAVAILABLE if the database can't be read."""
         with self._lock, self._translating():
             return self.connection.execute(statement, values or {}).fetchall()
 
@@ -104,6 +105,7 @@ class Reading:
             return found
 
     def value(self, statement: sa.Executable, values: dict[str, Any] | None = None) -> Any:  # noqa: ANN401
+        """Return the first value of the first row, or None."""
         with self._lock, self._translating():
             return self.connection.execute(statement, values or {}).scalar()
 

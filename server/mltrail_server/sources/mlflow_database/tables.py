@@ -46,6 +46,7 @@ class Tables:
         return f"MLflow database, schema {self.revision}{f' ({version})' if version else ''}"
 
     def has(self, name: str, column: str = "") -> bool:
+        """Whether the database has a table, and the column if one is named."""
         return name in self.names and (not column or column in self._columns[name])
 
     def table(self, name: str) -> sa.TableClause:

@@ -69,6 +69,7 @@ class Files:
         self._coming, self._listings = runs, {}
 
     def of(self, owner: FileOwner) -> Iterator[FileRecord]:
+        """List the files of a run, a logged model or a version, or the attachments of a trace."""
         if isinstance(owner, RunRecord):
             yield from self._small.passed(self._of_run(owner))
         elif isinstance(owner, LoggedModelRecord):

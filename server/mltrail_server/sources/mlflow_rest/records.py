@@ -26,6 +26,7 @@ _MODELS = "models:/m-"
 
 
 def pairs(found: Iterable[Json] | None) -> dict[str, str]:
+    """Return MLflow's lists of `key` and `value` as a dictionary."""
     return {str(one["key"]): str(one.get("value", "")) for one in found or ()}
 
 

@@ -29,6 +29,7 @@ class SmallFiles:
         self._opened = False
 
     def passed(self, files: Iterable[FileRecord]) -> Iterator[FileRecord]:
+        """Pass the list on, and fetch its next files while the caller reads one."""
         coming = iter(files)
         waiting: list[FileRecord] = []
         try:

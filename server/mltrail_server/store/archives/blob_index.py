@@ -59,6 +59,7 @@ class BlobIndex:
         return [NeededBlob(ProjectId(project_id), *rest) for project_id, *rest in self._db.execute(query)]
 
     def learn(self, blob: NeededBlob, sha256: str) -> None:
+        """Note the digest of a blob that was read."""
         self._db.execute(
             "UPDATE needed SET sha256 = ? WHERE (project_id, id) = (?, ?)", (sha256, blob.project_id, blob.id)
         )
@@ -93,6 +94,7 @@ class BlobIndex:
             )
 
     def forget_stored(self, name: str) -> None:
+        """Note that the destination does not have an object after all, so that it is written anew."""
         self._db.execute("DELETE FROM there WHERE name = ?", (name,))
 
     def unverified(self) -> list[str]:
@@ -142,6 +144,7 @@ class BlobIndex:
 
 @contextmanager
 def blob_index(folder: Path) -> Iterator[BlobIndex]:
+    """Make an index in a temporary folder. Raises UNAVAILABLE if the folder can't be used or is full."""
     with closing(sqlite3.connect(folder / "blobs.db", isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode=OFF")
         connection.execute("PRAGMA synchronous=OFF")

@@ -101,6 +101,7 @@ def write_all(connection: sa.Connection, table: sa.Table, rows: Iterator[Tuple])
 
 
 def count(connection: sa.Connection, table: sa.Table, *, only: ProjectId | None = None) -> int:
+    """Count a table's rows: `only` a project's, or all."""
     query = sa.select(sa.func.count()).select_from(table).execution_options(all_projects=only is None)
     if only is not None:
         query = query.where(table.c.project_id == only)

@@ -93,6 +93,7 @@ def logged_model_ids(tx: Transaction, experiment_iid: int) -> list[str]:
 
 
 def trace_ids(tx: Transaction, experiment_iid: int, *, after: str, limit: int) -> list[str]:
+    """Return a page of the experiment's trace ids, in their order, beginning after `after`."""
     query = sa.select(_TRACE.c.id).where(
         _TRACE.c.project_id == tx.project_id, _TRACE.c.experiment_iid == experiment_iid, _TRACE.c.id > after
     )

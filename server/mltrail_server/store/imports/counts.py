@@ -77,12 +77,14 @@ def of_folder(tx: Transaction, folder: str) -> dict[Entity, int]:
 
 
 def of_experiments(tx: Transaction, iids: Sequence[str]) -> Of:
+    """Count experiments, by their numbers as text."""
     table = schema.experiment
     query = sa.select(table.c.iid).where(table.c.project_id == tx.project_id, table.c.iid.in_(list(map(int, iids))))
     return {str(row.iid): {Entity.EXPERIMENT: 1} for row in tx.execute(query)}
 
 
 def of_logged_models(tx: Transaction, ids: Sequence[str]) -> Of:
+    """Count logged models and their metrics, by ID."""
     table, metric = schema.logged_model, schema.logged_model_metric
     return _merged(
         _grouped(tx, Entity.LOGGED_MODEL, table, table.c.model_id, ids),
@@ -91,6 +93,7 @@ def of_logged_models(tx: Transaction, ids: Sequence[str]) -> Of:
 
 
 def of_traces(tx: Transaction, ids: Sequence[str]) -> Of:
+    """Count traces and their assessments, by ID."""
     table, assessment = schema.trace, schema.assessment
     return _merged(
         _grouped(tx, Entity.TRACE, table, table.c.id, ids),
@@ -99,6 +102,7 @@ def of_traces(tx: Transaction, ids: Sequence[str]) -> Of:
 
 
 def of_evaluation_datasets(tx: Transaction, ids: Sequence[str]) -> Of:
+    """Count evaluation datasets and their rows, by ID."""
     table, record = schema.evaluation_dataset, schema.evaluation_record
     return _merged(
         _grouped(tx, Entity.EVALUATION_DATASET, table, table.c.id, ids),

@@ -63,6 +63,7 @@ def add_scorer(tx: Transaction, new: NewScorerVersion) -> None:
 
 
 def mark_trace(tx: Transaction, trace_id: str, origin_id: int) -> None:
+    """Note that a trace was imported, and from which origin."""
     where = (_TRACE.c.project_id == tx.project_id, _TRACE.c.id == trace_id)
     tx.execute(sa.update(_TRACE).where(*where).values(origin_id=origin_id))
 

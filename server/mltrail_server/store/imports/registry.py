@@ -43,6 +43,7 @@ class VersionHere:
 
 
 def set_times(tx: Transaction, model_id: int, *, created_ms: int, updated_ms: int, user_name: str) -> None:
+    """Give a model that was just created the times, in milliseconds, and the user that it has at the source."""
     where = (_MODEL.c.project_id == tx.project_id, _MODEL.c.id == model_id)
     values = {"created_ms": created_ms, "updated_ms": updated_ms, "user_name": user_name}
     tx.execute(sa.update(_MODEL).where(*where).values(values))
@@ -67,6 +68,7 @@ def reserve_numbers(tx: Transaction, model_id: int, last: int) -> None:
 
 
 def add_version(tx: Transaction, new: NewVersion, *, origin_id: int) -> None:
+    """Add a version under its own number, which must be free."""
     values = {name: getattr(new, name) for name in NewVersion.__slots__}
     number = tx.next_number("model_version")
     tx.execute(

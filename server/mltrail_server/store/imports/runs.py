@@ -58,6 +58,7 @@ class RunHere:
 
 
 def add(tx: Transaction, runs: Sequence[NewRun], *, origin_id: int) -> None:
+    """Add runs under their own ids, which must be free."""
     tx.upsert(
         _T,
         [
