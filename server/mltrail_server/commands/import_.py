@@ -87,7 +87,7 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
     from . import import_source
 
     if options.report is not None:
-        options.report.open("a").close()  # rather now than after hours of an import
+        options.report.open("a").close()  # better now than after hours of importing
 
     if options.from_archive:
         return archives.run_import(settings, options)

@@ -26,7 +26,7 @@ def _depth(host: str) -> int:
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        return _PUBLIC  # no connection to it can be made, or it is a proxy that knows it
+        return _PUBLIC  # it can't be reached, or only by a proxy that knows it
     return max(_depth_of(ipaddress.ip_address(str(address[0]).partition("%")[0])) for *_, address in found)
 
 

@@ -194,7 +194,7 @@ def _copy_contents(deps: Deps, archive: Archive, staging: Staging, done: Importe
     """Copy the contents of all blobs under their ids; one that is there already is read, not copied."""
     columns = [column.name for column in rows.columns(schema.blob)]
     places = [columns.index(name) for name in ("id", "size", "sha256")]
-    for one, row in zip_longest(archive.blobs(), staging.all(schema.blob)):  # both by id
+    for one, row in zip_longest(archive.blobs(), staging.all(schema.blob)):  # both are sorted by ID
         blob_id, size, sha256 = (row[place] for place in places) if row else (None, None, None)
         if one is None or (one.blob_id, one.size) != (blob_id, size) or {sha256, one.sha256} - {None, sha256}:
             raise invalid("The list of blobs and the blob table differ. Nothing was imported.")

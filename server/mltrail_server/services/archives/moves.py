@@ -47,7 +47,7 @@ def move(deps: Deps, source: NamedProject, target: NamedProject, *, progress: Pr
     with deps.db.write() as connection:
         old, new = (deps.project(one.project_id).begun(connection) for one in (source, target))
         done = Imported(_described(deps, old, source), target, Trust.MOVED)
-        _copy(deps, source, target, copied, within=old)  # what has come meanwhile; from now on nothing comes
+        _copy(deps, source, target, copied, within=old)  # what was added meanwhile; from now on nothing is
         importing.write_rows(new, deps, lambda table: _rows(old, table), done, progress=progress)
         done.blobs, done.bytes = done.manifest.blobs.count, done.manifest.blobs.bytes
         projects.clear(old)

@@ -40,6 +40,6 @@ def _remove_if_left(folder: Path) -> None:
         fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
         shutil.rmtree(folder, ignore_errors=True)
     except BlockingIOError:
-        pass  # somebody works with it
+        pass  # another process is using it
     finally:
         os.close(opened)

@@ -182,7 +182,7 @@ def _bring_rows(target: Target, record: EvaluationDatasetRecord, fit: Fit) -> in
     for batch in batches(target.source.evaluation_rows(record), _ROWS_AT_ONCE):
         count += len(batch)
         found = [row for one in batch if (row := _row(target, record, one, fit, seen)) is not None]
-        rows = list({row.id: row for row in found}.values())  # PostgreSQL writes none twice in one statement
+        rows = list({row.id: row for row in found}.values())  # PostgreSQL can't write a row twice in one statement
         if rows and not target.dry_run:
             with target.project.write() as tx:
                 there = records.by_inputs(tx, record.id, [inputs_digest(row.inputs) for row in rows])

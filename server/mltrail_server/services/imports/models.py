@@ -109,7 +109,7 @@ def _create(tx: Transaction, target: Target, model: _Model, description: str | N
 def _describe(
     tx: Transaction, model: _Model, entity: Entity, before: WrittenValues, old: str | None, new: str | None
 ) -> None:
-    if (new or "") == (old or ""):  # not every way tells an empty one from none
+    if (new or "") == (old or ""):  # not every source tells an empty one from none
         return
     if not old or before.has("description", old):
         registry.describe(tx, model.id, new)

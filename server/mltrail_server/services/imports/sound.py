@@ -189,7 +189,7 @@ def _numbers(value: Any, what: str, fit: _Fit) -> Any:  # noqa: ANN401 - whateve
 
 def _texts(value: Any, what: str, fit: _Fit) -> Any:  # noqa: ANN401 - whatever a source says
     if all(type(one) is str for one in value.values()):
-        return value  # characters are looked at where each has its name
+        return value  # their characters are checked by `Fit`, which names each of them
     return {key: one if type(one) is str else _text(one, f"{what} {key!r:.80}", fit) for key, one in value.items()}
 
 

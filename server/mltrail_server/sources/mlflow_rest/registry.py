@@ -65,7 +65,7 @@ class Registry:
         try:
             got = self._server.rest.get(f"{API}/model-versions/get-download-uri", query)
         except LostError:
-            return version  # its files are looked for, and missed, when they are listed
+            return version  # if its files are missing, listing them finds that
         return replace(version, storage_location=str(got.get("artifact_uri") or "") or None)
 
 

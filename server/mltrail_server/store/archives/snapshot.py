@@ -85,7 +85,7 @@ def _copy(source: Path, target: Path, progress: Callable[[int, int], None]) -> N
     try:
         with closing(sqlite3.connect(source, isolation_level=None)) as reader, closing(sqlite3.connect(target)) as copy:
             page: int = reader.execute("PRAGMA page_size").fetchone()[0]
-            copy.execute("PRAGMA synchronous=OFF")  # it is thrown away in the end
+            copy.execute("PRAGMA synchronous=OFF")  # it is thrown away at the end
             # From here on the connection sees one state. Without a transaction, each step would see another one, and
             # begin anew after every write.
             reader.execute("BEGIN")

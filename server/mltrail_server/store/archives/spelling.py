@@ -73,9 +73,9 @@ def _type(column: sa.Column[Any]) -> Any:  # noqa: ANN401 - a type for msgspec
             kind = _BIG
         case sa.Integer():
             kind = _INTEGER
-        case sa.Float():  # and Double, which is one
+        case sa.Float():  # or its subclass Double
             kind = _FLOAT
-        case sa.String():  # and Text, which is one
+        case sa.String():  # or its subclass Text
             kind = str
         case _:
             raise TypeError(f"An archive can't spell {column.type!r} of {column}")

@@ -101,7 +101,7 @@ def end(database: Database) -> None:
         UNFINISHED.drop(connection)
     if not database.is_sqlite:
         with database.write() as connection:
-            connection.exec_driver_sql("ANALYZE")  # the planner would not know these tables for a minute
+            connection.exec_driver_sql("ANALYZE")  # or the planner would not know these tables for a minute
 
 
 def free_leases(connection: sa.Connection) -> None:

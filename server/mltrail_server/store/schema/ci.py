@@ -116,6 +116,6 @@ due = Table(
     Column("due_ms", BigInteger, nullable=False),
     Column("attempts", BigInteger, nullable=False, default=0),
     Column("claimed_until_ms", BigInteger),
-    Column("news_ms", BigInteger, nullable=False),  # when it was last marked: the longer ago, the rarer the looks
+    Column("news_ms", BigInteger, nullable=False),  # last marked: the longer ago, the less often it is looked at
     Index("ix_due_due", "due_ms"),
 )

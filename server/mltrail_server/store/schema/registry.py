@@ -47,7 +47,7 @@ model_version = Table(
     project_column(),
     number_column("model_id"),
     number_column("number"),  # MLflow's version
-    Column("id", BigInteger, nullable=False),  # unique in the project, as GitLab's URLs want it
+    Column("id", BigInteger, nullable=False),  # unique in the project, as GitLab's URLs require
     Column("semver", String(255), nullable=False),
     Column("candidate_iid", BigInteger),
     Column("logged_model_id", String(64)),
