@@ -88,7 +88,7 @@ class Source(Protocol):
         ...
 
     def open(self, file: FileRecord) -> BinaryIO:
-        """Open a file for reading once. Raises `MltrailError` if it can't be read, now or during a read."""
+        """Open a file, to be read once. Opening or reading it raises `MltrailError` if it can't be read."""
         ...
 
     def totals(self) -> Counts | None:
