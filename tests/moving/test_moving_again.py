@@ -12,7 +12,7 @@ import pytest
 
 from tests.differential.servers import mlflow_server
 
-from .asking import Side, answers, compare
+from .asking import Side, answers, compare, get
 from .explained import rules
 from .histories import fill
 from .moving import VERSIONS, Import, move, moved_to
@@ -72,3 +72,36 @@ def test_what_is_new_comes_whichever_way_is_read(tmp_path: Path) -> None:
     changed = {name: [row for row in one if row not in known[name]] for name, one in after.items()}
     assert {name: one for name, one in changed.items() if one or len(after[name]) != len(known[name])} == {}
     assert {one["kind"] for one in third.findings} <= {"refused", "missing", "note"}
+
+
+def registry(old: Path, name: str) -> tuple[dict[str, int], dict[int, str]]:
+    """The aliases of a model of an old server, and its versions' descriptions, from its database."""
+    aliases = "SELECT alias, version FROM registered_model_aliases WHERE name = ?"
+    versions = "SELECT version, description FROM model_versions WHERE name = ? AND current_stage != 'Deleted_Internal'"
+    with closing(sqlite3.connect(old / "mlflow.db")) as database:
+        return dict(database.execute(aliases, (name,))), dict(database.execute(versions, (name,)))
+
+
+@pytest.mark.clients
+def test_moved_aliases_and_changed_descriptions_come_from_mlflow_3(tmp_path: Path) -> None:
+    old, new, name = tmp_path / "old", tmp_path / "new", "'; -- renamed"
+    fill(old, "mlflow-3", seed=8, runs=16)
+    before, _ = registry(old, name)
+    with moved_to(new) as side:
+        move(old, "", "database", new)
+        fill(old, "mlflow-3", seed=8, runs=16, later=True)
+        aliases, descriptions = registry(old, name)
+        done = move(old, "", "database", new)
+        model = side.raw(get("registered-models/get", name=name))["body"]["registered_model"]
+        versions = {
+            number: side.raw(get("model-versions/get", name=name, version=number))["body"]["model_version"]
+            for number in descriptions
+        }
+    assert [alias for alias, number in before.items() if aliases[alias] != number]
+    assert {one["alias"]: int(one["version"]) for one in model["aliases"]} == aliases
+    assert model["description"] == "described later"
+    assert "described later" in descriptions.values()
+    assert {number: one.get("description") or "" for number, one in versions.items()} == {
+        number: text or "" for number, text in descriptions.items()
+    }
+    assert not [one for one in done.findings if one["kind"] == "changed" and "since the import" in one["text"]]

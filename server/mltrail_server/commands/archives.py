@@ -105,6 +105,7 @@ def _refuse_others(options: argparse.Namespace) -> None:
         "--experiment": options.experiment,
         "--model": options.model,
         "--files": options.files,
+        "--reread": options.reread,
         "--dry-run": options.dry_run,
         "--rehearse": options.rehearse,
         "--report": options.report,

@@ -71,6 +71,12 @@ def add(commands: Commands, shared: Parser) -> None:
         metavar="PLACE",
         help="folder, bucket or tracking server with the files whose URIs begin with mlflow-artifacts:",
     )
+    parser.add_argument(
+        "--reread",
+        action="store_true",
+        help="look again at everything that was imported, not only at what has changed: finds files that were added to "
+        "runs after they had ended",
+    )
     parser.add_argument("--dry-run", action="store_true", help="read everything except files, and write nothing")
     parser.add_argument(
         "--rehearse", action="store_true", help="read a sample, and estimate how long an import will take"
@@ -94,7 +100,7 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
     _check(options)
     deps = open_server(settings)
     wanted = _wanted(options)
-    plans = _plans(deps, wanted)
+    plans = _plans(deps, wanted, reread=options.reread)
     # All of them are wanted in the file; on the screen, the first of each kind.
     findings = Findings(most=sys.maxsize) if options.report is not None else Findings()
     source = import_source.open_source(settings, wanted.source, findings)
@@ -162,7 +168,7 @@ def _wanted(options: argparse.Namespace) -> "ImportMap":
     return map_file.ImportMap(source, (part,))
 
 
-def _plans(deps: "Deps", wanted: "ImportMap") -> "list[Plan]":
+def _plans(deps: "Deps", wanted: "ImportMap", *, reread: bool) -> "list[Plan]":
     from mltrail_server.services.imports import destinations
     from mltrail_server.services.imports.plan import Plan
 
@@ -180,6 +186,7 @@ def _plans(deps: "Deps", wanted: "ImportMap") -> "list[Plan]":
                 wanted.users,
                 only_models=bool(part.models and not part.experiments),
                 only_experiments=bool(part.experiments and not part.models),
+                reread=reread,
             )
         )
     return plans

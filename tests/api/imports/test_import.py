@@ -158,6 +158,40 @@ def test_a_second_import_changes_nothing(bring: Bring, source: FakeSource, deps:
     assert len(sent) < 110
 
 
+def test_rereading_finds_a_file_that_was_added_to_a_run_that_had_ended(
+    bring: Bring, source: FakeSource, mlflow: Mlflow, deps: Deps
+) -> None:
+    bring(source)
+    run = source.listed_runs[1]
+    source.bytes_of[f"{run.artifact_uri}/notes/late.txt"] = b"late"
+    opened = len(source.opened)
+
+    assert bring(source).clean
+    assert len(source.opened) == opened  # a run's record does not tell
+    report = bring(source, reread=True)
+
+    assert report.clean
+    assert len(source.opened) == opened + 1
+    assert report.projects[0].source == report.projects[0].here
+    place = f"{FILES}/{run_of(mlflow, 1)['info']['experiment_id']}/{run.id}/artifacts/notes/late.txt"
+    assert mlflow.call("GET", place).get_data() == b"late"
+    before = all_rows(deps)
+    assert bring(source, reread=True).clean
+    assert all_rows(deps) == before
+
+
+def test_each_count_stands_below_its_heading(bring: Bring, source: FakeSource, mlflow: Mlflow) -> None:
+    bring(source)
+    mlflow.post("runs/set-tag", run_id=eid(1), key="ours", value="x")
+
+    lines = bring(source).lines()
+
+    heading = next(line for line in lines if line.endswith("more here"))
+    tags = next(line for line in lines if line.startswith("  tags"))
+    assert len(tags) == len(heading)
+    assert tags.split()[-1] == "1"
+
+
 def test_a_dry_run_writes_nothing_and_opens_no_file(bring: Bring, source: FakeSource, deps: Deps) -> None:
     before = all_rows(deps)
 

@@ -37,8 +37,11 @@ def _registry(place: Place, names: list[str]) -> None:
     add_version(place, model.name)
     numbers = [int(one.version) for one in registry.get_registered_model(model.name).latest_versions]
     registry.transition_model_version_stage(model.name, str(max(numbers)), "Production", False)
+    registry.update_registered_model(model.name, "described later")
+    registry.update_model_version(model.name, str(min(numbers)), "described later")
     if place.since(2, 3):
-        registry.set_registered_model_alias(model.name, "champion", str(max(numbers)))
+        for alias in {"champion", *model.aliases}:
+            registry.set_registered_model_alias(model.name, alias, str(max(numbers)))
 
 
 def _experiments(place: Place) -> list[object]:

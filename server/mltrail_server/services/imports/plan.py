@@ -41,6 +41,7 @@ class Plan:
     users: Mapping[str, str] = field(default_factory=dict)
     only_models: bool = False  # models are chosen, and no experiments
     only_experiments: bool = False  # experiments are chosen, and no models
+    reread: bool = False  # also what seems to be as it was imported
 
     def takes_experiment(self, name: str) -> bool:
         if self.only_models:

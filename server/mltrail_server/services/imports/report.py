@@ -128,16 +128,15 @@ def _order(counted: tuple[tuple[Loss, Entity], int]) -> tuple[int, int]:
 
 def _table(one: ProjectReport, *, dry_run: bool) -> Iterator[str]:
     more = any(one.more[entity] for entity in Entity)
-    rows = [("", "source", "here already" if dry_run else "here", "more here" if more else "")]
+    rows = [("", "source", "here already" if dry_run else "here", "more here" if more else "", "")]
     for entity in Entity:
         numbers = (one.source[entity], one.here[entity], one.more[entity])
         if any(numbers):
             show = quantities.size if entity is Entity.BYTES else "{:,}".format
             differs = "  ← differs" if numbers[0] != numbers[1] and not dry_run else ""
-            rows.append(
-                (entity.value, show(numbers[0]), show(numbers[1]), (show(numbers[2]) if numbers[2] else "") + differs)
-            )
-    widths = [max(len(row[place]) for row in rows) for place in range(3)]
-    for name, there, here, last in rows:
-        cells = [f"{text:>{width}}" for text, width in zip((there, here), widths[1:], strict=True)]
-        yield f"  {name:<{widths[0]}}  {'  '.join(cells)}  {last}".rstrip()
+            added = show(numbers[2]) if numbers[2] else ""
+            rows.append((entity.value, show(numbers[0]), show(numbers[1]), added, differs))
+    widths = [max(len(row[place]) for row in rows) for place in range(4)]
+    for name, *counts, differs in rows:
+        cells = [f"{text:>{width}}" for text, width in zip(counts, widths[1:], strict=True) if width]
+        yield f"  {name:<{widths[0]}}  {'  '.join(cells)}{differs}".rstrip()

@@ -68,7 +68,9 @@ def _prepared(
         prepared.experiment_iid = of_run.experiment_iid
         if target.experiments.get(record.experiment_id) not in (None, of_run.experiment_iid):
             fit.say(
-                Loss.NOTE, Entity.RUN, "it has moved to another experiment at the source; here it stays where it is"
+                Loss.NOTE,
+                Entity.RUN,
+                "it is in another experiment at the source now, or that was renamed; here it stays where it is",
             )
     prepared.clashes = of_run is None and record.id in there
     return prepared

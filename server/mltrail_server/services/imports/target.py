@@ -63,7 +63,11 @@ class Target:
         return fingerprint + _WITHOUT_FILES if self.plan.files is FilesMode.LEAVE else fingerprint
 
     def is_same(self, known: Imported | None, fingerprint: str) -> bool:
-        """Return whether this was imported completely, and the source still says the same."""
+        """Return whether this was imported completely, and the source still says the same. What it says does not tell
+        whether there are new files, so the operator can have all of them looked at.
+        """
+        if self.plan.reread:
+            return False
         return known is not None and known.fingerprint in (fingerprint, self.marked(fingerprint))
 
 
