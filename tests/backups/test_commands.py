@@ -196,3 +196,15 @@ def test_an_older_schema_is_backed_up_before_the_upgrade_and_migrated_when_it_is
     with new.read() as connection:
         assert connection.execute(sa.select(schema.project.c.path)).scalars().all() == ["team/old"]
     new.dispose()
+
+
+def test_an_older_version_says_that_a_later_one_has_migrated(run: Run, tmp_path: Path) -> None:
+    assert run("migrate")[0] == 0
+    database = Database(f"sqlite:///{tmp_path / 'data' / 'mltrail.db'}")
+    with database.write() as connection:
+        connection.execute(sa.update(migrate.VERSION).values(version_num="9999"))
+    database.dispose()
+    for command in ("migrate", "check", "worker"):
+        code, said, errors = run(command)
+        assert (code, said) == (2, "")
+        assert "a later version of mltrail has migrated it" in errors

@@ -49,9 +49,12 @@ def config(connection: sa.Connection | None = None) -> "Config":
 
 
 def upgrade(database: Database, to: str = "head") -> None:
-    """Bring the schema up to date, or to the revision `to`; a fresh database gets all of it."""
+    """Bring the schema up to date, or to the revision `to`; a fresh database gets all of it. Raises CONFLICT for the
+    schema of a later version.
+    """
     from alembic import command  # noqa: PLC0415 - see above
 
+    _check_known(revision(database))
     with database.write() as connection:
         alone(connection)
         if not connection.in_transaction():
@@ -78,6 +81,7 @@ def alone(connection: sa.Connection) -> None:
 
 def revision(database: Database) -> str | None:
     """Return the schema's revision; None for a database that has never been set up."""
+    _check_owner(database)
     with database.read() as connection:
         if not sa.inspect(connection).has_table(VERSION.name):
             return None
@@ -91,7 +95,6 @@ def is_set_up(url: str) -> bool:
     if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").is_file():
         return False
     database = Database(url)
-    _check_owner(database)
     try:
         return revision(database) is not None
     finally:
@@ -101,6 +104,15 @@ def is_set_up(url: str) -> bool:
 def _check_owner(database: Database) -> None:
     if database.is_sqlite and database.engine.url.database:
         check_owner(database.engine.url.database)
+
+
+def _check_known(current: str | None) -> None:
+    if current is not None and current not in known():
+        raise conflict(
+            f"The database's schema is at revision {current}, which this version does not know: a later version of "
+            "mltrail has migrated it. Install that version again, or restore a backup from before the upgrade into a "
+            "new, empty database."
+        )
 
 
 def newest() -> str | None:
@@ -130,6 +142,7 @@ def prepare(database: Database) -> None:
     if current is None:
         create(database)
     elif current != newest():
+        _check_known(current)
         raise conflict(
             f"The database's schema is at revision {current}, this version needs {newest()}. "
             "Make a backup, then run: mltrail-server migrate"
