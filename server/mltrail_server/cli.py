@@ -100,6 +100,7 @@ def _migrate(settings: Settings, options: argparse.Namespace) -> int:
     settings.data_path.mkdir(mode=0o700, parents=True, exist_ok=True)
     database = Database(settings.database)
     try:
+        migrate.check_complete(database)
         before = migrate.revision(database)
         migrate.upgrade(database)
         print(f"The schema is at revision {migrate.revision(database)} (it was at {before or 'nothing'}).")

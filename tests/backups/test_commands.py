@@ -103,7 +103,7 @@ def test_an_encrypted_backup_brings_its_secrets(
     assert (new / "secret-key").stat().st_mode & 0o077 == 0
 
 
-def test_looking_at_an_interrupted_restore_generates_no_secrets(
+def test_an_interrupted_restore_is_neither_used_nor_backed_up_and_gets_no_secrets(
     world: World, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     encryption, _ = key_pair(tmp_path)
@@ -117,9 +117,11 @@ def test_looking_at_an_interrupted_restore_generates_no_secrets(
     intact = table.read_bytes()
     table.write_bytes(intact[:-1])
     assert run("restore", "--from", place, "--data-dir", new)[0] == 2
-    for command in ("check", "worker"):
-        code, _, errors = run(command, "--data-dir", new)
+    moved = ("move-database", "--to", f"sqlite:///{tmp_path}/moved.db")
+    for command in (("check",), ("worker",), ("migrate",), ("backup", "--to", tmp_path / "away"), moved):
+        code, _, errors = run(*command, "--data-dir", new)
         assert (code, "incomplete" in errors) == (2, True)
+    assert not (tmp_path / "away").exists()
     table.write_bytes(intact)
     code, said, _ = run("restore", "--from", place, "--data-dir", new)
     assert (code, "was not replaced" in said) == (0, False)

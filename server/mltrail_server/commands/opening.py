@@ -25,7 +25,8 @@ def open_server(settings: "Settings") -> "Deps":
 
 def open_origin(settings: "Settings") -> "Origin":
     """Open what is to be backed up or moved. Its schema may be older than this version's: a backup comes before the
-    upgrade.
+    upgrade. An incomplete database is refused: its backup would be the newest one, and `--keep` would remove good
+    ones.
     """
     from mltrail_server.app import create_files
     from mltrail_server.domain.clock import system_clock

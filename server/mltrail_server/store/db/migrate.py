@@ -90,12 +90,15 @@ def revision(database: Database) -> str | None:
 
 
 def is_set_up(url: str) -> bool:
-    """Return whether there is a database that a server has set up; creates none."""
+    """Return whether there is a database that a server has set up; creates none. Raises CONFLICT for an incomplete one,
+    see `check_complete`.
+    """
     parsed = sa.make_url(url)
     if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").is_file():
         return False
     database = Database(url)
     try:
+        check_complete(database)
         return revision(database) is not None
     finally:
         database.dispose()
@@ -125,11 +128,8 @@ def known() -> set[str]:
     return {path.name.split("_")[0] for path in (_FOLDER / "versions").glob("[0-9]*.py")}
 
 
-def prepare(database: Database) -> None:
-    """Set up a fresh database; refuse one whose schema is not this version's.
-
-    Upgrading is the operator's decision, who may want a backup first, so it is never done in passing.
-    """
+def check_complete(database: Database) -> None:
+    """Refuse a database that is still to be filled from a backup or another database. Raises CONFLICT."""
     _check_owner(database)
     with database.read() as connection:
         unfinished = sa.inspect(connection).has_table(UNFINISHED.name)
@@ -138,6 +138,14 @@ def prepare(database: Database) -> None:
             "This database is incomplete: mltrail-server restore or move-database was interrupted. Run the same "
             "command again to complete it."
         )
+
+
+def prepare(database: Database) -> None:
+    """Set up a fresh database; refuse one whose schema is not this version's.
+
+    Upgrading is the operator's decision, who may want a backup first, so it is never done in passing.
+    """
+    check_complete(database)
     current = revision(database)
     if current is None:
         create(database)
