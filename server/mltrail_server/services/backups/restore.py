@@ -109,9 +109,10 @@ def _make_room(place: Place, before: Unfinished | None, *, start_over: bool) -> 
     """
     if before is None:
         if not target.is_empty(place.database):
-            url = place.database.engine.url.render_as_string(hide_password=True)
+            url = place.database.engine.url
+            shown = url.set(drivername=url.get_backend_name()).render_as_string(hide_password=True)
             raise conflict(
-                f"The database is not empty ({url}): a backup can only be restored into an empty one. Nothing was "
+                f"The database is not empty ({shown}): a backup can only be restored into an empty one. Nothing was "
                 "changed."
             )
         if any(True for project in place.files.projects() for _ in place.files.stored(project)):
