@@ -36,7 +36,7 @@ def test_a_backup_is_made_listed_verified_and_restored(world: World, run: Run, t
     (tmp_path / "data" / "secret-key").write_text("key\n")
     place = tmp_path / "b"
     code, said, _ = run("backup", "--to", place)
-    assert (code, "1 files (7 bytes); 1 new files" in said) == (0, True)
+    assert (code, "1 file (7 bytes); 1 new file." in said) == (0, True)
     assert (
         f"Keep copies of these yourself, or set MLTRAIL_BACKUP_RECIPIENTS: {tmp_path / 'data' / 'secret-key'}" in said
     )

@@ -35,7 +35,7 @@ def lines(sides: dict[str, Sides]) -> dict[str, list[str]]:
     [
         (ImportedBaseline(ORIGIN, 1), "1 imported run is not used", "with it until"),
         (ImportedBaseline(ORIGIN, 12), "12 imported runs are not used", "with them until"),
-        (ImportedBaseline(ORIGIN, 1000, cut=True), "at least 1000 imported runs are not used", "with them until"),
+        (ImportedBaseline(ORIGIN, 1000, cut=True), "at least 1,000 imported runs are not used", "with them until"),
     ],
 )
 def test_what_is_not_used_is_counted(unused: ImportedBaseline, says: str, them: str) -> None:

@@ -461,7 +461,7 @@ def test_a_note_on_thousands_of_models_names_those_that_fail_first() -> None:
     many = {f"model-{number}-{'x' * 80}": Sides([a_run(number, {"accuracy": 0.9})]) for number in range(3000)}
     body = written({**many, "zz": Sides([a_run(4000, {"accuracy": 0.1})])}, CONTRACT_OF_ZZ)
     assert len(body) < 200_000
-    assert "and 2801 more models" in body
+    assert "and 2,801 more models" in body
     assert body.index("`zz`") < body.index("`model-0-")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mltrail_server.domain.errors import invalid
+from mltrail_server.domain.numbers import count
 from mltrail_server.settings import Settings
 
 from .arguments import Commands, Parser
@@ -108,9 +109,8 @@ def _make(settings: Settings, destination: "Destination", options: argparse.Name
     else:
         _tell(made, seconds, settings)
         if removed:
-            print(
-                f"Removed {len(removed.backups)} older backups and {removed.files:,} files that no other backup needs."
-            )
+            files = count(removed.files, "file")
+            print(f"Removed {count(len(removed.backups), 'older backup')}, and {files} that no other backup needs.")
         elif options.keep is not None:
             print("No older backup was removed, because one of them may have a good copy of what is damaged now.")
     return 1 if made.damaged else 0
@@ -123,11 +123,11 @@ def _tell(made: "Made", seconds: float, settings: Settings) -> None:
         print(one.line())
     found = made.manifest
     print(
-        f"Saved {found.name}: {found.rows:,} rows, {found.files:,} files ({found.file_bytes:,} bytes); "
-        f"{found.new_files:,} new files. It took {seconds:.1f} s and {found.new_bytes:,} bytes."
+        f"Saved {found.name}: {found.rows:,} rows, {count(found.files, 'file')} ({found.file_bytes:,} bytes); "
+        f"{count(found.new_files, 'new file')}. It took {seconds:.1f} s and {found.new_bytes:,} bytes."
     )
     if made.damaged:
-        print(f"{len(made.damaged):,} files could not be saved: run mltrail-server check --digests for details.")
+        print(f"{count(len(made.damaged), 'file')} could not be saved: run mltrail-server check --digests for details.")
     if made.secrets_left_out:
         kept = [
             name
@@ -159,9 +159,9 @@ def _list(destination: "Destination", options: argparse.Namespace) -> int:
             print(json.dumps(_as_json(found)))
         else:
             sealed = ", encrypted" if found.encrypted else ""
-            damaged = f", {found.damaged:,} files not saved" if found.damaged else ""
+            damaged = f", {count(found.damaged, 'file')} not saved" if found.damaged else ""
             text = (
-                f"{name}: {found.rows:,} rows, {found.files:,} files ({found.file_bytes:,} bytes), "
+                f"{name}: {found.rows:,} rows, {count(found.files, 'file')} ({found.file_bytes:,} bytes), "
                 f"schema {found.schema}, mltrail {found.mltrail}{sealed}{damaged}"
             )
             print(plain(text))

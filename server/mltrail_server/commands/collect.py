@@ -5,6 +5,7 @@ import re
 from typing import TYPE_CHECKING
 
 from mltrail_server.domain.errors import invalid
+from mltrail_server.domain.numbers import count
 from mltrail_server.settings import Settings
 
 from .arguments import Commands, Parser
@@ -60,7 +61,7 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
         _purge(deps, options)
     done = garbage.collect(deps, dry_run=options.dry_run)
     would = "Would remove" if options.dry_run else "Removed"
-    print(f"{would} {done.files:,} files that nothing refers to ({done.size:,} bytes).")
+    print(f"{would} {count(done.files, 'file')} that nothing refers to ({done.size:,} bytes).")
     print(f"{would} {done.uploads:,} uploads in parts and {done.leftovers:,} others that were never finished.")
     if done.traces:
         print(f"{would} {done.traces:,} traces that were too old.")

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mltrail_server.domain.numbers import count
 from mltrail_server.settings import Settings
 
 from .arguments import Commands, Parser
@@ -81,7 +82,8 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
         found = {"name": restored.manifest.name, "rows": restored.manifest.rows, "files": restored.files}
         print(json.dumps({**found, "lost": restored.lost, "remarks": remarks, "check": totals.as_json()}))
     else:
-        print(f"Restored {restored.manifest.name}: {restored.manifest.rows:,} rows and {restored.files:,} files.")
+        manifest = restored.manifest
+        print(f"Restored {manifest.name}: {manifest.rows:,} rows and {count(restored.files, 'file')}.")
         print("\n".join([*remarks, totals.line()]))
     return 1 if restored.lost or totals.lost else 0
 

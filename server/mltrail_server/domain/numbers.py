@@ -37,8 +37,8 @@ def number(value: float, *, decimals: int | None = None) -> str:
 
 
 def count(number_of: int, noun: str, plural: str = "") -> str:
-    """Write a number and its noun: `1 run`, `2 runs`."""
-    return f"{number_of} {noun}" if number_of == 1 else f"{number_of} {plural or noun + 's'}"
+    """Write a number and its noun: `1 run`, `2,000 runs`."""
+    return f"{number_of} {noun}" if number_of == 1 else f"{number_of:,} {plural or noun + 's'}"
 
 
 def is_plain(value: float) -> bool:
