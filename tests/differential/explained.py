@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from . import edits
 from .model import Call
 
 Seen = dict[str, Any]
@@ -36,12 +37,11 @@ def _statuses(
     return explain
 
 
-def _without_notes_of_issues(body: Any) -> Any:
+@edits.objects
+def _without_notes_of_issues(found: dict[str, Any]) -> dict[str, Any]:
     """Leave out what can be changed of the issues among the assessments of traces."""
-    if isinstance(body, dict):
-        hidden = ("assessment_name", "rationale", "metadata") if "issue" in body else ()
-        return {key: _without_notes_of_issues(value) for key, value in body.items() if key not in hidden}
-    return [_without_notes_of_issues(one) for one in body] if isinstance(body, list) else body
+    hidden = ("assessment_name", "rationale", "metadata") if "issue" in found else ()
+    return {key: value for key, value in found.items() if key not in hidden}
 
 
 def _edited(
@@ -60,28 +60,13 @@ def _edited(
     return explain
 
 
-def _without(*names: str) -> Callable[[Any], Any]:
-    def cleaned(body: Any) -> Any:
-        if isinstance(body, dict):
-            return {key: cleaned(value) for key, value in body.items() if key not in names}
-        if isinstance(body, list):
-            return [cleaned(one) for one in body]
-        return body
-
-    return cleaned
-
-
-def _without_semver(body: Any) -> Any:
-    if isinstance(body, dict):
-        found = {key: _without_semver(value) for key, value in body.items()}
-        if isinstance(found.get("aliases"), list):
-            found["aliases"] = [
-                one for one in found["aliases"] if not (isinstance(one, str) and _SEMVER.fullmatch(one))
-            ]
-            if not found["aliases"]:
-                del found["aliases"]
-        return found
-    return [_without_semver(one) for one in body] if isinstance(body, list) else body
+@edits.objects
+def _without_semver(found: dict[str, Any]) -> dict[str, Any]:
+    if isinstance(found.get("aliases"), list):
+        found["aliases"] = [one for one in found["aliases"] if not (isinstance(one, str) and _SEMVER.fullmatch(one))]
+        if not found["aliases"]:
+            del found["aliases"]
+    return found
 
 
 def _without_model_experiments(body: Any) -> Any:
@@ -151,7 +136,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "no workspaces",
         "What MLflow calls a workspace is a GitLab project here; it is in the URL, not in each experiment.",
-        _edited(r"experiments", mlflow=_without("workspace")),
+        _edited(r"experiments", mlflow=edits.without("workspace")),
     ),
     Rule(
         "experiments of models",
@@ -222,7 +207,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "traces that are sent again",
         "MLflow stores the tags of a trace that is sent again, but its response lacks the new ones.",
-        _edited(r"POST api/3.0/mlflow/traces$", mlflow=_without("tags"), mltrail=_without("tags")),
+        _edited(r"POST api/3.0/mlflow/traces$", mlflow=edits.without("tags"), mltrail=edits.without("tags")),
     ),
     Rule(
         "issues that were changed",

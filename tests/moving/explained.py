@@ -7,10 +7,11 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from tests.differential import edits
 from tests.differential import explained as of_servers
 from tests.differential.model import Call
 
-from . import of_files, of_mlflow3, without
+from . import of_files, of_mlflow3
 from .asking import Explain, Explained, Question
 from .old_records import OldRecords
 from .questions import Facts
@@ -47,12 +48,12 @@ def rules(facts: Facts, records: OldRecords, findings: Findings) -> list[Explain
         Explained(
             "imported from",
             "A run, version or trace says where it was imported from, in the tag `mltrail.imported_from`.",
-            _edited(r".", ours=without.tag("mltrail.imported_from")),
+            _edited(r".", ours=edits.without_tag("mltrail.imported_from")),
         ),
         Explained(
             "user of imported models",
             "MLflow does not keep who made a model or version; here it was `import`.",
-            _edited(r"registered-models|model-versions", ours=without.field("user_id", "import")),
+            _edited(r"registered-models|model-versions", ours=edits.without_field("user_id", "import")),
         ),
     ]
     if version >= (1, 29):
@@ -98,8 +99,8 @@ def _since_2_14() -> list[Explained]:
             "What was imported of a trace is its final state, also if its client did not say so.",
             _edited(
                 "traces",
-                theirs=without.tag("mlflow.trace.infoFinalized"),
-                ours=without.tag("mlflow.trace.infoFinalized"),
+                theirs=edits.without_tag("mlflow.trace.infoFinalized"),
+                ours=edits.without_tag("mlflow.trace.infoFinalized"),
             ),
         ),
         Explained(
@@ -158,23 +159,15 @@ def _located(locations: dict[str, str]) -> Explain:
     return explain
 
 
-def _with_portable_source(body: Any) -> Any:
-    if isinstance(body, list):
-        return [_with_portable_source(one) for one in body]
-    if not isinstance(body, dict):
-        return body
-    found = {key: _with_portable_source(one) for key, one in body.items()}
+@edits.objects
+def _with_portable_source(found: dict[str, Any]) -> dict[str, Any]:
     match = _OF_RUN.fullmatch(found["source"]) if isinstance(found.get("source"), str) else None
     return found | {"source": f"runs:/{match[1]}{match[2]}"} if match else found
 
 
 def _runs_of_versions(records: OldRecords) -> Explain:
-    def with_run(body: Any) -> Any:
-        if isinstance(body, list):
-            return [with_run(one) for one in body]
-        if not isinstance(body, dict):
-            return body
-        found = {key: with_run(one) for key, one in body.items()}
+    @edits.objects
+    def with_run(found: dict[str, Any]) -> dict[str, Any]:
         if "current_stage" in found and "run_id" not in found and (run := records.run_of(found.get("source", ""))):
             found["run_id"] = run
         return found
@@ -221,11 +214,11 @@ def _without_its_time(answer: Any) -> Any:
     """Take the times of Default, and its place in a list that is in their order, out of an answer."""
     body = answer.get("body", {})
     if body.get("experiment", {}).get("name") == "Default":
-        return answer | {"body": without.names("creation_time", "last_update_time")(body)}
+        return answer | {"body": edits.without("creation_time", "last_update_time")(body)}
     if any(one["name"] == "Default" for one in body.get("experiments", [])):
         others = [one for one in body["experiments"] if one["name"] != "Default"]
         default = [one for one in body["experiments"] if one["name"] == "Default"]
-        default = without.names("creation_time", "last_update_time")(default)
+        default = edits.without("creation_time", "last_update_time")(default)
         return {key: one for key, one in answer.items() if key != "sizes of pages"} | {
             "body": body | {"experiments": others + default}
         }
@@ -234,12 +227,12 @@ def _without_its_time(answer: Any) -> Any:
 
 def _newer_fields(question: Question, theirs: Any, ours: Any) -> tuple[Any, Any]:
     if "experiments/" in question.endpoint:
-        return theirs, without.names("creation_time", "last_update_time")(ours)
+        return theirs, edits.without("creation_time", "last_update_time")(ours)
     if not re.search(r"runs/(get|search)$", question.endpoint) or ours["status"] != 200:
         return theirs, ours
     runs = [ours["body"]["run"]] if "run" in ours["body"] else ours["body"].get("runs", [])
     named = [one for one in runs if _tag(one, "mlflow.runName") == one["info"].get("run_name")]
-    return theirs, ours if len(named) < len(runs) else without.names("run_name")(ours)
+    return theirs, ours if len(named) < len(runs) else edits.without("run_name")(ours)
 
 
 def _tag(run: Any, key: str) -> str | None:

@@ -4,7 +4,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from . import without
+from tests.differential import edits
+
 from .asking import Explain, Explained, Question
 from .old_records import OldRecords
 
@@ -22,7 +23,7 @@ def rules(records: OldRecords, findings: Findings) -> list[Explained]:
         Explained(
             "where spans lie",
             "Spans are kept in the trace's file here, so its tags don't say that they are in the database.",
-            _at(r"traces", without.tag("mlflow.trace.spansLocation")),
+            _at(r"traces", edits.without_tag("mlflow.trace.spansLocation")),
         ),
         Explained(
             "model inputs in searches",
@@ -47,7 +48,7 @@ def rules(records: OldRecords, findings: Findings) -> list[Explained]:
     ]
 
 
-def _at(endpoint: str, edit: without.Edit) -> Explain:
+def _at(endpoint: str, edit: edits.Edit) -> Explain:
     def explain(question: Question, theirs: Any, ours: Any) -> tuple[Any, Any]:
         return (edit(theirs), edit(ours)) if re.search(endpoint, question.endpoint) else (theirs, ours)
 
@@ -102,12 +103,8 @@ def _models_of_versions(records: OldRecords) -> Explain:
         if model := records.model_of(one.get("source", "")):
             registered.setdefault(model, []).append({"name": name, "version": version})
 
-    def with_them(body: Any) -> Any:
-        if isinstance(body, list):
-            return [with_them(one) for one in body]
-        if not isinstance(body, dict):
-            return body
-        found = {key: with_them(one) for key, one in body.items()}
+    @edits.objects
+    def with_them(found: dict[str, Any]) -> dict[str, Any]:
         if "current_stage" in found and (model := records.model_of(found.get("source", ""))):
             found["model_id"] = model
         if "artifact_uri" in found and found.get("model_id") in registered:
@@ -140,21 +137,13 @@ def _models_by_name(records: OldRecords) -> Explain:
     return explain
 
 
-def _in_order(body: Any) -> Any:
-    if isinstance(body, list):
-        return [_in_order(one) for one in body]
-    if not isinstance(body, dict):
-        return body
-    found = {key: _in_order(one) for key, one in body.items()}
+@edits.objects
+def _in_order(found: dict[str, Any]) -> dict[str, Any]:
     return found | ({"registrations": sorted(found["registrations"], key=repr)} if "registrations" in found else {})
 
 
-def _newest(body: Any) -> Any:
-    if isinstance(body, list):
-        return [_newest(one) for one in body]
-    if not isinstance(body, dict):
-        return body
-    found = {key: _newest(one) for key, one in body.items()}
+@edits.objects
+def _newest(found: dict[str, Any]) -> dict[str, Any]:
     if isinstance(found.get("metrics"), list):
         in_order = sorted(found["metrics"], key=lambda one: (one.get("step", 0), one.get("timestamp", 0)))
         named = ("key", "run_id", "dataset_name", "dataset_digest")

@@ -12,7 +12,7 @@ from mlflow.entities import ExperimentTag, Metric, Param, RunStatus, RunTag
 STATES = (*("FINISHED",) * 6, "FAILED", "KILLED", "RUNNING", "SCHEDULED")
 METRICS = ("loss", "val/loss", "accuracy", "f1 score", "métrique β", "m" * 250)
 LEAST_BY_STORE, MOST_BY_STORE = 48, 150
-"""At most so many runs are made by the store itself, a third of them rich; all others are copies of the plain ones."""
+"""How many runs the store itself makes, a third of them rich; all others are copies of the plain ones."""
 
 
 @dataclasses.dataclass

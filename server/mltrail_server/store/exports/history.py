@@ -127,8 +127,8 @@ def versions(tx: Transaction, model_id: int, *, after: int, limit: int) -> list[
 
 
 def model_metrics(tx: Transaction, ids: Sequence[str]) -> dict[str, list[tuple[str, str, int, int, float, str, str]]]:
-    """Return all metrics of logged models: run, key, step, timestamp, value, and the dataset's name and digest. Those
-    logged by somebody who may not measure the model are left out, as they are for clients.
+    """Return all metrics of logged models: run, key, step, timestamp, value, and the dataset's name and digest. As for
+    clients, those logged by somebody without the right to measure the model are left out.
     """
     table = schema.logged_model_metric
     query = sa.select(table).where(

@@ -1,4 +1,4 @@
-"""Answers without what is explained."""
+"""Edits of responses, so that nothing is left of what is explained."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,29 +6,28 @@ from typing import Any
 Edit = Callable[[Any], Any]
 
 
-def names(*unwanted: str) -> Edit:
-    """Take out fields by their names, wherever they are."""
+def objects(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Edit:
+    """Change each object, wherever it is, the innermost first."""
 
     def edit(body: Any) -> Any:
         if isinstance(body, dict):
-            return {key: edit(one) for key, one in body.items() if key not in unwanted}
+            return change({key: edit(one) for key, one in body.items()})
         return [edit(one) for one in body] if isinstance(body, list) else body
 
     return edit
 
 
-def field(name: str, value: Any) -> Edit:
+def without(*names: str) -> Edit:
+    """Take out fields by their names."""
+    return objects(lambda found: {key: one for key, one in found.items() if key not in names})
+
+
+def without_field(name: str, value: str) -> Edit:
     """Take out a field where it has this value."""
-
-    def edit(body: Any) -> Any:
-        if isinstance(body, dict):
-            return {key: edit(one) for key, one in body.items() if not (key == name and one == value)}
-        return [edit(one) for one in body] if isinstance(body, list) else body
-
-    return edit
+    return objects(lambda found: {key: one for key, one in found.items() if (key, one) != (name, value)})
 
 
-def tag(name: str) -> Edit:
+def without_tag(name: str) -> Edit:
     """Take out a tag, from lists of keys and values and from objects."""
 
     def edit(body: Any) -> Any:
