@@ -5,16 +5,19 @@ DEV := .venv
 TRAIN := .venv-train
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format lock clean env train-env client-envs postgresql mariadb chromium screenshots
+.PHONY: help demo test test-long lint format lock clean env train-env client-envs postgresql mariadb chromium screenshots
 
 help: ## Print this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: env train-env ## Show everything on a real training and evaluation; ONCE=1 exits at the end, PORT=N picks another port
 	$(DEV)/bin/python -m scripts.demo --port $(PORT) --train-python $(TRAIN)/bin/python $(if $(ONCE),--once)
 
 test: env train-env client-envs postgresql mariadb chromium ## Run all tests, two files at a time, the longest first; ARGS="-k name" runs some
 	$(DEV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+test-long: env train-env client-envs postgresql mariadb chromium ## Run the tests that have a long form, at full length (hours)
+	LONG=1 $(DEV)/bin/python -m pytest -n 0 -m long $(ARGS)
 
 lint: env ## Check style, types, layers and migrations; changes nothing
 	$(DEV)/bin/ruff check

@@ -3,8 +3,8 @@
     python -m benchmarks.soak --minutes 10 --clients 32 --backend postgresql
 
 It starts a server of its own, with ID tokens and beside the stand-in for GitLab, and a database of its own. It fails on
-any error, on anything lost, doubled or halved, and when the server's memory grows. `FAULTS` in tests/faults are its
-short relatives.
+any error, on anything lost, doubled or halved, and when the server's memory grows. The tests in tests/faults
+are its short relatives.
 """
 
 import argparse

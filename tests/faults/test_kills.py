@@ -1,19 +1,19 @@
 """`kill -9` of web processes, of the worker and of PostgreSQL, while jobs log.
 
-`FAULTS=20` kills each of them twenty times; without it, a few times.
+`make test-long` kills each of them twenty times, `make test` a few times.
 """
 
 import json
-import os
 from pathlib import Path
 
 import pytest
 
 from tests.faults.load import Load
+from tests.length import length
 from tests.postgresql import Cluster
 from tests.team_server import TeamServer
 
-KILLS = int(os.environ.get("FAULTS", "2"))
+KILLS = length(short=2, long=20)
 CLIENTS = 6
 BETWEEN = 60  # batches that are acknowledged between two kills
 
@@ -27,6 +27,7 @@ def check_files(server: TeamServer) -> None:
 
 
 @pytest.mark.e2e
+@pytest.mark.long
 @pytest.mark.timeout(900 + 60 * KILLS)
 def test_nothing_acknowledged_is_lost(tmp_path: Path, database_url: str, request: pytest.FixtureRequest) -> None:
     with TeamServer(tmp_path, database_url=database_url) as server:

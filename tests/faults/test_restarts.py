@@ -1,6 +1,6 @@
 """Trainings go on while mltrail is away, with the variables that `templates/track.yml` sets, for each MLflow client.
 
-`AWAY=120` stays away for two minutes; without it, for a few seconds.
+In `make test-long` it is away for two minutes, in `make test` for a few seconds.
 """
 
 import json
@@ -16,10 +16,11 @@ import yaml
 
 from tests.clients.environments import CLIENTS, ENVIRONMENTS
 from tests.faults.load import Connection
+from tests.length import length
 from tests.processes import PATIENCE_SECONDS
 from tests.team_server import TeamServer
 
-AWAY_SECONDS = float(os.environ.get("AWAY", "6"))
+AWAY_SECONDS = length(short=6.0, long=120.0)
 STEPS = 20
 TEMPLATE = Path(__file__).parents[2] / "templates/track.yml"
 
@@ -87,6 +88,7 @@ def found(connection: Connection, run_id: str) -> Any:
 
 @pytest.mark.clients
 @pytest.mark.e2e
+@pytest.mark.long
 @pytest.mark.timeout(900 + 8 * AWAY_SECONDS)
 def test_trainings_go_on_with_every_client(tmp_path: Path) -> None:
     with TeamServer(tmp_path / "server") as server:

@@ -13,15 +13,17 @@ import pytest
 import urllib3
 
 from tests.faults.load import Connection, Load
+from tests.length import length
 from tests.processes import PATIENCE_SECONDS, lives
 from tests.team_server import TeamServer
 
-STOPS = int(os.environ.get("FAULTS", "2"))
+STOPS = length(short=2, long=20)
 CLIENTS = 6
 BETWEEN = 60
 
 
 @pytest.mark.e2e
+@pytest.mark.long
 @pytest.mark.timeout(900 + 30 * STOPS)
 def test_a_restart_under_load_loses_nothing(tmp_path: Path, database_url: str) -> None:
     with TeamServer(tmp_path, database_url=database_url) as server:
