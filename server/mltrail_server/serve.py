@@ -63,7 +63,7 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, with_worker
     # An open SQLite connection, or a held lock, must not be inherited by a fork.
     deps.db.dispose()
     # A worker that is restarted must read the same settings as this process.
-    os.environ.update(settings.to_environment())
+    settings.export(os.environ)
     _greet(settings, host, port)
     _keep_memory_small()
     with worker_process(deps) if with_worker and not settings.local_mode else nullcontext():

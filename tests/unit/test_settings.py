@@ -1,6 +1,7 @@
 """Settings: docs/reference/settings.md."""
 
 import stat
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,82 @@ def test_a_bucket_needs_no_prefix(url: str) -> None:
 def test_a_child_process_gets_the_same_settings(tmp_path: Path) -> None:
     settings = Settings(data_dir=str(tmp_path)).with_kept_secrets()
     assert Settings.from_environment(settings.to_environment()) == settings
+
+
+SECRETS = [one.metadata["variable"] for one in fields(Settings) if one.metadata["secret"]]
+
+
+def test_every_secret_can_be_in_a_file(tmp_path: Path) -> None:
+    values = {name: f"postgresql://u:hush@{name}/x" if "DATABASE" in name else f"hush-{name}" for name in SECRETS}
+    values["MLTRAIL_GITLAB_TOKENS"] = "group=hush"
+    for name, value in values.items():
+        (tmp_path / name).write_text(f"{value}\n")
+    in_files = {f"{name}_FILE": str(tmp_path / name) for name in values}
+    assert Settings.from_environment(TEAM | in_files) == Settings.from_environment(TEAM | values)
+
+
+def test_a_key_in_a_file_keeps_its_lines(tmp_path: Path) -> None:
+    pem = "-----BEGIN PRIVATE KEY-----\nMC4=\n-----END PRIVATE KEY-----"
+    (tmp_path / "key").write_text(f"{pem}\n")
+    read = Settings.from_environment(TEAM | {"MLTRAIL_SIGNING_KEY_FILE": str(tmp_path / "key")})
+    assert read.signing_key == pem
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, "can't be read: No such file or directory"),
+        (b"", "is empty"),
+        (b" \n", "is empty"),
+        (b"\xffhush", "contains no text"),
+        (b"hush" * 20_000, "is too large for a secret"),
+        (b"hu\nsh", "contains a line break"),
+        (b'"hush"', "is in quotes"),
+    ],
+)
+def test_a_file_without_a_secret_is_refused_by_the_variables_name(
+    tmp_path: Path, content: bytes | None, says: str
+) -> None:
+    if content is not None:
+        (tmp_path / "token").write_bytes(content)
+    with pytest.raises(MltrailError, match=f"MLTRAIL_GITLAB_TOKEN.*{says}") as caught:
+        Settings.from_environment(TEAM | {"MLTRAIL_GITLAB_TOKEN_FILE": str(tmp_path / "token")})
+    assert "hush" not in caught.value.message
+
+
+def test_a_folder_is_no_secret(tmp_path: Path) -> None:
+    with pytest.raises(MltrailError, match=r"MLTRAIL_GITLAB_TOKEN_FILE names .*, which can't be read: Is a directory"):
+        Settings.from_environment(TEAM | {"MLTRAIL_GITLAB_TOKEN_FILE": str(tmp_path)})
+
+
+def test_a_secret_in_place_of_its_files_name_is_not_shown() -> None:
+    with pytest.raises(MltrailError, match="MLTRAIL_GITLAB_TOKEN_FILE must be the absolute path") as caught:
+        Settings.from_environment(TEAM | {"MLTRAIL_GITLAB_TOKEN_FILE": "glpat-hush"})
+    assert "hush" not in caught.value.message
+
+
+def test_a_secret_comes_from_one_place(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("hush")
+    in_file = {"MLTRAIL_GITLAB_TOKEN_FILE": str(tmp_path / "token")}
+    with pytest.raises(MltrailError, match="MLTRAIL_GITLAB_TOKEN and MLTRAIL_GITLAB_TOKEN_FILE are both set"):
+        Settings.from_environment(TEAM | in_file | {"MLTRAIL_GITLAB_TOKEN": "hash"})
+    assert Settings.from_environment(TEAM | in_file | {"MLTRAIL_GITLAB_TOKEN": ""}).gitlab_token == "hush"
+    assert Settings.from_environment(TEAM | {"MLTRAIL_GITLAB_TOKEN_FILE": ""}).gitlab_token == ""
+
+
+def test_only_secrets_are_in_files(tmp_path: Path) -> None:
+    with pytest.raises(MltrailError, match="unknown setting MLTRAIL_EXTERNAL_URL_FILE; only secrets can be in files"):
+        Settings.from_environment(TEAM | {"MLTRAIL_EXTERNAL_URL_FILE": str(tmp_path)})
+
+
+def test_a_child_process_gets_secrets_from_files(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("hush\n")
+    environment = TEAM | {"MLTRAIL_GITLAB_TOKEN_FILE": str(tmp_path / "token"), "PATH": "/bin"}
+    settings = Settings.from_environment(environment).with_kept_secrets()
+    settings.export(environment)
+    (tmp_path / "token").unlink()
+    assert Settings.from_environment(environment) == settings
+    assert environment["PATH"] == "/bin"
 
 
 def test_made_secrets_are_kept_and_only_their_owner_reads_them(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -13,6 +13,7 @@ from mltrail_server.domain.identity import Role
 from .checks import check, is_loopback, mistake
 from .cleaning import cleaned
 from .kept_secrets import LOCAL_TOKEN, SECRET_KEY, kept_secret
+from .secret_files import SUFFIX, variables_of, with_secrets_read
 
 __all__ = ["Settings", "is_loopback"]
 
@@ -337,8 +338,11 @@ class Settings:
         that begins with `MLTRAIL_`, which is most likely misspelt.
         """
         variables = {one.metadata["variable"]: one.name for one in fields(cls)}
+        environment = with_secrets_read(environment, cls._secret_variables())
         unknown = sorted(name for name in environment if name.startswith("MLTRAIL_") and name not in variables)
         if unknown:
+            if unknown[0].removesuffix(SUFFIX) in variables:
+                raise mistake(f"unknown setting {unknown[0]}; only secrets can be in files")
             raise mistake(f"unknown setting {unknown[0]}; the known ones are {', '.join(sorted(variables))}")
         read = {variables[name]: value for name, value in environment.items() if name in variables}
         read |= {name: value for name, value in given.items() if value}
@@ -351,6 +355,16 @@ class Settings:
     def to_environment(self) -> dict[str, str]:
         """Turn the settings into variables, for a child process that should have the same ones."""
         return {one.metadata["variable"]: getattr(self, one.name) for one in fields(self) if getattr(self, one.name)}
+
+    def export(self, environment: MutableMapping[str, str]) -> None:
+        """Put the settings into an environment in place of its own: secrets that it has in files are variables then."""
+        for variable in variables_of(self._secret_variables()):
+            environment.pop(variable, None)
+        environment.update(self.to_environment())
+
+    @classmethod
+    def _secret_variables(cls) -> set[str]:
+        return {one.metadata["variable"] for one in fields(cls) if one.metadata["secret"]}
 
     def with_kept_secrets(self) -> "Settings":
         """Fill in secrets that are not set from the data folder, where they are generated at the first start."""
