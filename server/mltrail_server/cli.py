@@ -5,14 +5,13 @@ import errno
 import gc
 import io
 import os
-import platform
 import sys
 from collections.abc import Sequence
 from importlib import metadata
 
-from .commands import archives, backup, check, collect, export, import_, move_database, restore
+from .commands import archives, backup, check, collect, export, import_, init, move_database, restore, selftest
 from .commands.arguments import Parser
-from .domain.errors import MltrailError, invalid
+from .domain.errors import MltrailError
 from .domain.terminal import plain_lines
 from .settings import Settings
 
@@ -112,36 +111,6 @@ def _migrate(settings: Settings, options: argparse.Namespace) -> int:
     return 0
 
 
-def _selftest(settings: Settings, options: argparse.Namespace) -> int:
-    from .domain.clock import system_clock  # noqa: PLC0415
-    from .services.admin.selftest import SelfTest, SelfTestInput  # noqa: PLC0415
-
-    if settings.local_mode:
-        raise invalid(
-            "The self-test needs a GitLab: set MLTRAIL_GITLAB_URL, and the other variables as for the server."
-        )
-    given = SelfTestInput(
-        options.project,
-        options.merge_request,
-        id_token=os.environ.get(options.id_token_variable, ""),
-        job_token=os.environ.get("CI_JOB_TOKEN", ""),
-        webhook_listen=options.webhook_listen,
-        webhook_url=options.webhook_url,
-    )
-    test = SelfTest(settings, given, system_clock)
-    print(f"mltrail {metadata.version('mltrail')} against {settings.gitlab_url}, Python {platform.python_version()}")
-    for line in test.run():
-        print(f"{line.outcome:8}{line.name}: {line.detail}")
-    reached = test.lines[0].outcome != "FAILED"
-    help_wanted = (
-        "fix what the lines say, then run it again; if that does not help, send this report: it contains no secrets"
-        if reached
-        else "fix what the first line says, then run it again"
-    )
-    print("passed" if test.passed else f"FAILED: {help_wanted}")
-    return 0 if test.passed else 1
-
-
 def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text[:9]) < 65_536):
         raise argparse.ArgumentTypeError(f"{text!r} is not a port; a port is a number from 0 to 65535")
@@ -193,32 +162,8 @@ def parser_of_all() -> argparse.ArgumentParser:
     archives.add(commands, shared)
     export.add(commands, shared)
 
-    selftest = commands.add_parser(
-        "selftest", parents=[shared], help="test tokens, roles, claims and comments against your GitLab, and report"
-    )
-    selftest.add_argument("--project", required=True, metavar="PATH", help="a sandbox project, by path or ID")
-    selftest.add_argument(
-        "--merge-request", type=int, metavar="IID", help="an open merge request, to write a comment on"
-    )
-    selftest.add_argument(
-        "--id-token-variable",
-        metavar="NAME",
-        default="MLFLOW_TRACKING_TOKEN",
-        help="variable with the job's ID token (default %(default)s)",
-    )
-    selftest.add_argument(
-        "--webhook-listen",
-        metavar="HOST:PORT",
-        default="",
-        help="create a webhook to this address, have GitLab send it, and remove it; the bot needs the Maintainer role",
-    )
-    selftest.add_argument(
-        "--webhook-url",
-        metavar="URL",
-        default="",
-        help="URL by which GitLab reaches that address (default http://HOST:PORT/)",
-    )
-    selftest.set_defaults(run=_selftest)
+    selftest.add(commands, shared)
+    init.add(commands, shared)
     return parser
 
 

@@ -5,6 +5,6 @@ schemas.
 """
 
 from .fake import FakeGitLab
-from .state import Application, Job, MergeRequest, Note, Pipeline, Project, User
+from .state import Application, Group, Job, MergeRequest, Note, Pipeline, Project, User
 
-__all__ = ["Application", "FakeGitLab", "Job", "MergeRequest", "Note", "Pipeline", "Project", "User"]
+__all__ = ["Application", "FakeGitLab", "Group", "Job", "MergeRequest", "Note", "Pipeline", "Project", "User"]

@@ -23,6 +23,7 @@ from .state import (
     Application,
     Commit,
     Grant,
+    Group,
     Job,
     MergeRequest,
     Note,
@@ -70,6 +71,8 @@ class FakeGitLab:
         # How a webhook changes on its way; None if it gets lost.
         self.spoil_hook: Callable[[dict[str, str], bytes], tuple[dict[str, str], bytes] | None] = lambda *sent: sent
         self.applications: dict[str, Application] = {}
+        self.groups: dict[int, Group] = {}
+        self.premium = False  # which has webhooks of groups
         self.grants: dict[str, Grant] = {}
         self.visitor: User | None = None  # who uses the browser, and gives consent
         self._numbers = {name: itertools.count(start) for name, start in FIRST_NUMBERS.items()}
@@ -139,10 +142,16 @@ class FakeGitLab:
         return token.expires is not None and self.clock() >= token.expires
 
     def add_application(self, redirect_uri: str, *, scopes: list[str], secret: str = "") -> Application:
-        made = Application(secrets.token_hex(32), secret, redirect_uri, scopes)
+        made = Application(secrets.token_hex(32), secret, redirect_uri, scopes, number=self.number("application"))
         with self.lock:
             self.applications[made.client_id] = made
         return made
+
+    def add_group(self, path: str, *owners: User) -> Group:
+        group = Group(self.number("group"), path, {one.id for one in owners})
+        with self.lock:
+            self.groups[group.id] = group
+        return group
 
     def move_project(self, project: Project, path: str) -> None:
         """Give a project another path; GitLab redirects from the old one."""

@@ -47,7 +47,7 @@ def _mount_tokens(app: Flask, fake: "FakeGitLab", door: Door) -> None:
             "scopes": found.scopes,
             "user_id": found.user.id,
             "last_used_at": None,
-            "expires_at": "2027-11-21",
+            "expires_at": found.expires_at,
         }
 
     @app.get("/api/v4/user")

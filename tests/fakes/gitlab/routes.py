@@ -12,6 +12,7 @@ from werkzeug.routing import Rule
 from . import (
     gate_objects,
     hooks,
+    installation,
     job_tokens,
     merge_requests,
     ml_routes,
@@ -57,6 +58,7 @@ def make_app(fake: "FakeGitLab") -> Flask:
     merge_requests.mount(app, fake, door)
     gate_objects.mount(app, fake, door)
     hooks.mount(app, fake, door)
+    installation.mount(app, fake, door)
     repository.mount(app, fake, door)
     ml_routes.mount(app, fake, door)
     packages.mount(app, fake, door)

@@ -24,6 +24,28 @@ class Application:
     secret: str  # "" for a public one, which has only PKCE
     redirect_uri: str
     scopes: list[str]
+    name: str = "mltrail"
+    number: int = 0
+
+
+@dataclass
+class Group:
+    """A group. Its webhooks are GitLab Premium's."""
+
+    id: int
+    path: str
+    owners: set[int] = field(default_factory=set)  # users' IDs
+    tokens: list["GroupToken"] = field(default_factory=list)
+    hooks: dict[int, "Hook"] = field(default_factory=dict)
+
+
+@dataclass
+class GroupToken:
+    id: int
+    name: str
+    expires_at: str
+    access_level: int
+    token: "Token"
 
 
 @dataclass
@@ -46,6 +68,7 @@ class Token:
     expires: float | None = None  # OAuth tokens last two hours; in seconds since the epoch
     refresh: str | None = None
     application: Application | None = None
+    expires_at: str = "2027-11-21"  # of a personal one
 
 
 @dataclass
@@ -213,5 +236,8 @@ FIRST_NUMBERS = {
     "job": 5001,
     "note": 300,
     "hook": 1,
+    "group": 70,
+    "group_token": 800,
+    "application": 1,
 }
 """The first number of each kind of object."""

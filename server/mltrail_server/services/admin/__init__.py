@@ -1,3 +1,5 @@
-"""What the operator runs and watches: self-test, set-up, overview, checks of the store, garbage collection, purge."""
+"""What the operator runs and watches: a new server's settings, self-test, set-up, overview, checks of the store,
+garbage collection, purge.
+"""
 
-__all__ = ["garbage", "overview", "purge", "selftest", "setup", "store_check"]
+__all__ = ["garbage", "new_server", "overview", "provision", "purge", "selftest", "setup", "store_check"]
