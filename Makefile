@@ -5,7 +5,7 @@ DEV := .venv
 TRAIN := .venv-train
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long lint format lock clean env train-env client-envs postgresql mariadb chromium screenshots
+.PHONY: help demo test test-long lint format docs lock clean env train-env client-envs postgresql mariadb chromium screenshots
 
 help: ## Print this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ format: env ## Fix what the linter can fix
 	$(DEV)/bin/ruff check --fix-only
 	$(DEV)/bin/ruff format
 
+docs: env ## Build the docs site into .site/html; a warning, such as a broken link, is an error
+	$(DEV)/bin/python -m scripts.docs_site
+
 lock: env ## Lock the newest versions that the ranges in pyproject.toml allow
 	$(DEV)/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --no-annotate \
 	  pyproject.toml --extra server --extra postgres --extra traces --extra backup --extra mysql --group dev --output-file requirements/dev.txt
@@ -45,7 +48,7 @@ lock: env ## Lock the newest versions that the ranges in pyproject.toml allow
 	    --output-file requirements/clients/$$clients.txt; done
 
 clean: ## Remove environments, caches and the demo's data
-	rm -rf $(DEV) $(TRAIN) .venv-clients .cache .hypothesis .demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(DEV) $(TRAIN) .venv-clients .cache .hypothesis .demo .site public .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 client-envs: ## Make the environments of the MLflow clients that we test with
 	PYTHON=$(PYTHON) scripts/client_envs

@@ -15,6 +15,7 @@ BUDGETS = {
     "component": 320,
     "contract": 90,
     "differential": 240,
+    "docs": 90,
     "e2e": 120,
     "faults": 240,
     "moving": 150,

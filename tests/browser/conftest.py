@@ -1,41 +1,24 @@
 """A browser, a server with a past, and what every page is held to."""
 
-import importlib.util
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.browser.answers import Answers
 from tests.browser.server import Site, site
 from tests.browser.world import Past
+from tests.chromium import axe as axe  # noqa: PLC0414 - pytest finds it here
+from tests.chromium import chromium as chromium  # noqa: PLC0414
 from tests.clock import FrozenClock
-from tests.places import ROOT
-from tests.processes import PATIENCE_SECONDS, one_at_a_time
+from tests.processes import PATIENCE_SECONDS
 
-AXE = ROOT / ".cache/npm/axe-core/axe.min.js"
-GRAVE = {"serious", "critical"}
 WIDE, NARROW = 1440, 390
 ABORTED = "net::ERR_ABORTED"
 
 Visit = Callable[..., Any]
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    """Debian's Chromium, or the one that CHROMIUM names."""
-    found = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    assert found, "Chromium not found: apt-get install chromium, or set CHROMIUM to its path."
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, timeout=PATIENCE_SECONDS * 1000)
-        expect.set_options(timeout=PATIENCE_SECONDS * 1000)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="session")
@@ -44,20 +27,6 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         Past(served).make()
         Answers(served).make()
         yield served
-
-
-@pytest.fixture(scope="session")
-def axe() -> str:
-    """The rules of axe-core, from npm by name; kept between runs of the tests."""
-    with one_at_a_time(AXE.parents[1]):
-        if not AXE.exists():
-            spec = importlib.util.spec_from_file_location("packages", ROOT / "assets/packages.py")
-            assert spec
-            assert spec.loader
-            packages = importlib.util.module_from_spec(spec)
-            spec.loader.exec_module(packages)
-            packages.fetch(Path(__file__).parent / "npm.json", AXE.parents[1])
-        return AXE.read_text()
 
 
 @pytest.fixture
@@ -101,14 +70,3 @@ def _page(context: BrowserContext, problems: list[str]) -> Page:
         lambda asked: problems.append(f"{asked.url} {asked.failure}") if asked.failure != ABORTED else None,
     )
     return page
-
-
-def findings(page: Page, axe: str) -> list[str]:
-    """Run axe-core and list what is serious. It runs in a world of its own, past the page's policy."""
-    found = page.evaluate(f"{axe}; axe.run(document, {{resultTypes: ['violations']}})")
-    return [
-        f"{one['id']}: {node['html'][:200]} {node.get('failureSummary', '')[:300]}"
-        for one in found["violations"]
-        if one["impact"] in GRAVE
-        for node in one["nodes"]
-    ]

@@ -5,9 +5,10 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import NARROW, WIDE, Visit, findings
+from tests.browser.conftest import NARROW, WIDE, Visit
 from tests.browser.pages import ML, PAGES, settled
 from tests.browser.server import Site
+from tests.chromium import findings
 
 pytestmark = [pytest.mark.browser]
 

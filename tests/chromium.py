@@ -1,0 +1,53 @@
+"""A browser for tests of pages, and axe-core, which says what hinders people who see, hear or move otherwise."""
+
+import importlib.util
+import os
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.places import ROOT
+from tests.processes import PATIENCE_SECONDS, one_at_a_time
+
+AXE = ROOT / ".cache/npm/axe-core/axe.min.js"
+GRAVE = frozenset({"serious", "critical"})
+ALL = GRAVE | {"minor", "moderate"}
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """Debian's Chromium, or the one that CHROMIUM names."""
+    found = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    assert found, "Chromium not found: apt-get install chromium, or set CHROMIUM to its path."
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, timeout=PATIENCE_SECONDS * 1000)
+        expect.set_options(timeout=PATIENCE_SECONDS * 1000)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The rules of axe-core, from npm by name; kept between runs of the tests."""
+    with one_at_a_time(AXE.parents[1]):
+        if not AXE.exists():
+            spec = importlib.util.spec_from_file_location("packages", ROOT / "assets/packages.py")
+            assert spec
+            assert spec.loader
+            packages = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(packages)
+            packages.fetch(ROOT / "tests/browser/npm.json", AXE.parents[1])
+        return AXE.read_text()
+
+
+def findings(page: Page, axe: str, impacts: frozenset[str] = GRAVE) -> list[str]:
+    """Run axe-core and list what has one of the impacts. It runs in a world of its own, past the page's policy."""
+    found = page.evaluate(f"{axe}; axe.run(document, {{resultTypes: ['violations']}})")
+    return [
+        f"{one['id']}: {node['html'][:200]} {node.get('failureSummary', '')[:300]}"
+        for one in found["violations"]
+        if one["impact"] in impacts
+        for node in one["nodes"]
+    ]

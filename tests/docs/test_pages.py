@@ -1,0 +1,114 @@
+"""The docs site: complete, whole, readable by everybody, and it asks nobody else for anything."""
+
+import re
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from playwright.sync_api import Browser, expect
+from scripts.docs_site.stage import Stage
+
+from tests.chromium import ALL, findings
+from tests.docs.conftest import REPOSITORY
+from tests.docs.html_pages import Read, read
+from tests.places import ROOT
+from tests.processes import PATIENCE_SECONDS
+
+pytestmark = [pytest.mark.browser]
+
+WIDE, NARROW = 1440, 390
+LOOKS = [("light", WIDE), ("dark", WIDE), ("light", NARROW), ("dark", NARROW)]
+# One of each kind: cards, a comment with a chart and a table, tables, code, pictures, a long page, one of its own.
+SAMPLE = [
+    *("index", "gallery/failed", "gallery/truncated", "reference/settings", "how-to/add-to-a-pipeline"),
+    *("how-to/pages", "decisions/index", "changelog", "search"),
+]
+
+
+@pytest.fixture(scope="module")
+def pages(built: Path) -> dict[Path, Read]:
+    return {page: read(page) for page in built.rglob("*.html")}
+
+
+def test_each_page_of_the_docs_is_on_the_site(built: Path, pages: dict[Path, Read]) -> None:
+    expected = {built / page.replace(".md", ".html") for page in Stage(ROOT, built, "").pages.values()}
+    assert expected <= pages.keys()
+    assert {page.name for page, one in pages.items() if len(one.headings) != 1} == set()
+
+
+def test_each_link_and_each_anchor_leads_somewhere(built: Path, pages: dict[Path, Read]) -> None:
+    broken = []
+    for page, one in pages.items():
+        for link in one.links:
+            parts = urlsplit(link)
+            if parts.scheme or parts.netloc:
+                continue
+            target = (page.parent / unquote(parts.path)).resolve() if parts.path else page
+            if not target.is_file():
+                broken.append(f"{page.relative_to(built)}: no file {link}")
+            elif parts.fragment and target in pages and unquote(parts.fragment) not in pages[target].anchors:
+                broken.append(f"{page.relative_to(built)}: no anchor {link}")
+    assert broken == []
+
+
+def test_links_to_other_files_lead_to_the_repository(pages: dict[Path, Read]) -> None:
+    found = {link for one in pages.values() for link in one.links if link.startswith(f"{REPOSITORY}/-/blob/main")}
+    assert found
+    files = [unquote(urlsplit(link).path).partition("/-/blob/main/")[2] for link in found]
+    assert [file for file in files if not (ROOT / file).exists()] == []
+
+
+def test_external_links_are_addresses(pages: dict[Path, Read]) -> None:
+    links = {link for one in pages.values() for link in one.links if re.match(r"[a-z]+:", link)}
+    assert [link for link in links if not re.fullmatch(r"https?://[\w.-]+(:\d+)?(/\S*)?(#\S*)?|mailto:\S+", link)] == []
+
+
+def test_nothing_is_fetched_from_elsewhere(built: Path, pages: dict[Path, Read]) -> None:
+    fetched = {link for one in pages.values() for link in one.fetched}
+    assert [link for link in fetched if re.match(r"([a-z]+:)?//", link) and not link.startswith("data:")] == []
+    styles = "".join(file.read_text() for file in built.rglob("*.css"))
+    assert re.findall(r"@import[^;]*|url\(['\"]?(?:https?:)?//[^)]*\)", styles) == []
+
+
+@pytest.mark.parametrize(("scheme", "width"), LOOKS, ids=str)
+def test_everybody_can_read_it(chromium: Browser, served: str, axe: str, scheme: str, width: int) -> None:
+    context = chromium.new_context(
+        viewport={"width": width, "height": 900},
+        color_scheme=scheme,  # type: ignore[arg-type] # light or dark
+    )
+    context.set_default_timeout(PATIENCE_SECONDS * 1000)
+    page = context.new_page()
+    found: list[str] = []
+    page.on("request", lambda asked: found.append(asked.url) if not asked.url.startswith((served, "data:")) else None)
+    page.on("pageerror", lambda error: found.append(str(error)))
+    for name in SAMPLE:
+        answer = page.goto(f"{served}/latest/{name}.html")
+        assert answer
+        assert answer.status == 200, name
+        found += [f"{name}: {one}" for one in findings(page, axe, ALL)]
+        if (across := page.evaluate("document.documentElement.scrollWidth")) > width:
+            found.append(f"{name}: {across} pixels wide")
+        assert page.evaluate("[...document.images].every((image) => image.loading === 'lazy' || image.naturalWidth)"), (
+            name
+        )
+    context.close()
+    assert found == []
+
+
+def test_the_search_works_from_a_folder(chromium: Browser, built: Path) -> None:
+    """Without a server and without a network."""
+    page = chromium.new_page()
+    page.goto(f"{(built / 'search.html').as_uri()}?q=champion")
+    found = page.locator("#search-results li")
+    expect(found.first).to_be_visible()
+    assert found.count() > 1
+    page.close()
+
+
+def test_a_picture_has_a_dark_form_where_there_is_one(chromium: Browser, served: str) -> None:
+    page = chromium.new_page(color_scheme="dark")
+    page.goto(f"{served}/latest/explanation/reading-the-note.html")
+    shown = [one for one in page.locator("article img").all() if one.is_visible()]
+    assert any("note-dark" in (one.get_attribute("src") or "") for one in shown)
+    assert not any("note-light" in (one.get_attribute("src") or "") for one in shown)
+    page.close()
