@@ -11,7 +11,8 @@ TESTS = Path(__file__).parent
 LONGEST = (
     *("component/test_own_pipeline.py", "differential/test_differential.py", "component/test_whole_pipelines.py"),
     *("clients", "faults", "browser", "component/test_whole_snippets.py", "component/test_pipelines.py", "packaging"),
-    *("component/test_whole_jobs.py", "component/test_mirror.py", "component/test_track_cost.py", "e2e", "docs", "store"),
+    *("component/test_whole_jobs.py", "component/test_mirror.py", "component/test_track_cost.py", "e2e", "docs"),
+    "store",
 )
 """Files and suites whose tests are few and long. Of all others, those with the most tests take longest."""
 
