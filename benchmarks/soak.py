@@ -69,15 +69,15 @@ def main() -> None:
                 memory.append(megabytes(server.all_processes()))
         seconds = time.monotonic() - began
         batches = load.check()
-        incidents = server.log.read_text().count("incident")
+        internal = server.log.read_text().count("internal error")
     fifth = max(1, len(memory) // 5)
     first, last = statistics.median(memory[fifth : 2 * fifth + 1]), statistics.median(memory[-fifth:])
     print(
         f"{options.backend}: {batches:,} batches of {len(load.trainings):,} runs by {options.clients} clients in "
         f"{seconds:.0f} s, {batches / seconds:.0f} a second; nothing lost, doubled or halved; {load.failed} calls "
-        f"without an answer, {incidents} incidents; memory {first:.0f} MB, at the end {last:.0f} MB"
+        f"without an answer, {internal} internal errors; memory {first:.0f} MB, at the end {last:.0f} MB"
     )
-    if load.failed or incidents or last > first * MOST_GROWTH:
+    if load.failed or internal or last > first * MOST_GROWTH:
         sys.exit("There were errors, or memory grows.")
 
 

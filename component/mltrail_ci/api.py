@@ -1,5 +1,6 @@
 """The part of the server's API that a job needs. Errors name the URL and what to try."""
 
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
@@ -20,6 +21,8 @@ _HINTS = {
     404: "Check the server's URL and the project. An older server may not have this call.",
     429: "Too many calls; try again later.",
 }
+
+_REQUEST_ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
 
 
 class Api:
@@ -96,7 +99,7 @@ class Api:
             if response.status == 404:
                 return None
             if response.status >= 400:
-                raise _refused("GET", url, response.status, None)
+                raise _refused("GET", url, response, None)
             digest = hashlib.sha256()
             for piece in response.stream(1 << 20):
                 digest.update(piece)
@@ -112,7 +115,7 @@ class Api:
         if response.status == 409:
             return False
         if response.status >= 300:
-            raise _refused("POST", url, response.status, _json(response))
+            raise _refused("POST", url, response, _json(response))
         return True
 
     def gitlab(self, method: str, url: str, token: str, body: dict[str, Any] | None = None) -> object:
@@ -120,7 +123,7 @@ class Api:
         response = self._transport.send(method, url, body, job_token(token), once=method == "POST")
         content = _json(response)
         if response.status >= 300:
-            raise _refused(method, url, response.status, content)
+            raise _refused(method, url, response, content)
         return content
 
     def _version_url(self, model: str, version: str) -> str:
@@ -143,7 +146,7 @@ class Api:
         response = self._transport.send(method, url, body, headers, once=once, seconds=seconds)
         content = _json(response)
         if response.status >= 400:
-            raise _refused(method, url, response.status, content, is_doctor=self._for_doctor)
+            raise _refused(method, url, response, content, is_doctor=self._for_doctor)
         if not isinstance(content, dict):
             raise _not_json(method, url, response)
         return content
@@ -171,7 +174,10 @@ def _not_json(method: str, url: str, response: "urllib3.BaseHTTPResponse") -> Co
     return server(f"{problem}. Is this an mltrail server, or a proxy or login page in front of it?")
 
 
-def _refused(method: str, url: str, status: int, content: object, *, is_doctor: bool = False) -> CommandError:
+def _refused(
+    method: str, url: str, response: "urllib3.BaseHTTPResponse", content: object, *, is_doctor: bool = False
+) -> CommandError:
+    status = response.status
     message = (content.get("message") or content.get("error")) if isinstance(content, dict) else None
     other = "The server's log says more." if status >= 500 else ""
     hint = _HINTS.get(status, "Is there a login page in front?" if status < 400 else other)
@@ -183,4 +189,8 @@ def _refused(method: str, url: str, status: int, content: object, *, is_doctor: 
             hint = "The server asks GitLab through its bot, which has to be a member of the project (`mltrail doctor`)."
     else:
         reason = "no reason given."
+    # Whoever runs the server finds the call in its log by this ID. mltrail's own messages have it already.
+    request = response.headers.get("X-Request-Id", "")
+    if status >= 500 and _REQUEST_ID.fullmatch(request) and request not in reason:
+        hint = f"{hint} Request ID: {request}".lstrip()
     return server(f"{method} {url} returned {status}: {reason} {hint}".rstrip())

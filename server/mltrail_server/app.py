@@ -20,6 +20,8 @@ from .http.errors import handle_errors
 from .http.joined_paths import JoinedPaths
 from .http.path_prefix import PathPrefix
 from .http.project_paths import ProjectApp
+from .http.request_ids import RequestIds
+from .http.request_log import RequestLog
 from .http.sharinghub import SharingHubPaths
 from .http.slow_bodies import SLOW_BODIES
 from .mlflow_api import errors as mlflow_errors
@@ -103,4 +105,7 @@ def create_app(deps: Deps) -> ProjectApp:
     app.wsgi_app = JoinedPaths(SharingHubPaths(app.wsgi_app))  # type: ignore[method-assign] # Flask's own way to wrap it
     if root_path := deps.settings.root_path:
         app.wsgi_app = PathPrefix(app.wsgi_app, root_path)  # type: ignore[method-assign] # the same
+    if deps.settings.log_requests == "on":
+        app.wsgi_app = RequestLog(app.wsgi_app)  # type: ignore[method-assign] # the same
+    app.wsgi_app = RequestIds(app.wsgi_app)  # type: ignore[method-assign] # the same
     return app

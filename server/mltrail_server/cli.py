@@ -7,13 +7,15 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from importlib import metadata
 
 from .commands import archives, backup, check, collect, export, import_, init, move_database, restore, selftest
-from .commands.arguments import Parser
-from .domain.errors import MltrailError
+from .commands.arguments import Parser, address, port
+from .domain.errors import MltrailError, invalid
 from .domain.terminal import plain_lines
 from .settings import Settings
+from .telemetry import logs
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 
@@ -24,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser_of_all().parse_args(arguments)
     try:
         settings = Settings.from_environment(data_dir=options.data_dir)
+        logs.configure(layout=settings.log_format, level=settings.log_level, secrets=settings.secret_values)
         exit_code: int = options.run(settings, options)
         if sys.stdout is not None:
             sys.stdout.flush()  # a full disk or a closed pipe is noticed here, not as Python ends
@@ -77,18 +80,22 @@ def _serve(settings: Settings, options: argparse.Namespace) -> int:
 def _worker(settings: Settings, options: argparse.Namespace) -> int:
     from .app import create_deps  # noqa: PLC0415
     from .ops.metrics import Instruments  # noqa: PLC0415
-    from .serve import log_to_stderr, name_process  # noqa: PLC0415
-    from .worker import run_once, run_until_signalled  # noqa: PLC0415
+    from .ops.worker_port import listening  # noqa: PLC0415
+    from .serve import configure_logs, name_process  # noqa: PLC0415
+    from .worker import PROGRESS, run_once, run_until_signalled  # noqa: PLC0415
 
-    log_to_stderr()
-
+    if options.once and options.listen:
+        raise invalid("worker --once ends at once, so it can't --listen; choose one.")
     deps = create_deps(settings)
-    Instruments().attach(deps)
+    configure_logs(deps.settings)
+    instruments = Instruments()
+    instruments.attach(deps)
     if options.once:
         run_once(deps)
         return 0
     name_process("mltrail-worker")
-    run_until_signalled(deps, parent=options.parent)
+    with listening(deps, instruments, options.listen, PROGRESS) if options.listen else nullcontext():
+        run_until_signalled(deps, parent=options.parent)
     return 0
 
 
@@ -111,12 +118,6 @@ def _migrate(settings: Settings, options: argparse.Namespace) -> int:
     return 0
 
 
-def _port(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text[:9]) < 65_536):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port; a port is a number from 0 to 65535")
-    return int(text)
-
-
 def parser_of_all() -> argparse.ArgumentParser:
     parser = Parser(
         prog="mltrail-server",
@@ -130,7 +131,7 @@ def parser_of_all() -> argparse.ArgumentParser:
 
     serve = commands.add_parser("serve", parents=[shared], help="serve tracking, registry, files and pages")
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
-    serve.add_argument("--port", type=_port, default=5000, help="port to listen on (default %(default)s)")
+    serve.add_argument("--port", type=port, default=5000, help="port to listen on (default %(default)s)")
     serve.add_argument("--workers", type=int, default=2, help="web processes (default %(default)s)")
     serve.add_argument(
         "--no-worker", action="store_true", help="run no worker here; start it with mltrail-server worker"
@@ -141,6 +142,12 @@ def parser_of_all() -> argparse.ArgumentParser:
         "worker", parents=[shared], help="keep jobs, comments and statuses up to date with GitLab"
     )
     worker.add_argument("--once", action="store_true", help="do everything that is due once, then exit")
+    worker.add_argument(
+        "--listen",
+        type=address,
+        metavar="HOST:PORT",
+        help="answer /healthz and /metrics there, for what watches the worker",
+    )
     worker.add_argument("--parent", type=int, help=argparse.SUPPRESS)  # exit when this process has ended
     worker.set_defaults(run=_worker)
 

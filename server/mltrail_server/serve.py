@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from flask import Flask
 from granian.constants import Interfaces
+from granian.log import LogLevels
 from granian.server import Server
 
 from . import worker
@@ -27,6 +28,7 @@ from .app import create_app, create_deps
 from .domain.errors import conflict, invalid
 from .services.context.deps import Deps
 from .settings import Settings, is_loopback
+from .telemetry import logs
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
@@ -53,11 +55,11 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, with_worker
             f"Local mode serves only this machine and can't listen on {host}; set MLTRAIL_GITLAB_URL to serve a team."
         )
     _check_port(host, port)
-    log_to_stderr()
     # Sets up a new database, or refuses an outdated one, before anything is started. The application is created once,
     # here: the forked processes share its memory, and start immediately.
     deps = create_deps(settings)
     settings = deps.settings
+    configure_logs(settings)
     app = create_app(deps)
     app.build()
     # An open SQLite connection, or a held lock, must not be inherited by a fork.
@@ -69,7 +71,7 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, with_worker
     with worker_process(deps) if with_worker and not settings.local_mode else nullcontext():
         # From here on there are other threads than the main one.
         wake_for_signals()
-        _serve_http(app, host, port, workers)
+        _serve_http(app, settings, host, port, workers)
 
 
 def _keep_memory_small() -> None:
@@ -134,7 +136,7 @@ def _work(deps: Deps, parent: int) -> None:
     worker.run_until_signalled(deps, parent=parent)
 
 
-def _serve_http(app: Flask, host: str, port: int, workers: int) -> None:
+def _serve_http(app: Flask, settings: Settings, host: str, port: int, workers: int) -> None:
     os.register_at_fork(after_in_child=_be_a_child)
     parent = os.getpid()
 
@@ -152,6 +154,8 @@ def _serve_http(app: Flask, host: str, port: int, workers: int) -> None:
         websockets=False,
         workers=workers,
         blocking_threads=_THREADS,
+        log_level=LogLevels(settings.log_level),
+        log_dictconfig=logs.granian_config(),
         log_access=False,
         workers_kill_timeout=round(_STOP_SECONDS),
         respawn_failed_workers=True,
@@ -207,15 +211,18 @@ def _end_with(parent: int) -> None:
 
 def web_process() -> Flask:
     """Create the application for another WSGI server, with the settings from the environment."""
-    log_to_stderr()
-    app = create_app(create_deps(Settings.from_environment()))
+    settings = Settings.from_environment()
+    configure_logs(settings)
+    deps = create_deps(settings)
+    configure_logs(deps.settings)
+    app = create_app(deps)
     _keep_memory_small()
     return app
 
 
-def log_to_stderr() -> None:
-    """Log warnings and errors with their time; granian's own configuration covers only its own loggers."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)
+def configure_logs(settings: Settings) -> None:
+    """Log as the settings say. They are known in full, with the secrets that are kept, once `Deps` are created."""
+    logs.configure(layout=settings.log_format, level=settings.log_level, secrets=settings.secret_values)
 
 
 def _check_port(host: str, port: int) -> None:

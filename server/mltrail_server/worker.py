@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import threading
+import time
 
 from .domain.errors import Code, MltrailError
 from .services.admin import garbage
@@ -12,6 +13,7 @@ from .services.ci.publish import promotion_comment, publisher
 from .services.context.deps import Deps
 from .store.ci import due
 from .store.ci.due import Due
+from .telemetry import calls
 
 _log = logging.getLogger(__name__)
 _PAUSE_SECONDS = 1.0
@@ -20,6 +22,28 @@ LEASE_MS = 120_000
 _SHORTEST_WAIT_MS = 15_000
 _LONGEST_WAIT_MS = 30 * 60_000
 _MOST_FAILURES = 200  # about two days
+
+
+_STALLED_SECONDS = 300.0
+"""More than two leases: whatever takes so long hangs."""
+
+
+class Progress:
+    """Whether the loop goes on: it does as long as it takes items or begins passes, even if all of them fail."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+
+    def made(self) -> None:
+        self._last = time.monotonic()
+
+    @property
+    def stalled(self) -> bool:
+        return time.monotonic() - self._last > _STALLED_SECONDS
+
+
+PROGRESS = Progress()
+"""Of this process, which runs one loop."""
 
 
 def run_until_signalled(deps: Deps, *, parent: int | None = None) -> None:
@@ -36,6 +60,7 @@ def run(deps: Deps, *, stop: threading.Event, parent: int | None = None) -> None
     """
     threading.Thread(target=_collect_garbage, args=(deps, stop), name="garbage collection", daemon=True).start()
     while not stop.is_set() and parent in (None, os.getppid()):
+        PROGRESS.made()
         try:
             run_once(deps)
         except Exception:  # noqa: BLE001 - the loop must outlive any one mistake
@@ -58,6 +83,7 @@ def run_once(deps: Deps) -> int:
     """Reconcile everything that is due now, and return how many items that was."""
     done = 0
     while (claimed := _claim(deps)) is not None:
+        PROGRESS.made()
         one, lease_until = claimed
         again = _next_look(deps, one)
         with deps.db.write() as connection:
@@ -75,6 +101,7 @@ def _claim(deps: Deps) -> tuple[Due, int] | None:
 
 def _next_look(deps: Deps, one: Due) -> int | None:
     """Reconcile one item; return when to look again, or None when there is nothing left to do."""
+    calls.begin().project_id = one.project_id  # its log lines, like a request's, have an ID in common
     name = f"{one.kind} {one.key} of project {one.project_id}"
     try:
         if one.kind not in (due.PIPELINE, due.REQUEST):

@@ -25,6 +25,7 @@ class Server:
     """`answers` maps "METHOD path" to a list of (status, body); the last one is repeated."""
 
     answers: dict[str, list[tuple[int, Any]]] = field(default_factory=dict)
+    request_id: str = ""
     asked: list[Asked] = field(default_factory=list)
     url: str = ""
     clock_is_off_by: float = 0
@@ -52,6 +53,8 @@ class Server:
                 status, answer = server.answer(Asked(self.command, self.path, token, body))
                 content = answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
                 self.send_response(status)
+                if server.request_id:
+                    self.send_header("X-Request-Id", server.request_id)
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
                 self.wfile.write(content)

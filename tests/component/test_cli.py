@@ -178,6 +178,17 @@ def test_an_outage_shows_the_servers_message(job: Job) -> None:
     assert job.run("runs")[2].endswith("returned 503: Local mode knows no pipelines.\n")
 
 
+def test_an_outage_shows_the_id_by_which_the_operator_finds_the_call(job: Job) -> None:
+    job.server.request_id = "5f0c9a3be1d24c77"
+    url = f"GET {job.base}/pipelines/1001/candidates"
+    job.server.lay(url, "<h1>Internal Server Error</h1>", status=500)
+    assert job.run("runs")[2].endswith("no reason given. The server's log says more. Request ID: 5f0c9a3be1d24c77\n")
+    job.server.lay(url, {"message": "Broken (request 5f0c9a3be1d24c77)."}, status=500)
+    assert job.run("runs")[2].count("5f0c9a3be1d24c77") == 1
+    job.server.lay(url, {"message": "No such pipeline."}, status=404)
+    assert "Request ID" not in job.run("runs")[2], "the caller's mistake, and not in the log"
+
+
 def test_a_login_page_is_no_answer(job: Job) -> None:
     job.server.lay(f"GET {job.base}/pipelines/1001/candidates", "<html>Sign in</html>")
     code, _, error = job.run("runs")

@@ -23,4 +23,4 @@ def test_it_serves_and_stops(tmp_path: Path) -> None:
             load.wait_for(40)
         load.check()
         assert b"mltrail_http_request_seconds_count" in server.get("/metrics").data
-        assert "incident" not in server.log.read_text()
+        assert "internal error" not in server.log.read_text()

@@ -38,4 +38,4 @@ def test_what_was_acknowledged_before_a_backup_is_in_it(tmp_path: Path, database
             training.unsure = list(range(load.steps))  # what came later may be in it, too
             training.check(connection)
         assert sum(len(training.sure) for training in before) > some / 2
-        assert "incident" not in server.log.read_text()
+        assert "internal error" not in server.log.read_text()

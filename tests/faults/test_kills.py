@@ -45,4 +45,4 @@ def test_nothing_acknowledged_is_lost(tmp_path: Path, database_url: str, request
             load.wait_for(BETWEEN)
         assert load.check() > BETWEEN
         check_files(server)
-        assert "incident" not in server.log.read_text()
+        assert "internal error" not in server.log.read_text()

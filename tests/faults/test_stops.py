@@ -36,7 +36,7 @@ def test_a_restart_under_load_loses_nothing(tmp_path: Path, database_url: str) -
             load.wait_for(BETWEEN)
         load.check()
         log = server.log.read_text()
-        assert "incident" not in log
+        assert "internal error" not in log
         assert "Killing" not in log, "a web process had to be killed"
 
 

@@ -1,7 +1,6 @@
 """From errors to responses: one handler, which lets the edge that owns the URL render the error for its clients."""
 
 import logging
-import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, Reque
 
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.domain.reasons import Reason
+from mltrail_server.telemetry import calls
 
 _log = logging.getLogger(__name__)
 
@@ -27,6 +27,8 @@ def handle_errors(app: Flask, edges: Sequence[Edge]) -> None:
 
     def answer(error: MltrailError) -> Response:
         edge = next(edge for edge in edges if edge.owns(request.path))
+        if error.code is Code.UNAVAILABLE:
+            error = _with_request_id(error)
         response = edge.render(error)
         if error.retry_after is not None:
             response.headers["Retry-After"] = str(error.retry_after)
@@ -35,14 +37,13 @@ def handle_errors(app: Flask, edges: Sequence[Edge]) -> None:
         return response
 
     def unexpected(error: Exception) -> Response:
-        incident = secrets.token_hex(4)
         # Quoted, so that a path with line breaks can't forge lines in the log.
-        _log.exception("incident %s: %s %r", incident, request.method, request.path, exc_info=error)
+        _log.exception("internal error: %s %r", request.method, request.path, exc_info=error)
         return answer(
             MltrailError(
                 Code.INTERNAL,
-                f"Something went wrong in mltrail (incident {incident}). Nothing was stored by this call. "
-                "The server's log has the details under that number.",
+                f"Something went wrong in mltrail (request {calls.request_id()}). Nothing was stored by this call. "
+                "The server's log has the details under that ID.",
             )
         )
 
@@ -55,6 +56,15 @@ def handle_errors(app: Flask, edges: Sequence[Edge]) -> None:
     app.register_error_handler(MltrailError, answer)
     app.register_error_handler(HTTPException, http)
     app.register_error_handler(Exception, unexpected)
+
+
+def _with_request_id(error: MltrailError) -> MltrailError:
+    """Log it, and say by which ID the operator finds it there."""
+    cause = f" ({type(error.__cause__).__name__})" if error.__cause__ is not None else ""
+    route = request.url_rule.rule if request.url_rule else "unknown"
+    _log.warning("%s %s: %s%s", request.method, route, error.message, cause)
+    message = f"{error.message} (request {calls.request_id()})"
+    return MltrailError(error.code, message, retry_after=error.retry_after)
 
 
 def _translated(error: HTTPException) -> MltrailError:

@@ -16,6 +16,7 @@ from mltrail_server.domain.identity import Access, Actor, title_of
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.services.identity import authentication
 from mltrail_server.services.tracking import detachments
+from mltrail_server.telemetry import calls
 
 from .call import Call
 from .slow_bodies import CALLER
@@ -65,6 +66,8 @@ def guarded(deps: Deps, route: Route, find_token: Callable[[Request], str]) -> H
     def view(project: str, **parts: Any) -> ResponseReturnValue:  # noqa: ANN401 - Flask's converters decide
         actor = authentication.admit(deps, find_token(request), project)
         request.environ[CALLER] = actor.user_name
+        if (call := calls.current()) is not None:
+            call.project_id = actor.project_id
         require(deps, actor, route.access)
         if route.access is Access.WRITE:
             detachments.check_route(actor, route.path)

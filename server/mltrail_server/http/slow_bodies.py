@@ -22,6 +22,8 @@ import msgspec
 
 from mltrail_server.domain.errors import Code, MltrailError
 
+from .request_ids import REQUEST_ID
+
 if TYPE_CHECKING:
     from types import FrameType
 
@@ -140,7 +142,12 @@ def _answer_for(one: _IncomingBody) -> None:
     # Trailing spaces give it a length that no other response has at the same time.
     body = msgspec.json.encode({"error_code": "TEMPORARILY_UNAVAILABLE", "message": _MESSAGE})
     body += b" " * secrets.randbelow(16_384)
-    headers = [("content-type", "application/json"), ("content-length", str(len(body))), ("connection", "close")]
+    headers = [
+        ("content-type", "application/json"),
+        ("content-length", str(len(body))),
+        ("connection", "close"),
+        ("x-request-id", one.environ.get(REQUEST_ID, "")),
+    ]
     address = one.environ.get("REMOTE_ADDR", "")
     before = dict(_sent(address))
     protocol.response_bytes(408, headers, body)

@@ -21,6 +21,7 @@ from mltrail_server.http.routes import mount_public
 from mltrail_server.services.admin.overview import Overview, OverviewReader
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.settings import is_loopback
+from mltrail_server.telemetry import calls
 
 from .shared_metrics import FOLDER_VARIABLE
 
@@ -92,6 +93,11 @@ def mount_all(app: Flask, deps: Deps) -> None:
     instruments = Instruments()
     instruments.attach(deps)
     _count_requests(app, instruments)
+    mount_page(app, deps, instruments)
+
+
+def mount_page(app: Flask, deps: Deps, instruments: Instruments) -> None:
+    """Register `/metrics` alone."""
     overview = OverviewReader(deps)
 
     def metrics() -> Response:
@@ -107,6 +113,8 @@ def mount_all(app: Flask, deps: Deps) -> None:
 def _count_requests(app: Flask, instruments: Instruments) -> None:
     def began() -> None:
         g.began = time.perf_counter()
+        if request.url_rule is not None and (call := calls.current()) is not None:
+            call.route = request.url_rule.rule
         instruments.in_flight.inc()
 
     def answered(response: Response) -> Response:

@@ -204,6 +204,24 @@ class Settings:
         "MLTRAIL_IMPORT_S3_ENDPOINT_URL",
         "URL of the S3-compatible store that `import` reads files from. Unset: `MLTRAIL_S3_ENDPOINT_URL`, or AWS",
     )
+    log_format: str = _setting(
+        "MLTRAIL_LOG_FORMAT", "`text`: log lines for people; `json`: one JSON object a line", "text"
+    )
+    log_level: str = _setting(
+        "MLTRAIL_LOG_LEVEL", "The least that is logged: `debug`, `info`, `warning` or `error`", "warning"
+    )
+    log_requests: str = _setting(
+        "MLTRAIL_LOG_REQUESTS",
+        "`on`: each request is logged with its route, status, milliseconds and bytes, but neither path nor query; "
+        "`off`: only what goes wrong is",
+        "off",
+    )
+    slow_statement_ms: str = _setting(
+        "MLTRAIL_SLOW_STATEMENT_MS",
+        "How many milliseconds a statement of the database may take before it is logged by its name, without its "
+        "values. `0`: none is",
+        "1000",
+    )
     metrics_token: str = _setting(
         "MLTRAIL_METRICS_TOKEN",
         "Token (`Authorization: Bearer`) that `/metrics` requires. Unset: `/metrics` responds to this machine only",
@@ -288,6 +306,12 @@ class Settings:
     @property
     def webhook_secrets(self) -> list[str]:
         return [secret.strip() for secret in self.webhook_secret.split(",") if secret.strip()]
+
+    @property
+    def secret_values(self) -> list[str]:
+        """All secrets that are set, each by itself, so that the log can hide them."""
+        values = [getattr(self, one.name) for one in fields(self) if one.metadata["secret"]]
+        return [*filter(None, values), *self.bot_tokens.values(), *self.webhook_secrets]
 
     @property
     def keep_losers_ms(self) -> int | None:

@@ -18,10 +18,21 @@ _WORDS = {
     "promoted_runs": ("frozen", "open"),
     "invalid_contract": ("warn", "fail"),
     "traces_read_role": ("reporter", "developer", "maintainer"),
+    "log_format": ("text", "json"),
+    "log_level": ("debug", "info", "warning", "error"),
+    "log_requests": ("on", "off"),
 }
 
 
-_NUMBERS = ("quota_bytes", "quota_candidates", "quota_metric_points", "quota_traces", "body_seconds", "search_seconds")
+_NUMBERS = (
+    "quota_bytes",
+    "quota_candidates",
+    "quota_metric_points",
+    "quota_traces",
+    "body_seconds",
+    "search_seconds",
+    "slow_statement_ms",
+)
 
 
 def check(settings: "Settings") -> None:
