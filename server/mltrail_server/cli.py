@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from importlib import metadata
 
-from .commands import archives, backup, check, collect, export, import_, init, move_database, restore, selftest
+from .commands import archives, backup, check, collect, export, import_, init, move_database, ready, restore, selftest
 from .commands.arguments import Parser, address, port
 from .domain.errors import MltrailError, invalid
 from .domain.terminal import plain_lines
@@ -160,6 +160,7 @@ def parser_of_all() -> argparse.ArgumentParser:
     )
     migrate.set_defaults(run=_migrate)
 
+    ready.add(commands, shared)
     collect.add(commands, shared)
     check.add(commands, shared)
     backup.add(commands, shared)

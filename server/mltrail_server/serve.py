@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from multiprocessing import get_context
 from typing import TYPE_CHECKING
@@ -26,6 +26,7 @@ from granian.server import Server
 from . import worker
 from .app import create_app, create_deps
 from .domain.errors import conflict, invalid
+from .ops.draining import DRAINING
 from .services.context.deps import Deps
 from .settings import Settings, is_loopback
 from .telemetry import logs
@@ -136,6 +137,27 @@ def _work(deps: Deps, parent: int) -> None:
     worker.run_until_signalled(deps, parent=parent)
 
 
+def _after_draining(stop: Callable[..., None], seconds: float) -> Callable[..., None]:
+    """Return a signal handler that has `/readyz` say no for so long before it calls `stop`. A second SIGTERM stops at
+    once, and so does Ctrl-C.
+    """
+
+    def drain() -> None:
+        print(f"Ending in {seconds:g} seconds; until then /readyz responds with 503.", flush=True)
+        time.sleep(seconds)
+        stop()
+
+    def handle(number: int, _frame: object) -> None:
+        if seconds and number == signal.SIGTERM and not DRAINING:
+            DRAINING.begin()
+            # In a thread, since a signal handler must neither print nor wait.
+            threading.Thread(target=drain, name="drain", daemon=True).start()
+        else:
+            stop()
+
+    return handle
+
+
 def _serve_http(app: Flask, settings: Settings, host: str, port: int, workers: int) -> None:
     os.register_at_fork(after_in_child=_be_a_child)
     parent = os.getpid()
@@ -161,6 +183,8 @@ def _serve_http(app: Flask, settings: Settings, host: str, port: int, workers: i
         respawn_failed_workers=True,
         respawn_interval=_RESTART_SECONDS,
     )
+    stop = server.signal_handler_interrupt
+    server.signal_handler_interrupt = _after_draining(stop, float(settings.drain_seconds))  # type: ignore[method-assign] # no other way
     # granian warns about more threads than twice the number of cores, which is intended here.
     logging.getLogger("_granian").addFilter(lambda record: "spawning up to" not in record.getMessage())
     server.serve(target_loader=begin, wrap_loader=False)

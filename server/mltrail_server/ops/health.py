@@ -5,12 +5,16 @@ from flask import Flask, Response
 from mltrail_server.http.routes import mount_public
 from mltrail_server.services.context.deps import Deps
 
+from .draining import DRAINING
+
 
 def mount_all(app: Flask, deps: Deps) -> None:
     def healthz() -> Response:
         return Response("OK\n", content_type="text/plain")
 
     def readyz() -> Response:
+        if DRAINING:
+            return Response("This server is about to end.\n", 503, content_type="text/plain")
         deps.db.ping()
         deps.files.ping()
         return Response("OK\n", content_type="text/plain")

@@ -179,6 +179,13 @@ class Settings:
         "How many seconds a search may take; any other statement of a call may take three times that. `0`: no limit",
         "10",
     )
+    drain_seconds: str = _setting(
+        "MLTRAIL_DRAIN_SECONDS",
+        "How many seconds a server that gets SIGTERM goes on while `/readyz` responds with 503, so that load balancers "
+        "stop sending it calls. After that it finishes the calls in progress, and ends. A second SIGTERM, or Ctrl-C, "
+        "ends the wait",
+        "0",
+    )
     backup_recipients: str = _setting(
         "MLTRAIL_BACKUP_RECIPIENTS",
         "Public keys to encrypt backups for, separated by commas: age (`age1…`) or SSH (`ssh-ed25519 …`) keys; or "

@@ -32,6 +32,7 @@ _NUMBERS = (
     "body_seconds",
     "search_seconds",
     "slow_statement_ms",
+    "drain_seconds",
 )
 
 

@@ -1,0 +1,114 @@
+"""A server that is asked to leave tells load balancers first, and finishes what it has begun."""
+
+import json
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from http.client import HTTPResponse
+from pathlib import Path
+
+import pytest
+import urllib3
+
+from tests.e2e.processes import COMMAND
+from tests.processes import PATIENCE_SECONDS, free_port
+from tests.team_server import TeamServer
+from tests.unfinished import begin
+
+SEARCH = json.dumps({"max_results": 5}).encode()
+
+
+def wait_until(fulfilled: Callable[[], bool]) -> None:
+    until, tick = time.monotonic() + PATIENCE_SECONDS, threading.Event()
+    while not fulfilled():
+        assert time.monotonic() < until
+        tick.wait(0.05)
+
+
+def readiness(server: TeamServer) -> int:
+    """The status of `/readyz`; 0 once nothing listens any more."""
+    try:
+        return server.get("/readyz", retries=False, timeout=30).status
+    except urllib3.exceptions.HTTPError:
+        return 0
+
+
+def ready(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run([COMMAND, "ready", *arguments], capture_output=True, text=True, check=False)
+
+
+def begin_a_search(server: TeamServer) -> socket.socket:
+    path = "/api/2.0/mlflow/experiments/search"
+    return begin(server.tracking_uri, path, server.token(), size=len(SEARCH), sent=SEARCH[:5])
+
+
+def finish_the_search(call: socket.socket) -> int:
+    call.sendall(SEARCH[5:])
+    answer = HTTPResponse(call)
+    answer.begin()
+    return answer.status
+
+
+@pytest.mark.e2e
+def test_a_load_balancer_is_told_while_calls_are_still_served(tmp_path: Path) -> None:
+    with TeamServer(tmp_path / "server", MLTRAIL_DRAIN_SECONDS="3600") as server:
+        assert server.process
+        assert ready("--url", f"{server.url}/readyz").returncode == 0
+        server.process.terminate()
+        # Each of the processes knows.
+        for _ in range(20):
+            wait_until(lambda: readiness(server) == 503)
+        asked = ready("--url", f"{server.url}/readyz")
+        assert (asked.returncode, "about to end" in asked.stderr) == (1, True)
+        assert server.get("/healthz").status == 200
+        with begin_a_search(server) as call:
+            assert finish_the_search(call) == 200
+        # Whoever can't wait asks again.
+        server.process.terminate()
+        assert server.process.wait(timeout=PATIENCE_SECONDS) == 0
+        server.process = None
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("drain_seconds", ["0", "1"])
+def test_calls_in_progress_are_finished(tmp_path: Path, drain_seconds: str) -> None:
+    settings = {"MLTRAIL_DRAIN_SECONDS": drain_seconds, "MLTRAIL_BODY_SECONDS": "0"}
+    with TeamServer(tmp_path / "server", **settings) as server, begin_a_search(server) as call:
+        assert server.process
+        # The server has begun to read it once it has answered a later one on each of its processes.
+        for _ in range(20):
+            assert readiness(server) == 200
+        server.process.terminate()
+        wait_until(lambda: readiness(server) == 0)
+        assert finish_the_search(call) == 200
+        assert server.process.wait(timeout=PATIENCE_SECONDS) == 0
+        server.process = None
+
+
+@pytest.mark.e2e
+def test_ready_waits_for_a_server_that_is_just_starting(tmp_path: Path) -> None:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/readyz"
+    asked = ready("--url", url)
+    assert asked.returncode == 1
+    assert f"{url} is not ready: " in asked.stderr
+    with subprocess.Popen(
+        [COMMAND, "ready", "--url", url, "--wait", str(round(PATIENCE_SECONDS))], stderr=subprocess.PIPE
+    ) as waiting:
+        server = subprocess.Popen(
+            [COMMAND, "serve", "--port", str(port), "--data-dir", tmp_path / "data"], stdout=subprocess.DEVNULL
+        )
+        try:
+            assert waiting.wait(timeout=PATIENCE_SECONDS) == 0
+        finally:
+            server.terminate()
+            assert server.wait(timeout=PATIENCE_SECONDS) == 0
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:5000", "ftp://127.0.0.1/", "http://127.0.0.1:x/"])
+def test_ready_wants_a_url(url: str) -> None:
+    asked = ready("--url", url)
+    assert asked.returncode == 2
+    assert "is not a URL such as http://127.0.0.1:5000/readyz" in asked.stderr
