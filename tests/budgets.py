@@ -14,6 +14,7 @@ BUDGETS = {
     "clients": 360,
     "component": 320,
     "contract": 90,
+    "deploy": 60,
     "differential": 240,
     "docs": 90,
     "e2e": 120,
