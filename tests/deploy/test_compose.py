@@ -109,8 +109,7 @@ def test_the_services_agree_on_keys_and_places(compose: dict[str, Any], env: dic
 def test_our_commands_exist(compose: dict[str, Any]) -> None:
     for name in OWN:
         command = [re.sub(r"\$\{\w+:-(.*?)\}", r"\1", word) for word in compose["services"][name]["command"]]
-        if name != "worker":  # its option --listen is being added
-            parser_of_all().parse_args(command)
+        parser_of_all().parse_args(command)
 
 
 @pytest.mark.parametrize("name", ["proxy", "web", "worker", "migrate", "backup", "postgres", "s3"])
