@@ -5,13 +5,16 @@ DEV := .venv
 TRAIN := .venv-train
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long lint format docs lock clean env train-env client-envs postgresql mariadb chromium screenshots
+.PHONY: help demo playground test test-long lint format docs lock clean env train-env client-envs postgresql mariadb chromium screenshots
 
 help: ## Print this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: env train-env ## Show everything on a real training and evaluation; ONCE=1 exits at the end, PORT=N picks another port
 	$(DEV)/bin/python -m scripts.demo --port $(PORT) --train-python $(TRAIN)/bin/python $(if $(ONCE),--once)
+
+playground: env train-env ## Try mltrail by hand, without a GitLab (see docs/tutorial.md); PORT=N picks another port
+	$(DEV)/bin/python -m scripts.playground --port $(PORT) --train-python $(TRAIN)/bin/python
 
 test: env train-env client-envs postgresql mariadb chromium ## Run all tests, two files at a time, the longest first; ARGS="-k name" runs some
 	$(DEV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
@@ -48,7 +51,7 @@ lock: env ## Lock the newest versions that the ranges in pyproject.toml allow
 	    --output-file requirements/clients/$$clients.txt; done
 
 clean: ## Remove environments, caches and the demo's data
-	rm -rf $(DEV) $(TRAIN) .venv-clients .cache .hypothesis .demo .site public .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(DEV) $(TRAIN) .venv-clients .cache .hypothesis .demo .playground .site public .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 client-envs: ## Make the environments of the MLflow clients that we test with
 	PYTHON=$(PYTHON) scripts/client_envs

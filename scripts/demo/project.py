@@ -84,7 +84,7 @@ class DemoProject:
         """Run a command as a job, with exactly the variables and the token that GitLab would give it."""
         job = self.gitlab.add_job(pipeline, name, "train", self.developer)
         self.gitlab.set_job(job, "running")
-        environment = self._job_environment(pipeline, job)
+        environment = self.job_environment(pipeline, job)
         ran = subprocess.run(  # noqa: PLW1510 - the exit code is what we want to see
             command, cwd=self.checkout, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
@@ -105,7 +105,7 @@ class DemoProject:
             raise DemoError(f"A person's script failed. It said:\n{ran.stderr}")
         return ran.stdout
 
-    def _job_environment(self, pipeline: Pipeline, job: Job) -> dict[str, str]:
+    def job_environment(self, pipeline: Pipeline, job: Job) -> dict[str, str]:
         return plain_environment() | {
             "CI": "true",
             "GITLAB_CI": "true",

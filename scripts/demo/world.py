@@ -1,5 +1,6 @@
 """A small world: the stand-in for GitLab, an mltrail server, and the people and projects that use them."""
 
+import secrets
 import shutil
 import socket
 import subprocess
@@ -20,14 +21,25 @@ PROJECT_IDS = {"churn": 42, "answers": 43}
 
 
 class World:
-    """Everything that runs, as a context manager. `folder` is emptied first."""
+    """Everything that runs, as a context manager. `folder` is emptied first. With `sign_in`, people sign in to the
+    pages through GitLab.
+    """
 
-    def __init__(self, folder: Path, *, train_python: Path, port: int = 0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        train_python: Path,
+        port: int = 0,
+        gitlab: FakeGitLab | None = None,
+        sign_in: bool = False,
+    ) -> None:
         self.folder = folder
         self.train_python = train_python
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.gitlab = FakeGitLab()
+        self.gitlab = gitlab or FakeGitLab()
+        self.sign_in = sign_in
         self.server: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -59,8 +71,8 @@ class World:
     def log(self) -> str:
         return (self.folder / "server.log").read_text()
 
-    def open(self, example: str) -> DemoProject:
-        """Make an example a project of the team, with a checkout in the folder."""
+    def open(self, example: str, *, copy: bool = True) -> DemoProject:
+        """Make an example a project of the team, with a checkout in the folder, unless somebody else makes that."""
         project = self.gitlab.add_project(f"team/{example}", id=PROJECT_IDS[example])
         self.gitlab.add_member(project, self.developer, 30)
         self.gitlab.add_member(project, self.bot, 20)
@@ -73,7 +85,8 @@ class World:
             self.developer_token,
             self.train_python,
         )
-        opened.copy(example)
+        if copy:
+            opened.copy(example)
         return opened
 
     def _populate(self) -> None:
@@ -89,6 +102,7 @@ class World:
             "MLTRAIL_EXTERNAL_URL": self.url,
             "MLTRAIL_GITLAB_URL": self.gitlab.url,
             "MLTRAIL_GITLAB_TOKEN": self.bot_token,
+            **(self._application() if self.sign_in else {}),
         }
         with (self.folder / "server.log").open("wb") as log:
             self.server = subprocess.Popen(
@@ -98,6 +112,14 @@ class World:
                 stderr=subprocess.STDOUT,
             )
         _wait_for(f"{self.url}/readyz", self.server, self.folder / "server.log")
+
+    def _application(self) -> dict[str, str]:
+        """Let the developer sign in through GitLab, who is asked for no password there."""
+        made = self.gitlab.add_application(
+            f"{self.url}/-/sign-in/callback", scopes=["openid", "read_api"], secret=secrets.token_urlsafe(16)
+        )
+        self.gitlab.visitor = self.developer
+        return {"MLTRAIL_OAUTH_CLIENT_ID": made.client_id, "MLTRAIL_OAUTH_CLIENT_SECRET": made.secret}
 
 
 def _check_free(port: int) -> None:

@@ -20,7 +20,7 @@ WIDE, NARROW = 1440, 390
 LOOKS = [("light", WIDE), ("dark", WIDE), ("light", NARROW), ("dark", NARROW)]
 # One of each kind: cards, a comment with a chart and a table, tables, code, pictures, a long page, one of its own.
 SAMPLE = [
-    *("index", "gallery/failed", "gallery/truncated", "reference/settings", "how-to/add-to-a-pipeline"),
+    *("index", "tutorial", "gallery/failed", "gallery/truncated", "reference/settings", "how-to/add-to-a-pipeline"),
     *("how-to/pages", "decisions/index", "changelog", "search"),
 ]
 
