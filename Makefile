@@ -3,9 +3,11 @@ PYTHON ?= python3
 PORT ?= 5000
 DEV := .venv
 TRAIN := .venv-train
+RELEASE := .venv-release
 
 .DEFAULT_GOAL := help
-.PHONY: help demo playground test test-long lint format docs lock clean env train-env client-envs postgresql mariadb chromium screenshots
+.PHONY: help demo playground test test-long lint format docs lock clean env train-env client-envs postgresql mariadb chromium screenshots \
+  release-env release-tools release-rehearsal
 
 help: ## Print this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,10 +18,10 @@ demo: env train-env ## Show everything on a real training and evaluation; ONCE=1
 playground: env train-env ## Try mltrail by hand, without a GitLab (see docs/tutorial.md); PORT=N picks another port
 	$(DEV)/bin/python -m scripts.playground --port $(PORT) --train-python $(TRAIN)/bin/python
 
-test: env train-env client-envs postgresql mariadb chromium ## Run all tests, two files at a time, the longest first; ARGS="-k name" runs some
+test: env train-env client-envs release-env postgresql mariadb chromium release-tools ## Run all tests, two files at a time, the longest first; ARGS="-k name" runs some
 	$(DEV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-test-long: env train-env client-envs postgresql mariadb chromium ## Run the tests that have a long form, at full length (hours)
+test-long: env train-env client-envs release-env postgresql mariadb chromium release-tools ## Run the tests that have a long form, at full length (hours)
 	LONG=1 $(DEV)/bin/python -m pytest -n 0 -m long $(ARGS)
 
 lint: env ## Check style, types, layers and migrations; changes nothing
@@ -44,14 +46,22 @@ lock: env ## Lock the newest versions that the ranges in pyproject.toml allow
 	$(DEV)/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --no-annotate \
 	  --group train --output-file requirements/train.txt
 	$(DEV)/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --no-annotate \
+	  --group release --output-file requirements/release.txt
+	$(DEV)/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --no-annotate \
 	  pyproject.toml --output-file image/requirements.txt
 	for clients in mlflow-1.28 mlflow-2.7 mlflow-2 mlflow-3.1 mlflow-3.5 mlflow-3.10 mlflow-3.14 mlflow-3; do \
 	  $(DEV)/bin/uv pip compile --quiet --upgrade --python-version 3.11 --universal --generate-hashes --no-header --no-emit-index-url \
 	    --no-annotate requirements/clients/$$clients.in $$(ls requirements/clients/$$clients.override 2>/dev/null | sed 's/^/--override /') \
 	    --output-file requirements/clients/$$clients.txt; done
 
+release-rehearsal: release-env release-tools ## Go through a whole release against registries on this machine; see dist/rehearsal
+	PYTHONPATH=component:. $(RELEASE)/bin/python -m scripts.release.rehearse
+
+release-tools: ## Fetch cosign and an image registry for rehearsals from Debian; nothing is installed
+	scripts/release_tools
+
 clean: ## Remove environments, caches and the demo's data
-	rm -rf $(DEV) $(TRAIN) .venv-clients .cache .hypothesis .demo .playground .site public .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(DEV) $(TRAIN) $(RELEASE) .venv-clients .cache .hypothesis .demo .playground .site public .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 client-envs: ## Make the environments of the MLflow clients that we test with
 	PYTHON=$(PYTHON) scripts/client_envs
@@ -71,6 +81,7 @@ chromium: ## Install Chromium for the tests of the pages if it is missing (Debia
 
 env: $(DEV)/.ready
 train-env: $(TRAIN)/.ready
+release-env: $(RELEASE)/.ready
 
 # Virtual environments are updated when their contents have changed.
 $(DEV)/.ready: requirements/dev.txt pyproject.toml scripts/make_env
@@ -78,3 +89,6 @@ $(DEV)/.ready: requirements/dev.txt pyproject.toml scripts/make_env
 
 $(TRAIN)/.ready: requirements/train.txt scripts/make_env
 	PYTHON=$(PYTHON) scripts/make_env $(TRAIN) requirements/train.txt
+
+$(RELEASE)/.ready: requirements/release.txt scripts/make_env
+	PYTHON=$(PYTHON) scripts/make_env $(RELEASE) requirements/release.txt

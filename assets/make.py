@@ -13,6 +13,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import licences
 import packages
 
 ROOT = Path(__file__).parents[1]
@@ -51,8 +52,8 @@ def make() -> None:
         (made / "icons.svg").write_text(_icons((source / "@gitlab/svgs/dist/icons.svg").read_text()))
         shutil.copy(source / "uplot/dist/uPlot.iife.min.js", made / "uplot.js")
         shutil.copy(source / "uplot/dist/uPlot.min.css", made / "uplot.css")
-        for name in ("@gitlab/ui", "@gitlab/svgs", "uplot"):
-            shutil.copy(source / name / "LICENSE", made / f"LICENSE.{name.strip('@').replace('/', '-')}.txt")
+        (made / licences.TEXTS).write_text(licences.texts(PINS, source))
+        (made / licences.SBOM).write_text(licences.sbom(PINS, source))
         shutil.rmtree(VENDOR, ignore_errors=True)
         shutil.copytree(made, VENDOR)
     STAMP.write_text(fingerprint())
@@ -69,7 +70,7 @@ def _templates() -> list[Path]:
 def _tokens(folder: Path) -> str:
     """Keep the tokens that our style sheets use, and those that they depend on, for light and dark."""
     wanted = {name for style in _styles() for name in _USED_TOKEN.findall(style.read_text())}
-    parts = ["/* Cut from @gitlab/ui: see LICENSE.gitlab-ui.txt */\n"]
+    parts = ["/* Cut from @gitlab/ui: see THIRD_PARTY_LICENSES.txt */\n"]
     for name, shape in _SCHEMES:
         known = dict(_TOKEN.findall((folder / name).read_text()))
         missing = wanted - known.keys()

@@ -15,7 +15,7 @@ from mltrail_ci import __version__
 from tests.component.runner import SCRIPTS, Runner, commit, runner_in
 from tests.component.snippets import first_of, snippets
 from tests.component.whole import SHELL
-from tests.places import ROOT
+from tests.places import RELEASE_PYTHON, ROOT
 
 PATH = "group/sub/tools/mltrail-mirror"
 REGISTRY = "registry.example.com:5050"
@@ -69,7 +69,7 @@ def mirror(gitlab_ci_local: Path, tmp_path: Path) -> Mirror:
     commands = {
         "apt-get": "exit 0",
         "buildah": f'exec "{sys.executable}" "{SHELL / "buildah"}" "$@"',
-        "python": f'case "$1 $2" in "-m pip") exit 0 ;; *) exec "{sys.executable}" "$@" ;; esac',
+        "python": f'case "$1 $2" in "-m pip") exit 0 ;; *) exec "{RELEASE_PYTHON}" "$@" ;; esac',
         "rsync": f'exec "{sys.executable}" -S "{SHELL / "rsync"}" "$@"',
         "node": f'exec "{SCRIPTS / "node"}" "$@"',
     }
@@ -81,11 +81,13 @@ def mirror(gitlab_ci_local: Path, tmp_path: Path) -> Mirror:
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     for name in filter(None, listed.split("\0")):
         if name.startswith(
-            (".ci/", ".gitlab-ci.yml", "templates/", "image/", "scripts/", "component/", "docs/reference/")
+            (".ci/", ".gitlab-ci.yml", "templates/", "image/", "scripts/", "component/", "docs/reference/", "README.md")
         ):
             (runner.checkout / name).parent.mkdir(parents=True, exist_ok=True)
             (runner.checkout / name).write_bytes((ROOT / name).read_bytes())
             (runner.checkout / name).chmod((ROOT / name).stat().st_mode)
+    # Not yet released here, perhaps, but there.
+    (runner.checkout / "CHANGELOG.md").write_text(f"## {__version__} (2026-12-01)\n\n- Something. *(everyone)*\n")
     commit(runner.checkout, runner.environment, PATH)
     return Mirror(runner, tmp_path / "registry.json")
 

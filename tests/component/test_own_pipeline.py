@@ -1,7 +1,7 @@
 """The jobs of this project's own `.gitlab-ci.yml` that need no image registry, run for real: the wheel is built, is
-installed bare, serves a training job that extends our own component, and is published.
+installed bare, serves a training job that extends our own component, is listed, signed and published.
 
-uv stands for pip where a job installs something, since it keeps what it has fetched; the wheel is built by pip itself.
+uv stands for pip where a job installs something, since it keeps what it has fetched; cosign comes from Debian 13.
 """
 
 import os
@@ -26,7 +26,8 @@ from tests.component.whole import SHELL
 from tests.fakes.gitlab import FakeGitLab
 from tests.places import ROOT
 
-JOBS = ("build", "bare-install", "selftest", "publish", "release")
+JOBS = ("version", "build", "bare-install", "selftest", "sbom", "sign", "publish", "release")
+TOOLS = ROOT / ".cache/release-tools/usr/bin"
 # `python` of a job's image: `-m venv` makes an environment whose pip is uv, `-m pip install` is uv, the rest is Python.
 PYTHON = """#!/bin/sh
 case "$1 $2 $3" in
@@ -47,17 +48,27 @@ class PackageRegistry:
     """Takes packages as GitLab's registry does. https://docs.gitlab.com/user/packages/pypi_repository/"""
 
     uploads: list[tuple[str, str, bytes]] = field(default_factory=list)
+    """What was sent, by whom, in the order of arrival."""
 
     def start(self) -> ThreadingHTTPServer:
         registry = self
 
         class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                """The index of a package that nobody has uploaded."""
+                self.send_response(404)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                registry.uploads.append((self.path, self.headers["Authorization"], body))
+                who = self.headers["Authorization"] or self.headers["JOB-TOKEN"]
+                registry.uploads.append((self.path, who, body))
                 self.send_response(201)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
+
+            do_PUT = do_POST  # noqa: N815 - the library finds methods by these names
 
             def log_message(self, format: str, *args: object) -> None:
                 """Keep quiet."""
@@ -99,12 +110,18 @@ def released(gitlab_ci_local: Path, tmp_path_factory: pytest.TempPathFactory) ->
         "CI_COMMIT_TAG": __version__,
         "CI_COMMIT_REF_NAME": __version__,
         "CI_API_V4_URL": f"http://127.0.0.1:{packages.server_address[1]}/api/v4",
+        "CI_JOB_TOKEN": "glcbt-1",
+        "CI_REGISTRY": "registry.example.com",
+        "CI_REGISTRY_USER": "gitlab-ci-token",
+        "CI_REGISTRY_PASSWORD": "glcbt-1",
     }
     stand_in = {
         "BASH_ENV": str(SHELL / "bash_env"),
         "STAND_IN_RUNNER": coordinator.url,
         "STAND_IN_PYTHON": sys.executable,
         "STAND_IN_ASK": str(SHELL / "ask.py"),
+        "DOCKER_CONFIG": str(folder / "docker"),
+        **key(folder),
     }
     try:
         ran = runner.execute(variables, stand_in, *JOBS)
@@ -129,6 +146,9 @@ def checkout(folder: Path, gitlab_ci_local: Path) -> Runner:
         if (ROOT / name).is_file() and not name.startswith(("tests/", "docs/", "benchmarks/")):
             (runner.checkout / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, runner.checkout / name)
+    # Not yet released here, perhaps, but there.
+    changelog = runner.checkout / "CHANGELOG.md"
+    changelog.write_text(changelog.read_text().replace("(unreleased)", "(2026-12-01)"))
     config = runner.checkout / ".gitlab-ci.yml"
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -137,13 +157,22 @@ def checkout(folder: Path, gitlab_ci_local: Path) -> Runner:
     return runner
 
 
+def key(folder: Path) -> dict[str, str]:
+    """The CI/CD variables of a mirror that signs with a key of its own."""
+    variables = {"COSIGN_PASSWORD": "a mirror's"}
+    command = [TOOLS / "cosign", "generate-key-pair"]
+    subprocess.run(command, cwd=folder, env=os.environ | variables, check=True, capture_output=True)
+    return variables | {"COSIGN_PRIVATE_KEY": (folder / "cosign.key").read_text()}
+
+
 def tools(folder: Path) -> Path:
     folder.mkdir()
     uv, home = SCRIPTS / "uv", folder / "home"
     subprocess.run([uv, "venv", "--quiet", "--seed", "--python", sys.executable, home], check=True)
     python = PYTHON.format(uv=shlex.quote(str(uv)), python=shlex.quote(str(home / "bin/python")))
     rsync = f'#!/bin/sh\nexec "{sys.executable}" -S "{SHELL / "rsync"}" "$@"\n'
-    for name, text in (("python", python), ("rsync", rsync)):
+    cosign = f'#!/bin/sh\nexec "{TOOLS / "cosign"}" "$@"\n'
+    for name, text in (("python", python), ("rsync", rsync), ("cosign", cosign), ("apt-get", "#!/bin/sh\n")):
         (folder / name).write_text(text)
         (folder / name).chmod(0o755)
     return folder
@@ -160,8 +189,22 @@ def test_the_training_job_has_nothing_to_mend(released: Ran) -> None:
     assert "PROBLEM" not in dict(checks)
 
 
-def test_the_wheel_is_published_once_by_the_jobs_own_token(released: Ran) -> None:
-    ((path, authorization, body),) = released.registry.uploads
-    assert path == "/api/v4/projects/7/packages/pypi"
-    assert authorization.startswith("Basic ")
-    assert f"mltrail-{__version__}-py3-none-any.whl".encode() in body
+def test_wheel_and_sdist_are_published_once_by_the_jobs_own_token(released: Ran) -> None:
+    index = [one for one in released.registry.uploads if one[0] == "/api/v4/projects/7/packages/pypi"]
+    assert [authorization.partition(" ")[0] for _, authorization, _ in index] == ["Basic", "Basic"]
+    for name in (f"mltrail-{__version__}-py3-none-any.whl", f"mltrail-{__version__}.tar.gz"):
+        assert sum(name.encode() in body for _, _, body in index) == 1
+    assert "glcbt-1" not in released.output
+
+
+def test_each_file_that_the_release_links_to_is_uploaded_with_its_signature(released: Ran) -> None:
+    generic = f"/api/v4/projects/7/packages/generic/mltrail/{__version__}/"
+    names = {path.removeprefix(generic) for path, _, _ in released.registry.uploads if path.startswith(generic)}
+    config = (ROOT / ".gitlab-ci.yml").read_text()
+    linked = {
+        name.replace("$PACKAGE_VERSION", __version__).replace("$CI_COMMIT_TAG", __version__)
+        for name in re.findall(r"url: \$FILES/(\S+)", config)
+        if (ROOT / "deploy/helm/mltrail/Chart.yaml").exists() or not name.endswith(".tgz")
+    }
+    assert linked
+    assert linked | {f"{name}.sigstore.json" for name in linked} | {"cosign.pub"} <= names

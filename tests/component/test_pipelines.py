@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from tests.component.render import GOLDEN, schema
-from tests.component.runner import KINDS, MERGE_REQUEST, TAG, Runner, commit
+from tests.component.runner import KINDS, MERGE_REQUEST, SCHEDULE, TAG, Runner, commit
 from tests.component.snippets import ROWS, first_of, table
 from tests.places import ROOT
 
@@ -152,23 +152,55 @@ def test_this_projects_own_pipeline_is_as_gitlabs_schema_has_it() -> None:
     jsonschema.Draft7Validator(schema()).validate(yaml.safe_load((ROOT / ".gitlab-ci.yml").read_text()))
 
 
+RELEASE = {"version", "sbom", "sign", "publish", "release"}
+
+
 def test_this_project_releases_on_version_tags_only(ourselves: Runner) -> None:
-    always = {"check", "build", "bare-install", "selftest"}
-    assert set(ourselves.jobs()) == always | {"cli-image"}
-    assert set(ourselves.jobs(TAG)) == always | {"version", "cli-image", "publish", "release"}
-    assert set(ourselves.jobs(TAG | {"CI_COMMIT_TAG": "v1.0.0-old"})) == always
-    assert set(ourselves.jobs(MERGE_REQUEST)) == always
+    branch, tag = set(ourselves.jobs()), set(ourselves.jobs(TAG))
+    assert branch >= {"check", "build", "bare-install", "selftest"}
+    assert tag >= branch | RELEASE
+    for variables in (None, MERGE_REQUEST, TAG | {"CI_COMMIT_TAG": "v1.0.0-old"}):
+        assert not set(ourselves.jobs(variables)) & (RELEASE | {"pypi", "long-tests", "locks"})
+
+
+def test_only_the_mirror_that_says_so_uploads_to_pypi(ourselves: Runner) -> None:
+    assert "pypi" not in ourselves.jobs(TAG)
+    assert "pypi" in ourselves.jobs(TAG | {"MLTRAIL_PYPI": "true"})
+    assert "pypi" not in ourselves.jobs({"MLTRAIL_PYPI": "true"})
+
+
+def test_a_schedule_runs_the_long_tests_and_looks_at_the_locks(ourselves: Runner) -> None:
+    jobs = ourselves.jobs(SCHEDULE)
+    assert set(jobs) == {"long-tests", "locks"}
+    assert jobs["locks"]["allow_failure"]
 
 
 def test_nothing_is_released_before_all_that_checks_it(ourselves: Runner) -> None:
     config = ourselves.preview()
-    assert {need["job"] for need in config["publish"]["needs"]} == {
-        "check",
-        "version",
-        "build",
-        "bare-install",
-        "selftest",
-        "cli-image",
-    }
-    assert [need["job"] for need in config["release"]["needs"]] == ["publish"]
+    waits = {name: {need["job"] for need in config[name]["needs"]} for name in ("sign", "publish", "pypi", "release")}
+    assert waits["sign"] >= {"check", "version", "build", "bare-install", "selftest", "sbom", "cli-image"}
+    assert waits["publish"] == {"sign"}
+    assert waits["pypi"] == {"sign", "publish"}
+    assert waits["release"] == {"version", "publish", "pypi"}
+
+
+def test_the_release_has_the_changelogs_notes_and_tells_the_catalog(ourselves: Runner) -> None:
+    config = ourselves.preview()
     assert config["release"]["release"]["tag_name"] == "$CI_COMMIT_TAG"
+    assert config["release"]["release"]["description"] in config["version"]["artifacts"]["paths"]
+
+
+def test_jobs_have_tokens_only_for_what_they_sign_or_upload(ourselves: Runner) -> None:
+    config = ourselves.preview()
+    tokens = {
+        name: set(job["id_tokens"]) for name, job in config.items() if isinstance(job, dict) and "id_tokens" in job
+    }
+    ours = {name: held for name, held in tokens.items() if not name.startswith((".", "mltrail-", "selftest"))}
+    assert ours == {"sign": {"SIGSTORE_ID_TOKEN"}, "pypi": {"PYPI_ID_TOKEN", "SIGSTORE_ID_TOKEN"}}
+
+
+def test_each_image_of_a_job_has_a_version(ourselves: Runner) -> None:
+    config = ourselves.preview()
+    images = {job["image"]["name"] for job in config.values() if isinstance(job, dict) and "image" in job}
+    assert images
+    assert not [image for image in images if image.endswith(":latest") or ":" not in image]

@@ -1,18 +1,57 @@
-"""The wheel, built once for all tests of what is handed out."""
+"""The sdist and the wheel as the pipeline builds them, once for all tests and as long as no file of them changes."""
 
+import hashlib
+import os
+import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.places import ROOT
+from mltrail_ci import __version__
+from tests.places import RELEASE_PYTHON, ROOT
+from tests.processes import one_at_a_time
+
+BUILT = ROOT / ".cache/built"
+PARTS = ("server", "component", "assets", "deploy/helm", "README.md", "CHANGELOG.md", "LICENSE", "pyproject.toml")
+HOME = "https://gitlab.example.com/mlops/mltrail"
 
 
 @pytest.fixture(scope="session")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("dist")
-    uv = Path(sys.executable).parent / "uv"
-    subprocess.run([uv, "build", "--quiet", "--wheel", "--out-dir", folder, ROOT], check=True)
-    (built,) = folder.glob("*.whl")
-    return built
+def built() -> Path:
+    """A folder with the sdist, the wheel and, once there is one, the chart. Don't change it."""
+    key = fingerprint()
+    folder = BUILT / key
+    with one_at_a_time(BUILT):
+        if not folder.exists():
+            shutil.rmtree(BUILT, ignore_errors=True)
+            made = BUILT / "unfinished"
+            environment = os.environ | {
+                "CI_PROJECT_URL": HOME,
+                "CI_COMMIT_TAG": __version__,
+                "SOURCE_DATE_EPOCH": "1750000000",
+                "PYTHONPATH": f"{ROOT / 'component'}:{ROOT}",
+            }
+            command = [RELEASE_PYTHON, "-m", "scripts.release.build", made]
+            ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+            assert ran.returncode == 0, ran.stdout + ran.stderr
+            made.rename(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def wheel(built: Path) -> Path:
+    (path,) = built.glob("*.whl")
+    return path
+
+
+def fingerprint() -> str:
+    """Of everything that the build reads: git's files and those that it will take next."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *PARTS]
+    command += ["requirements/release.txt", "scripts/release/build.py"]
+    listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    digest = hashlib.sha256()
+    for name in sorted(filter(None, set(listed.split("\0")))):
+        if (ROOT / name).is_file():
+            digest.update(f"{name}\0".encode() + (ROOT / name).read_bytes())
+    return digest.hexdigest()[:20]

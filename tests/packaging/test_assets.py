@@ -44,7 +44,7 @@ def test_an_sdist_installs_without_node(sdist: Path, tmp_path: Path) -> None:
     assert built.returncode == 0, built.stderr
     (wheel,) = tmp_path.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
-    wanted = ("tokens.css", "icons.svg", "uplot.js", "uplot.css", "LICENSE.gitlab-ui.txt", "LICENSE.uplot.txt")
+    wanted = ("tokens.css", "icons.svg", "uplot.js", "uplot.css", "THIRD_PARTY_LICENSES.txt")
     assert {f"{VENDOR}/{name}" for name in wanted} <= names
     tokens = zipfile.ZipFile(wheel).read(f"{VENDOR}/tokens.css").decode()
     assert "--gl-text-color-default" in tokens

@@ -18,7 +18,7 @@ from mltrail_server.http.routes import mount_public
 from mltrail_server.settings import Settings
 
 _KEEP = "public, max-age=31536000, immutable"
-_SUFFIXES = (".css", ".js", ".svg")
+_SUFFIXES = (".css", ".js", ".svg", ".txt")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,292 @@
+"""Rehearse a release on this machine: `make release-rehearsal`.
+
+It takes the steps of the pipeline of a version tag with the same scripts, against registries on 127.0.0.1, checks each
+result as a user would, leaves everything in dist/rehearsal, and prints what was checked and how. What needs GitLab.com
+or Sigstore's servers is named, and not taken for done.
+
+python -m scripts.release.rehearse [--out FOLDER] [--built FOLDER]    --built: with an earlier build of the same files
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mltrail_ci import __version__
+from scripts.release import build, notes, registries, sbom
+
+ROOT = Path(__file__).parents[2]
+TOOLS = ROOT / ".cache/release-tools/usr/bin"
+TOKEN = "glcbt-rehearsal"  # noqa: S105 - opens nothing but the rehearsal's own registries
+UV = Path(sys.executable).with_name("uv")
+HOME = "https://gitlab.example.com/mlops/mltrail"
+NOT_RUN = (
+    "signing without a key, by the job's identity: only gitlab.com's jobs can, with Sigstore's servers",
+    "PyPI's trusted publishing and its attestations: only from a job on gitlab.com (.ci/pypi)",
+    "the keyword `release:`, which publishes in the Catalog: GitLab does it",
+)
+
+
+class RehearsalError(Exception):
+    """Something that would have gone wrong in the release."""
+
+
+@dataclass
+class Rehearsal:
+    """One run, in a folder of its own."""
+
+    out: Path
+    scratch: Path
+    verified: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def files(self) -> Path:
+        """What the pipeline calls dist/."""
+        return self.out / "files"
+
+    def note(self, name: str, how: str) -> None:
+        self.verified.setdefault(name, []).append(how)
+        print(f"  {name}: {how}")
+
+    def run(self, *command: str | Path, cwd: Path = ROOT, **variables: str) -> str:
+        """Run a command as a job of the pipeline would. Raises `RehearsalError` with its output."""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("CI_", "COSIGN_"))}
+        environment |= {
+            "PATH": f"{Path(sys.executable).parent}:{TOOLS}:{os.environ['PATH']}",
+            "PYTHONPATH": f"{ROOT / 'component'}:{ROOT}",
+            "CI_PROJECT_URL": HOME,
+            "CI_COMMIT_TAG": __version__,
+            **variables,
+        }
+        ran = subprocess.run(
+            list(map(str, command)),
+            cwd=cwd,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        if ran.returncode != 0:
+            raise RehearsalError(f"{' '.join(map(str, command))} failed:\n{ran.stdout}")
+        return ran.stdout
+
+    def expect(self, holds: bool, otherwise: str) -> None:
+        if not holds:
+            raise RehearsalError(otherwise)
+
+    def one(self, pattern: str) -> Path:
+        (path,) = self.files.glob(pattern)
+        return path
+
+
+def rehearse(out: Path, built: Path | None) -> Rehearsal:
+    """Take all steps. Raises `RehearsalError`."""
+    shutil.rmtree(out, ignore_errors=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        rehearsal = Rehearsal(out, Path(scratch))
+        rehearsal.files.mkdir(parents=True)
+        write_notes(rehearsal)
+        build_packages(rehearsal, built)
+        write_sbom(rehearsal)
+        install(rehearsal)
+        sign(rehearsal)
+        publish(rehearsal)
+    return rehearsal
+
+
+def write_notes(rehearsal: Rehearsal) -> None:
+    print("Release notes (job version)")
+    text = notes.notes(notes.CHANGELOG.read_text(), __version__, HOME, unreleased=True)
+    (rehearsal.out / "notes.md").write_text(text)
+    dead = [
+        path
+        for path in re.findall(rf"\]\({re.escape(HOME)}/-/blob/{re.escape(__version__)}/([^)#]+)", text)
+        if not (ROOT / path).exists()
+    ]
+    rehearsal.expect(not dead, f"The notes link to files that are not there: {', '.join(dead)}")
+    rehearsal.note("notes.md", f"{text.count(chr(10) + '- ')} entries; each link leads to a file of the tag")
+
+
+def build_packages(rehearsal: Rehearsal, built: Path | None) -> None:
+    print("Build (job build)")
+    if built:
+        for path in built.iterdir():
+            shutil.copy(path, rehearsal.files)
+    else:
+        rehearsal.run(sys.executable, "-m", "scripts.release.build", rehearsal.files)
+    wheel, sdist = rehearsal.one("*.whl"), rehearsal.one("*.tar.gz")
+    rehearsal.run(sys.executable, "-m", "twine", "check", "--strict", wheel, sdist)
+    copy = rehearsal.scratch / "elsewhere/copy"
+    _copy(copy)
+    again = rehearsal.scratch / "again"
+    arguments = [sys.executable, "-m", "build", "--no-isolation", "--outdir", again]
+    epoch = {"SOURCE_DATE_EPOCH": str(build.commit_time()), "TZ": "Pacific/Auckland", "LC_ALL": "C"}
+    rehearsal.run(*arguments, copy, **epoch)
+    for path in (wheel, sdist):
+        rehearsal.expect(_sha256(path) == _sha256(again / path.name), f"Two builds of {path.name} differ.")
+        rehearsal.note(path.name, "twine check --strict; a second build in another folder is the same, byte for byte")
+    with tarfile.open(sdist) as archive:
+        roots = {name.split("/")[1] for name in archive.getnames() if "/" in name}
+    rehearsal.expect(not roots & {"tests", "docs", ".git"}, "The sdist holds more than the wheel is built from.")
+
+
+def write_sbom(rehearsal: Rehearsal) -> None:
+    print("SBOM (job sbom)")
+    rehearsal.run(ROOT / ".ci/sbom", rehearsal.files)
+    made = rehearsal.one("*.cdx.json")
+    listed = {one["purl"]: one for one in json.loads(made.read_text())["components"]}
+    pins = {pin for lock in sorted(ROOT.glob("image/requirements*.txt")) for pin in sbom.pinned(lock)}
+    missing = [pin.name for pin in pins if f"pkg:pypi/{pin.name}@{pin.version}" not in listed]
+    rehearsal.expect(not missing, f"The SBOM lacks {', '.join(missing)}.")
+    bundled = json.loads((ROOT / "assets/npm.json").read_text())
+    rehearsal.expect(sum("pkg:npm/" in purl for purl in listed) == len(bundled), "The SBOM lacks what pages bundle.")
+    rehearsal.expect(all(one["licenses"] for one in listed.values()), "The SBOM has components without a licence.")
+    rehearsal.note(
+        made.name, f"valid CycloneDX; all {len(pins)} locked and {len(bundled)} bundled packages, with licences"
+    )
+
+
+def install(rehearsal: Rehearsal) -> None:
+    print("Install into clean environments (jobs bare-install and selftest)")
+    for path in (rehearsal.one("*.whl"), rehearsal.one("*.tar.gz")):
+        venv = rehearsal.scratch / f"venv-{path.suffix[1:]}"
+        rehearsal.run(UV, "venv", "--quiet", "--python", sys.executable, venv)
+        rehearsal.run(UV, "pip", "install", "--quiet", "--python", venv / "bin/python", path, PATH="/usr/bin:/bin")
+        said = rehearsal.run(venv / "bin/mltrail", "--version", cwd=rehearsal.scratch, PYTHONPATH="")
+        rehearsal.expect(said == f"mltrail {__version__}\n", f"mltrail --version says {said!r}")
+        rehearsal.note(path.name, "installs into a clean environment, where `mltrail --version` runs")
+    licences = "licenses/server/mltrail_server/ui/static/vendor/THIRD_PARTY_LICENSES.txt"
+    with zipfile.ZipFile(rehearsal.one("*.whl")) as archive:
+        there = any(name.endswith(licences) for name in archive.namelist())
+    rehearsal.expect(there, "The wheel lacks the licences of what it bundles.")
+
+
+def sign(rehearsal: Rehearsal) -> None:
+    print("Provenance and signatures (job sign), with a key made for this rehearsal")
+    key = {"COSIGN_PASSWORD": "rehearsal"}
+    rehearsal.run("cosign", "generate-key-pair", cwd=rehearsal.scratch, **key)
+    key["COSIGN_PRIVATE_KEY"] = (rehearsal.scratch / "cosign.key").read_text()
+    rehearsal.run(sys.executable, "-m", "scripts.release.provenance", rehearsal.files)
+    rehearsal.run(ROOT / ".ci/sign", rehearsal.files, **key)
+    rehearsal.run("sha256sum", "--check", "--quiet", "SHA256SUMS", cwd=rehearsal.files)
+    stated = json.loads(rehearsal.one("*.provenance.json").read_text())["subject"]
+    for one in stated:
+        path = rehearsal.files / one["name"]
+        rehearsal.expect(_sha256(path) == one["digest"]["sha256"], f"The provenance is wrong about {path.name}.")
+    signed = [path for path in sorted(rehearsal.files.iterdir()) if _is_signed(path)]
+    for path in signed:
+        verify(rehearsal, path)
+        rehearsal.note(path.name, "signed and verified by cosign with a key")
+    tampered = rehearsal.scratch / "tampered"
+    tampered.write_bytes(signed[0].read_bytes() + b" ")
+    try:
+        verify(rehearsal, tampered, signed[0])
+    except RehearsalError:
+        return
+    raise RehearsalError("cosign verifies a file that was changed.")
+
+
+def verify(rehearsal: Rehearsal, path: Path, original: Path | None = None) -> None:
+    # Without this file, cosign would ask Sigstore's servers for it, though a key needs none of it.
+    trusted = rehearsal.scratch / "trusted-root.json"
+    trusted.write_text('{"mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1"}')
+    bundle = f"{original or path}.sigstore.json"
+    options = ["--private-infrastructure", "--new-bundle-format", "--trusted-root", trusted, "--bundle", bundle]
+    rehearsal.run("cosign", "verify-blob", "--key", rehearsal.files / "cosign.pub", *options, path)
+
+
+def publish(rehearsal: Rehearsal) -> None:
+    print("Publish (job publish), and install from the index")
+    with registries.packages(rehearsal.out / "registries", TOKEN) as (packages, api):
+        variables = {"CI_API_V4_URL": api, "CI_PROJECT_ID": "1", "CI_JOB_TOKEN": TOKEN}
+        rehearsal.run(sys.executable, "-m", "scripts.release.publish", rehearsal.files, **variables)
+        rehearsal.run(sys.executable, "-m", "scripts.release.publish", rehearsal.files, **variables)  # a retried job
+        rehearsal.expect(not packages.refused, f"Refused: {', '.join(packages.refused)}")
+        venv = rehearsal.scratch / "venv-index"
+        rehearsal.run(UV, "venv", "--quiet", "--python", sys.executable, venv)
+        index = f"{api}/projects/1/packages/pypi/simple"
+        options = ["--quiet", "--no-deps", "--no-cache", "--default-index", index, "--python", venv / "bin/python"]
+        rehearsal.run(UV, "pip", "install", *options, f"mltrail=={__version__}")
+        uploaded = {path.name for path in (packages.folder / "generic").iterdir()}
+    rehearsal.expect(uploaded == {path.name for path in rehearsal.files.iterdir()}, "Not all files were uploaded.")
+    for url in linked():
+        rehearsal.expect(url in uploaded or not _is_built(url), f"The Release links to {url}, which is not there.")
+    rehearsal.note(rehearsal.one("*.whl").name, "uploaded to an index, and installed from there by name")
+
+
+def linked() -> Iterator[str]:
+    """The files that the job `release` links to."""
+    text = (ROOT / ".gitlab-ci.yml").read_text()
+    for name in re.findall(r"url: \$FILES/(\S+)", text):
+        yield name.replace("$PACKAGE_VERSION", __version__).replace("$CI_COMMIT_TAG", __version__)
+
+
+def _is_built(name: str) -> bool:
+    return not name.endswith(".tgz") or build.CHART.exists()
+
+
+def _is_signed(path: Path) -> bool:
+    return path.name not in {"images.txt", "cosign.pub"} and not path.name.endswith(".sigstore.json")
+
+
+def _copy(target: Path) -> None:
+    """The files that git has, as they are now, and those made from npm's."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    vendor = ROOT / "server/mltrail_server/ui/static/vendor"
+    names = [*filter(None, listed.split("\0")), *(str(one.relative_to(ROOT)) for one in vendor.iterdir())]
+    for name in names:
+        if (ROOT / name).is_file() and not name.startswith(("tests/", "docs/", "benchmarks/")):
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, target / name)
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def summary(rehearsal: Rehearsal) -> str:
+    """A table of everything that a release consists of."""
+    rows = ["| Artefact | Size | SHA-256 | Verified |", "|---|--:|---|---|"]
+    for path in [rehearsal.out / "notes.md", *sorted(rehearsal.files.iterdir())]:
+        if _is_signed(path):
+            how = "; ".join(rehearsal.verified.get(path.name, ["-"]))
+            rows.append(f"| {path.name} | {path.stat().st_size:,} | {_sha256(path)[:16]}… | {how} |")
+    return "\n".join([*rows, "", "Not run here:", *(f"- {one}" for one in NOT_RUN)]) + "\n"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Rehearse a release on this machine.")
+    parser.add_argument("--out", type=Path, default=ROOT / "dist/rehearsal")
+    parser.add_argument("--built", type=Path, help="an earlier build of the same files")
+    arguments = parser.parse_args()
+    try:
+        rehearsal = rehearse(arguments.out.resolve(), arguments.built)
+    except (RehearsalError, notes.NotesError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    text = summary(rehearsal)
+    (rehearsal.out / "summary.md").write_text(text)
+    (rehearsal.out / "summary.json").write_text(json.dumps(rehearsal.verified, indent=1) + "\n")
+    print(f"\n{text}\nEverything is in {rehearsal.out}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
