@@ -63,6 +63,8 @@ def run(deps: Deps, *, stop: threading.Event, parent: int | None = None) -> None
         PROGRESS.made()
         try:
             run_once(deps)
+        except MltrailError as error:  # the database is away, or another machine takes over from its own
+            _log.warning("the worker's pass failed: %s", error.message)
         except Exception:  # noqa: BLE001 - the loop must outlive any one mistake
             _log.exception("the worker's pass failed; the next one starts in a moment")
         stop.wait(_PAUSE_SECONDS)

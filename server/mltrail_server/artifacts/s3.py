@@ -33,6 +33,7 @@ class S3Files:
         self._bucket = bucket
         self._root = f"{prefix}/" if prefix else ""
         self._client = LazyClient(endpoint_url)
+        self._probe = LazyClient(endpoint_url, patient=False)
 
     def put(
         self,
@@ -118,7 +119,7 @@ class S3Files:
     def ping(self) -> None:
         try:
             with translating_errors("store files"):
-                self._client.api.head_bucket(Bucket=self._bucket)
+                self._probe.api.head_bucket(Bucket=self._bucket)
         except MltrailError as error:
             if error.code is Code.NOT_FOUND:
                 raise unavailable("Files can't be stored at present: the bucket does not exist.") from error

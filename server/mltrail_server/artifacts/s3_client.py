@@ -27,8 +27,10 @@ class LazyClient:
     tools: variables, a profile, the machine's role.
     """
 
-    def __init__(self, endpoint_url: str) -> None:
+    def __init__(self, endpoint_url: str, *, patient: bool = True) -> None:
+        """One that is not `patient` soon gives up on a store that does not answer: for looking whether it does."""
         self._endpoint_url = endpoint_url
+        self._patient = patient
         self._making = threading.Lock()
         self._made: S3Client | None = None
 
@@ -36,20 +38,20 @@ class LazyClient:
     def api(self) -> "S3Client":
         with self._making:
             if self._made is None:
-                self._made = _make(self._endpoint_url)
+                self._made = _make(self._endpoint_url, patient=self._patient)
             return self._made
 
 
-def _make(endpoint_url: str) -> "S3Client":
+def _make(endpoint_url: str, *, patient: bool) -> "S3Client":
     import boto3  # noqa: PLC0415 - see above
     from botocore.config import Config  # noqa: PLC0415
 
     config = Config(
         signature_version="s3v4",
-        connect_timeout=5,
-        read_timeout=60,
+        connect_timeout=5 if patient else 2,
+        read_timeout=60 if patient else 2,
         max_pool_connections=_CONNECTIONS,
-        retries={"mode": "standard", "total_max_attempts": 4},
+        retries={"mode": "standard", "total_max_attempts": 4 if patient else 1},
         # Outside AWS, bucket names are rarely host names.
         s3={"addressing_style": "path" if endpoint_url else "auto"},
         # Other stores don't know AWS's newer checksums. TLS, or the signature, protects what is sent.

@@ -1,6 +1,7 @@
 """Connections to GitLab: one python-gitlab object per thread and token, always with time-outs."""
 
 import hashlib
+import socket
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from urllib.parse import urljoin, urlsplit
 import gitlab
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection
 
 from mltrail_server.domain.clock import Clock, system_clock
 
@@ -46,7 +48,7 @@ class Connections:
     """
 
     def __init__(self, url: str, clock: Clock = system_clock, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
-        self._timeout_seconds = timeout_seconds
+        self.timeout_seconds = timeout_seconds
         self.url = url.rstrip("/")
         self.clock = clock
         self._local = threading.local()
@@ -73,7 +75,7 @@ class Connections:
             self.url,
             oauth_token=None if of_job else token,
             job_token=token if of_job else None,
-            timeout=self._timeout_seconds,
+            timeout=self.timeout_seconds,
             retry_transient_errors=False,
             keep_base_url=True,
             user_agent=USER_AGENT,
@@ -104,12 +106,23 @@ class Connections:
         self._pauses.pop(key, None)
 
 
+_CAN_GIVE_UP = hasattr(socket, "TCP_USER_TIMEOUT")  # Linux
+
+
 class _Observed(HTTPAdapter):
     """Reports each call, also one without a response."""
 
     def __init__(self, sessions: Connections) -> None:
-        super().__init__()
         self._sessions = sessions
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - urllib3's
+        """Have the system give up when the call does. Otherwise it would deliver what was sent to a machine that is cut
+        off once that is back, minutes after the call failed: a second note.
+        """
+        milliseconds = round(1000 * self._sessions.timeout_seconds)
+        gives_up = [(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)] if _CAN_GIVE_UP else []
+        super().init_poolmanager(*args, **options, socket_options=[*HTTPConnection.default_socket_options, *gives_up])
 
     def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:  # noqa: ANN401
         began, status = time.perf_counter(), "error"

@@ -24,7 +24,7 @@ class Database:
         self.observe: Callable[[str, float], None] = _unobserved
         """Called after each use with its kind (`read`, `search`, `write`) and duration in seconds, waiting included."""
         url = _with_driver(url)
-        self.engine = sqlite.engine(url) if self.is_sqlite else sa.create_engine(url, pool_size=16)
+        self.engine = sqlite.engine(url) if self.is_sqlite else postgresql.engine(url)
         self._driver: Any = self.engine.dialect.dbapi  # the module: sqlite3 or psycopg
         self._replica = Replica(_with_driver(replica_url)) if replica_url else None
         self._transactions = (
@@ -131,6 +131,10 @@ class Database:
         except Exception as error:
             # SQLAlchemy wraps the errors of its own statements; those run by the driver (see `statements`) come as they
             # are.
+            if isinstance(self._transactions, postgresql.PostgresTransactions) and failures.is_lost(
+                self._driver, error
+            ):
+                self._transactions.lost()
             failure = failures.in_words(self._driver, error)
             if failure is None:
                 raise

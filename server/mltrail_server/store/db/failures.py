@@ -20,8 +20,12 @@ _SQLITE_NO_ROOM = (
 )
 """https://www.sqlite.org/rescode.html"""
 _CANCELLED = "57014"
-_POSTGRESQL_NO_ROOM = frozenset({"53100", "25006"})
-"""disk_full, read_only_sql_transaction: https://www.postgresql.org/docs/current/errcodes-appendix.html"""
+_POSTGRESQL_NO_ROOM = "53100"
+_READ_ONLY = "25006"
+_LOST = ("08", "57P", _READ_ONLY)
+"""Classes of errors of a connection that leads nowhere any more: exceptions of connections, interventions such as a
+shutdown, and a primary that has become a standby. https://www.postgresql.org/docs/current/errcodes-appendix.html
+"""
 
 
 def in_words(driver: Any, wrapper: Exception) -> MltrailError | None:  # noqa: ANN401 - sqlite3 or psycopg
@@ -46,6 +50,11 @@ def _out_of_order(driver: Any, error: BaseException) -> MltrailError | None:  # 
             "Tell whoever runs the server.",
             retry_after=30,
         )
+    if getattr(error, "sqlstate", None) == _READ_ONLY:
+        return unavailable(
+            "The database accepts no writes just now; another machine may be taking over. This call stored nothing: "
+            "try again in a moment."
+        )
     if is_cancelled(error):
         return unavailable("The database took too long for this call, so it was ended; try again in a moment.")
     if isinstance(error, (driver.OperationalError, OperationalError, PoolTimeoutError)):
@@ -59,6 +68,14 @@ def is_cancelled(error: BaseException) -> bool:
     return (
         getattr(error, "sqlite_errorname", "") == "SQLITE_INTERRUPT" or getattr(error, "sqlstate", None) == _CANCELLED
     )
+
+
+def is_lost(driver: Any, wrapper: Exception) -> bool:  # noqa: ANN401 - psycopg
+    """Return whether the connection leads nowhere any more, and so others that were made before it, too."""
+    error: BaseException = getattr(wrapper, "orig", None) or wrapper
+    if not isinstance(error, (driver.OperationalError, driver.InternalError)):
+        return False
+    return error.sqlstate is None or error.sqlstate.startswith(_LOST)
 
 
 def took_too_long(seconds: float) -> MltrailError:
@@ -77,4 +94,4 @@ def _is_no_room(error: BaseException) -> bool:
     if isinstance(error, OSError):
         return error.errno in _NO_ROOM
     name = getattr(error, "sqlite_errorname", "")
-    return name.startswith(_SQLITE_NO_ROOM) or getattr(error, "sqlstate", None) in _POSTGRESQL_NO_ROOM
+    return name.startswith(_SQLITE_NO_ROOM) or getattr(error, "sqlstate", None) == _POSTGRESQL_NO_ROOM

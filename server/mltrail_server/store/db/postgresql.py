@@ -1,10 +1,11 @@
 """Connections to PostgreSQL, and the read replica, which may be down."""
 
 import logging
+import re
 import threading
 import time
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -16,15 +17,69 @@ _CONNECT_SECONDS = 2
 _AWAY_SECONDS = 10.0
 """How long a replica that did not answer is not asked again: otherwise each search would wait for it."""
 
+_LOST_CONNECTION = {
+    "connect_timeout": 3,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 10_000,
+}
+"""When the database's machine is taken for dead: after 3 s without an answer to a new connection, else after 10 s. By
+default Linux would wait for a quarter of an hour for a machine that was cut off. A URL's own parameters come first.
+
+https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
+"""
+_SEVERAL_HOSTS = re.compile(r"(?P<scheme>[^:]+://)(?P<user>[^/?]*@)?(?P<hosts>[^/?@]*,[^/?@]*)(?P<rest>.*)", re.DOTALL)
+
+
+def engine(url: str, *, pool_timeout: float = 30, pre_ping: bool = False, **given: object) -> sa.Engine:
+    """Create an engine for a URL that may name several hosts, as libpq's can. `given` are parameters of libpq."""
+    parsed = sa.make_url(_by_host(url))
+    given = {name: value for name, value in (_LOST_CONNECTION | given).items() if name not in parsed.query}
+    made = sa.create_engine(parsed, connect_args=given, pool_size=16, pool_timeout=pool_timeout, pool_pre_ping=pre_ping)
+    _Hosts(made)
+    return made
+
+
+def _by_host(url: str) -> str:
+    """Write `a:1,b:2` as libpq's URLs do in SQLAlchemy's way: `host=a:1&host=b:2`."""
+    found = _SEVERAL_HOSTS.fullmatch(url)
+    if found is None:
+        return url
+    path, mark, query = found["rest"].partition("?")
+    hosts = "&".join(f"host={host}" for host in found["hosts"].split(","))
+    return f"{found['scheme']}{found['user'] or ''}{path}?{hosts}{'&' if mark else ''}{query}"
+
+
+class _Hosts:
+    """Of several hosts, tries the one first that was good last: the first one named may be cut off, and each new
+    connection would wait for it.
+    """
+
+    def __init__(self, made: sa.Engine) -> None:
+        self._last = ("", "")
+        event.listen(made, "do_connect", self._put_first)
+        event.listen(made, "connect", self._note)
+
+    def _put_first(self, _dialect: object, _record: object, _args: object, given: dict[str, Any]) -> None:
+        hosts, ports = given.get("host", "").split(","), str(given.get("port", "")).split(",")
+        if len(hosts) > 1:
+            pairs = list(zip(hosts, ports if len(ports) > 1 else ports * len(hosts), strict=True))
+            pairs.sort(key=lambda pair: (pair[0], pair[1] or "5432") != self._last)
+            given["host"], given["port"] = (",".join(part) for part in zip(*pairs, strict=True))
+
+    def _note(self, connection: "Any", _record: object) -> None:  # noqa: ANN401 - psycopg's
+        self._last = (connection.info.host, str(connection.info.port))
+
 
 class Replica:
     def __init__(self, url: str) -> None:
-        self._engine = sa.create_engine(
+        self._engine = engine(
             url,
-            connect_args={"connect_timeout": _CONNECT_SECONDS, "options": "-c default_transaction_read_only=on"},
-            pool_pre_ping=True,
-            pool_size=16,
             pool_timeout=_CONNECT_SECONDS,
+            pre_ping=True,
+            connect_timeout=_CONNECT_SECONDS,
+            options="-c default_transaction_read_only=on",
         )
         self._away_until = 0.0
         self._lock = threading.Lock()
@@ -65,8 +120,9 @@ class PostgresTransactions:
         self._reader = engine.execution_options(isolation_level="AUTOCOMMIT")
         event.listen(engine, "connect", self._set_up)
         self.statement_seconds = 0.0
+        self._lost = 0.0
         event.listen(engine, "checkin", _note_time)
-        event.listen(engine, "checkout", _check_idle)
+        event.listen(engine, "checkout", self._check)
 
     def read(self) -> AbstractContextManager[sa.Connection]:
         return self._reader.begin()
@@ -76,6 +132,10 @@ class PostgresTransactions:
 
     def write(self) -> AbstractContextManager[sa.Connection]:
         return self._engine.begin()
+
+    def lost(self) -> None:
+        """Have no connection used again that is idle now: they lead to the same machine as one that was just lost."""
+        self._lost = time.monotonic()
 
     def dispose(self) -> None:
         """Do nothing: the engine owns all connections."""
@@ -90,21 +150,25 @@ class PostgresTransactions:
             cursor.execute(f"SET statement_timeout = {round(1000 * self.statement_seconds)}")
         connection.commit()
 
+    def _check(self, connection: "DBAPIConnection", record: "ConnectionPoolEntry", _proxy: object) -> None:
+        """Make sure that a connection that has been idle is still alive: the server may have been restarted. One that
+        was used a moment ago is not asked, since that costs a round trip.
+        """
+        idle_since = record.info.get("idle_since")
+        if idle_since is None:
+            return
+        if idle_since <= self._lost or connection.closed:
+            raise DisconnectionError  # the pool opens a new one
+        if time.monotonic() - idle_since < _IDLE_SECONDS:
+            return
+        try:
+            cursor = connection.cursor()
+            cursor.execute("SELECT 1")
+            connection.rollback()
+        except Exception as error:
+            self.lost()
+            raise DisconnectionError from error
+
 
 def _note_time(_connection: "DBAPIConnection | None", record: "ConnectionPoolEntry") -> None:
     record.info["idle_since"] = time.monotonic()
-
-
-def _check_idle(connection: "DBAPIConnection", record: "ConnectionPoolEntry", _proxy: object) -> None:
-    """Make sure that a connection that has been idle is still alive: the server may have been restarted. One that was
-    used a moment ago is not checked, since that costs a round trip.
-    """
-    idle_since = record.info.get("idle_since")
-    if idle_since is None or time.monotonic() - idle_since < _IDLE_SECONDS:
-        return
-    try:
-        cursor = connection.cursor()
-        cursor.execute("SELECT 1")
-        connection.rollback()
-    except Exception as error:
-        raise DisconnectionError from error  # the pool opens a new one

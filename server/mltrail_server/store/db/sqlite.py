@@ -128,6 +128,9 @@ class SqliteTransactions:
         with self._turn or nullcontext(), self._between("BEGIN IMMEDIATE") as connection:
             yield connection
 
+    def lost(self) -> None:
+        """Do nothing: nothing is between this process and its file."""
+
     def dispose(self) -> None:
         while self._free:
             self._free.pop().close()
