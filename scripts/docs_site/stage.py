@@ -89,10 +89,10 @@ class Stage:
 
     def _sections(self, text: str) -> Iterator[tuple[str, list[str]]]:
         """The headings of the list of all pages, each with the pages below it."""
-        for section in text.split("\n## ")[1:]:
+        for section in f"Start here\n{text}".split("\n## "):
             title, _, body = section.partition("\n")
             linked = [self.pages.get(os.path.normpath(f"docs/{name}")) for name in _ENTRY.findall(body)]
-            yield title, [page for page in linked if page and (self.tree / "docs").exists()]
+            yield title, [page for page in linked if page]
 
 
 def _unique(sections: list[tuple[str, list[str]]]) -> Iterator[tuple[str, list[str]]]:

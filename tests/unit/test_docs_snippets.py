@@ -60,7 +60,7 @@ PROGRAMS = {
     "aws mc s3cmd garage": "tools of S3 stores",
     "nginx caddy haproxy": "proxies: how they reload",
     "promtool amtool": "tools of Prometheus",
-    "cyclonedx-py pip-audit": "tools of others, called as their manuals say",
+    "cyclonedx-py pip-audit pypi-attestations": "tools of others, called as their manuals say",
 }
 # Blocks that can't be checked, by page and language.
 NOT_CHECKED = {
