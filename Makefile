@@ -6,7 +6,7 @@ TRAIN := .venv-train
 RELEASE := .venv-release
 
 .DEFAULT_GOAL := help
-.PHONY: help demo playground test test-long lint format docs lock clean env train-env client-envs postgresql mariadb chromium screenshots \
+.PHONY: help demo playground test test-long lint format docs lock clean env train-env client-envs postgresql mariadb chromium systemd helm screenshots \
   release-env release-tools release-rehearsal
 
 help: ## Print this help
@@ -18,10 +18,10 @@ demo: env train-env ## Show everything on a real training and evaluation; ONCE=1
 playground: env train-env ## Try mltrail by hand, without a GitLab (see docs/tutorial.md); PORT=N picks another port
 	$(DEV)/bin/python -m scripts.playground --port $(PORT) --train-python $(TRAIN)/bin/python
 
-test: env train-env client-envs release-env postgresql mariadb chromium release-tools ## Run all tests, two files at a time, the longest first; ARGS="-k name" runs some
+test: env train-env client-envs release-env postgresql mariadb chromium release-tools systemd helm ## Run all tests, two files at a time, the longest first; ARGS="-k name" runs some
 	$(DEV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-test-long: env train-env client-envs release-env postgresql mariadb chromium release-tools ## Run the tests that have a long form, at full length (hours)
+test-long: env train-env client-envs release-env postgresql mariadb chromium release-tools systemd helm ## Run the tests that have a long form, at full length (hours)
 	LONG=1 $(DEV)/bin/python -m pytest -n 0 -m long $(ARGS)
 
 lint: env ## Check style, types, layers and migrations; changes nothing
@@ -71,6 +71,12 @@ postgresql: ## Install PostgreSQL's programs for the tests if they are missing (
 
 mariadb: ## Install MariaDB's programs for the tests if they are missing (Debian, as root)
 	scripts/mariadb
+
+systemd: ## Install systemd, and what docs/how-to/install.md installs, for the tests if they are missing (Debian, as root)
+	scripts/systemd
+
+helm: env ## Fetch helm for the tests of the chart if it is missing
+	scripts/helm
 
 screenshots: env chromium ## Take new pictures of the pages and of the comment
 	$(DEV)/bin/python -m scripts.screenshots

@@ -10,7 +10,15 @@ import pytest
 TESTS = Path(__file__).parent
 LONGEST = (
     *("component/test_own_pipeline.py", "differential/test_differential.py", "component/test_whole_pipelines.py"),
-    *("clients", "faults", "browser", "component/test_whole_snippets.py", "component/test_pipelines.py", "packaging"),
+    *(
+        "clients",
+        "install",
+        "faults",
+        "browser",
+        "component/test_whole_snippets.py",
+        "component/test_pipelines.py",
+        "packaging",
+    ),
     *("component/test_whole_jobs.py", "component/test_mirror.py", "component/test_track_cost.py", "e2e", "docs"),
     "store",
 )

@@ -13,7 +13,17 @@ from tests.places import RELEASE_PYTHON, ROOT
 from tests.processes import one_at_a_time
 
 BUILT = ROOT / ".cache/built"
-PARTS = ("server", "component", "assets", "deploy/helm", "README.md", "CHANGELOG.md", "LICENSE", "pyproject.toml")
+PARTS = (
+    "server",
+    "component",
+    "assets",
+    "deploy/helm",
+    "deploy/systemd",
+    "README.md",
+    "CHANGELOG.md",
+    "LICENSE",
+    "pyproject.toml",
+)
 HOME = "https://gitlab.example.com/mlops/mltrail"
 
 
