@@ -15,7 +15,7 @@ PAGES = ["README.md", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "d
 EXAMPLES = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("examples/*/.gitlab-ci.yml"))
 
 # Blocks for other files have one of these keys: the contract, a Kubernetes manifest, the map of an import.
-OTHERS = {"version", "apiVersion", "source", "services"}
+OTHERS = {"version", "apiVersion", "source", "services", "externalUrl", "networkPolicy"}
 OURS = {"train", "mltrail-report", "mltrail-promote"}
 # The rows of the how-to's table, by how it calls them.
 ROWS = {
