@@ -1,4 +1,5 @@
-"""Write what is generated from `templates/{track,report,promote,doctor}.yml`: `pipeline.yml` and the tables of inputs.
+"""Write what is generated from `templates/{track,report,promote,doctor}.yml`: `pipeline.yml` and the tables of inputs,
+in the reference and in the README, which GitLab's Catalog shows as the page of the components.
 
 python -m scripts.component_files            write them
 python -m scripts.component_files --check    fail if one is stale; `make lint` does so
@@ -16,6 +17,7 @@ import yaml
 ROOT = Path(__file__).parents[1]
 TEMPLATES = ROOT / "templates"
 PAGE = ROOT / "docs/reference/components.md"
+README = ROOT / "README.md"
 PARTS = ("track", "report", "promote", "doctor")
 
 # These mean the same in every part, and are given once.
@@ -27,6 +29,14 @@ _HEAD = """\
 spec:
   inputs:
 """
+_ABOUT = {
+    "pipeline": "All of the others in one include: the one to begin with.",
+    "track": "A hidden job that training jobs extend. It gives them an ID token and MLflow's variables.",
+    "report": "A job that compares the pipeline's runs with the target branch's, and fails if a rule is broken.",
+    "promote": "A job that makes the best run a version of its model.",
+    "doctor": "A job that checks the set-up with the token of a training job, and says what to change.",
+}
+_COMPONENTS = re.compile(r"(<!-- components -->\n).*?(<!-- end of components -->)", re.DOTALL)
 _TABLE = re.compile(r"(<!-- inputs of (?P<name>\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -45,6 +55,7 @@ def files() -> Iterator[tuple[Path, str]]:
     """Each generated file, with the text it should have."""
     yield TEMPLATES / "pipeline.yml", pipeline()
     yield PAGE, page()
+    yield README, readme()
 
 
 def pipeline() -> str:
@@ -73,6 +84,15 @@ def pipeline() -> str:
 def page() -> str:
     """The reference page with up-to-date tables."""
     return _TABLE.sub(lambda found: f"{found[1]}{_table(found['name'])}{found[3]}", PAGE.read_text())
+
+
+def readme() -> str:
+    """The README with its section about the components, which the Catalog asks for."""
+    parts = [
+        f"### `{name}`\n\n{about}\n\n<details><summary>Inputs of {name}</summary>\n\n{_table(name)}\n</details>\n"
+        for name, about in _ABOUT.items()
+    ]
+    return _COMPONENTS.sub(lambda found: found[1] + "\n" + "\n".join(parts) + "\n" + found[2], README.read_text())
 
 
 def _table(name: str) -> str:
