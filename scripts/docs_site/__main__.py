@@ -1,6 +1,7 @@
 """Build the docs site.
 
     python -m scripts.docs_site                    this checkout, into .site/html
+    python -m scripts.docs_site --check-links      asks other sites whether the links to them work
     python -m scripts.docs_site --all public       each released version and this checkout (latest), with a switcher
 
 Links to files that are no pages lead to the repository: CI_PROJECT_URL, which GitLab sets in its jobs, or --repository.
@@ -23,13 +24,18 @@ def main() -> int:
     parser.add_argument("--to", type=Path, default=SITE / "html", help="folder of the site (default .site/html)")
     parser.add_argument("--all", type=Path, metavar="FOLDER", help="build all versions into this folder")
     parser.add_argument(
+        "--check-links", action="store_true", help="only ask other sites whether the links to them work"
+    )
+    parser.add_argument(
         "--repository",
         default=os.environ.get("CI_PROJECT_URL", "https://gitlab.example.com/mlops/mltrail"),
         help="the address of the project, for links to files",
     )
     options = parser.parse_args()
     try:
-        if options.all:
+        if options.check_links:
+            build.check_links(ROOT, SITE)
+        elif options.all:
             versions.build_all(ROOT, options.all, SITE, options.repository)
             print(f"Built {options.all}/index.html")
         else:

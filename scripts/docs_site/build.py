@@ -24,3 +24,13 @@ def site(tree: Path, to: Path, source: Path, repository: str, *, version: str, s
     command += ["--doctree-dir", str(source.parent / "doctrees"), str(source), str(to)]
     subprocess.run(command, check=True, cwd=Path(__file__).parents[2])  # so that the settings can import this
     finish(to)
+
+
+def check_links(tree: Path, work: Path) -> None:
+    """Ask every other site that the pages link to. It takes minutes, and a site may be down: for a nightly job.
+
+    Raises `CalledProcessError` when Sphinx has listed what is broken.
+    """
+    Stage(tree, work / "source", "https://gitlab.example.com/mlops/mltrail/-/blob/main").fill()
+    command = [sys.executable, "-m", "sphinx", "--quiet", "--builder", "linkcheck", "--conf-dir", str(THEME)]
+    subprocess.run([*command, str(work / "source"), str(work / "links")], check=True, cwd=Path(__file__).parents[2])

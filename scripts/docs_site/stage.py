@@ -79,8 +79,7 @@ class Stage:
     def _contents(self, source: str, text: str) -> str:
         """The tables of contents that this page adds to the sidebar."""
         if source == "docs/README.md":
-            more = [page for page in self.pages.values() if "/" not in page or page.startswith("examples/")]
-            rest = ("The project", [page for page in more if page != "index.md"])
+            rest = ("The project", [page for name, page in self.pages.items() if not name.startswith("docs/")])
             return "".join(_toctree(title, pages) for title, pages in _unique([*self._sections(text), rest]))
         if source in {"docs/decisions/README.md", "docs/gallery/README.md"}:
             names = _ENTRY.findall(text)

@@ -24,7 +24,11 @@ myst_heading_slug_func = "scripts.docs_site.anchors.anchor"
 # Blocks of YAML, JSON and console output may hold an ellipsis.
 suppress_warnings = ["misc.highlighting_failure"]
 
-HERE = Path(__file__).parent
+# Addresses that are made up, and those whose anchors a script makes.
+linkcheck_ignore = [r"https?://([\w-]+\.)*example\.com", r"https?://(localhost|127\.0\.0\.1)"]
+linkcheck_anchors_ignore_for_url = [r"https://gitlab\.com/", r"https://github\.com/"]
+linkcheck_timeout, linkcheck_retries = 30, 2
+
 html_theme = "furo"
 html_static_path = ["static"]
 templates_path = ["templates"]
