@@ -24,7 +24,7 @@ def main() -> int:
     parser.add_argument("--to", type=Path, default=SITE / "html", help="folder of the site (default .site/html)")
     parser.add_argument("--all", type=Path, metavar="FOLDER", help="build all versions into this folder")
     parser.add_argument(
-        "--check-links", action="store_true", help="only ask other sites whether the links to them work"
+        "--check-links", action="store_true", help="only ask other sites whether our links work"
     )
     parser.add_argument(
         "--repository",
