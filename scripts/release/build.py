@@ -22,8 +22,7 @@ def main(arguments: list[str]) -> int:
     (folder,) = map(Path, arguments)
     folder.mkdir(parents=True, exist_ok=True)
     python(folder)
-    if CHART.exists():
-        chart(folder)
+    chart(folder)
     for path in sorted(folder.iterdir()):
         print(path.name)
     return 0

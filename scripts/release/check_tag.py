@@ -33,11 +33,10 @@ def problems(tag: str) -> Iterator[str]:
     included = set(re.findall(r"/(?:pipeline|track|report|promote|doctor)@(\S+)$", _readme(), re.MULTILINE))
     if included - {tag}:
         yield f"The README includes version {', '.join(sorted(included))}: write {tag}."
-    if CHART.exists():
-        chart = yaml.safe_load(CHART.read_text())
-        for key in ("version", "appVersion"):
-            if str(chart.get(key)) != tag:
-                yield f"The chart's {key} is {chart.get(key)}: write {tag} into {CHART.relative_to(ROOT)}."
+    chart = yaml.safe_load(CHART.read_text())
+    for key in ("version", "appVersion"):
+        if str(chart.get(key)) != tag:
+            yield f"The chart's {key} is {chart.get(key)}: write {tag} into {CHART.relative_to(ROOT)}."
     try:
         notes.section(notes.CHANGELOG.read_text(), tag)
     except notes.NotesError as error:

@@ -22,6 +22,11 @@ REGISTRY = "registry.example.com:5050"
 IMAGE = f"{REGISTRY}/{PATH}/cli:{__version__}"
 VERSION_TAG = {"CI_COMMIT_TAG": __version__, "CI_COMMIT_REF_NAME": __version__, "CI_COMMIT_REF_SLUG": "0-1-0"}
 
+COPIED = (
+    *(".ci/", ".gitlab-ci.yml", "README.md", "component/", "deploy/helm/", "docs/reference/", "image/", "scripts/"),
+    "templates/",
+)
+
 pytestmark = [pytest.mark.node]
 
 
@@ -80,9 +85,7 @@ def mirror(gitlab_ci_local: Path, tmp_path: Path) -> Mirror:
     runner.environment["GIT_CONFIG_COUNT"] = "0"  # its own templates are in the checkout
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     for name in filter(None, listed.split("\0")):
-        if name.startswith(
-            (".ci/", ".gitlab-ci.yml", "templates/", "image/", "scripts/", "component/", "docs/reference/", "README.md")
-        ):
+        if name.startswith(COPIED):
             (runner.checkout / name).parent.mkdir(parents=True, exist_ok=True)
             (runner.checkout / name).write_bytes((ROOT / name).read_bytes())
             (runner.checkout / name).chmod((ROOT / name).stat().st_mode)

@@ -12,8 +12,9 @@ import jsonschema
 import pytest
 import yaml
 
+from tests.component import creation
 from tests.component.render import GOLDEN, schema
-from tests.component.runner import KINDS, MERGE_REQUEST, SCHEDULE, TAG, Runner, commit
+from tests.component.runner import KINDS, MERGE_REQUEST, SCHEDULE, TAG, Runner, commit, variables_of
 from tests.component.snippets import ROWS, first_of, table
 from tests.places import ROOT
 
@@ -161,6 +162,14 @@ def test_this_project_releases_on_version_tags_only(ourselves: Runner) -> None:
     assert tag >= branch | RELEASE
     for variables in (None, MERGE_REQUEST, TAG | {"CI_COMMIT_TAG": "v1.0.0-old"}):
         assert not set(ourselves.jobs(variables)) & (RELEASE | {"pypi", "long-tests", "locks"})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_gitlab_would_refuse_no_kind_of_pipeline(kind: str) -> None:
+    """A job that needs one which this kind does not have, for instance, would make a failed pipeline without jobs."""
+    text = (ROOT / ".gitlab-ci.yml").read_text().replace("$CI_PROJECT_PATH/pipeline", "mlops/mltrail/pipeline")
+    made = creation.pipeline(creation.read(text), variables_of(kind))
+    assert (made is None) == (kind in {"branch of a merge request", "child of a merge request"})
 
 
 def test_only_the_mirror_that_says_so_uploads_to_pypi(ourselves: Runner) -> None:

@@ -116,8 +116,7 @@ def check_tag(tmp_path: Path, tag: str, changelog: str) -> "subprocess.Completed
         shutil.copy(ROOT / name, tmp_path / name)
     for name in ("scripts", "templates", "docs/reference"):
         shutil.copytree(ROOT / name, tmp_path / name)
-    if (ROOT / "deploy/helm").exists():
-        shutil.copytree(ROOT / "deploy/helm", tmp_path / "deploy/helm")
+    shutil.copytree(ROOT / "deploy/helm", tmp_path / "deploy/helm")
     (tmp_path / "CHANGELOG.md").write_text(changelog)
     command = [RELEASE_PYTHON, "-m", "scripts.release.check_tag", tag]
     return run(*command, cwd=tmp_path, PYTHONPATH=f"{tmp_path / 'component'}:{tmp_path}")
