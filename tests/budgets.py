@@ -22,7 +22,7 @@ BUDGETS = {
     "faults": 240,
     "install": 120,
     "moving": 150,
-    "packaging": 90,
+    "packaging": 270,
     "sources": 120,
     "store": 90,
     "ui": 120,

@@ -161,7 +161,7 @@ def test_this_project_releases_on_version_tags_only(ourselves: Runner) -> None:
     assert branch >= {"check", "build", "bare-install", "selftest"}
     assert tag >= branch | RELEASE
     for variables in (None, MERGE_REQUEST, TAG | {"CI_COMMIT_TAG": "v1.0.0-old"}):
-        assert not set(ourselves.jobs(variables)) & (RELEASE | {"pypi", "long-tests", "locks"})
+        assert not set(ourselves.jobs(variables)) & (RELEASE | {"pypi", "long-tests", "locks", "links"})
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -180,8 +180,9 @@ def test_only_the_mirror_that_says_so_uploads_to_pypi(ourselves: Runner) -> None
 
 def test_a_schedule_runs_the_long_tests_and_looks_at_the_locks(ourselves: Runner) -> None:
     jobs = ourselves.jobs(SCHEDULE)
-    assert set(jobs) == {"long-tests", "locks"}
+    assert set(jobs) == {"long-tests", "locks", "links"}
     assert jobs["locks"]["allow_failure"]
+    assert jobs["links"]["allow_failure"]
 
 
 def test_nothing_is_released_before_all_that_checks_it(ourselves: Runner) -> None:
