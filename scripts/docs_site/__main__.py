@@ -23,9 +23,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m scripts.docs_site", description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--to", type=Path, default=SITE / "html", help="folder of the site (default .site/html)")
     parser.add_argument("--all", type=Path, metavar="FOLDER", help="build all versions into this folder")
-    parser.add_argument(
-        "--check-links", action="store_true", help="only ask other sites whether our links work"
-    )
+    parser.add_argument("--check-links", action="store_true", help="only ask other sites whether our links work")
     parser.add_argument(
         "--repository",
         default=os.environ.get("CI_PROJECT_URL", "https://gitlab.example.com/mlops/mltrail"),

@@ -171,7 +171,9 @@ def of_command(command: list[str]) -> list[str]:
         return [f"the Makefile has no target {one}" for one in targets if one not in made]
     if name in programs() or command[0].startswith("$"):
         return []
-    if command[0].startswith("./") or "/" in command[0]:
+    if command[0].startswith("/"):
+        return [] if [*(ROOT / "deploy").rglob(name)] else [f"{command[0]}: no file in deploy/ is called {name}"]
+    if "/" in command[0]:
         return [] if (ROOT / command[0]).exists() else [f"{command[0]} does not exist in the repository"]
     return [f"no test knows the program {name!r}: add it to PROGRAMS, with who says that the call is right"]
 
