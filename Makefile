@@ -6,7 +6,7 @@ TRAIN := .venv-train
 RELEASE := .venv-release
 
 .DEFAULT_GOAL := help
-.PHONY: help demo playground test test-long lint format docs lock clean env train-env client-envs postgresql mariadb chromium systemd helm screenshots \
+.PHONY: help demo playground test test-long lint format docs lock clean env train-env client-envs postgresql machines mariadb chromium systemd helm screenshots \
   release-env release-tools release-rehearsal
 
 help: ## Print this help
@@ -18,10 +18,10 @@ demo: env train-env ## Show everything on a real training and evaluation; ONCE=1
 playground: env train-env ## Try mltrail by hand, without a GitLab (see docs/tutorial.md); PORT=N picks another port
 	$(DEV)/bin/python -m scripts.playground --port $(PORT) --train-python $(TRAIN)/bin/python
 
-test: env train-env client-envs release-env postgresql mariadb chromium release-tools systemd helm ## Run all tests, two files at a time, the longest first; ARGS="-k name" runs some
+test: env train-env client-envs release-env postgresql machines mariadb chromium release-tools systemd helm ## Run all tests, two files at a time, the longest first; ARGS="-k name" runs some
 	$(DEV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-test-long: env train-env client-envs release-env postgresql mariadb chromium release-tools systemd helm ## Run the tests that have a long form, at full length (hours)
+test-long: env train-env client-envs release-env postgresql machines mariadb chromium release-tools systemd helm ## Run the tests that have a long form, at full length (hours)
 	LONG=1 $(DEV)/bin/python -m pytest -n 0 -m long $(ARGS)
 
 lint: env ## Check style, types, layers and migrations; changes nothing
@@ -49,6 +49,8 @@ lock: env ## Lock the newest versions that the ranges in pyproject.toml allow
 	  --group release --output-file requirements/release.txt
 	$(DEV)/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --no-annotate \
 	  pyproject.toml --output-file image/requirements.txt
+	$(DEV)/bin/uv pip compile --quiet --upgrade --python-version 3.11 --universal --generate-hashes --no-header --no-emit-index-url --no-annotate \
+	  requirements/patroni.in --output-file requirements/patroni.txt
 	for clients in mlflow-1.28 mlflow-2.7 mlflow-2 mlflow-3.1 mlflow-3.5 mlflow-3.10 mlflow-3.14 mlflow-3; do \
 	  $(DEV)/bin/uv pip compile --quiet --upgrade --python-version 3.11 --universal --generate-hashes --no-header --no-emit-index-url \
 	    --no-annotate requirements/clients/$$clients.in $$(ls requirements/clients/$$clients.override 2>/dev/null | sed 's/^/--override /') \
@@ -68,6 +70,9 @@ client-envs: ## Make the environments of the MLflow clients that we test with
 
 postgresql: ## Install PostgreSQL's programs for the tests if they are missing (Debian, as root)
 	scripts/postgresql
+
+machines: ## Install what the tests of several machines need if it is missing (Debian, as root)
+	scripts/machines
 
 mariadb: ## Install MariaDB's programs for the tests if they are missing (Debian, as root)
 	scripts/mariadb

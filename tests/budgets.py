@@ -21,6 +21,7 @@ BUDGETS = {
     "e2e": 120,
     "faults": 240,
     "install": 120,
+    "machines": 180,
     "moving": 150,
     "packaging": 270,
     "sources": 120,

@@ -14,6 +14,7 @@ LONGEST = (
         "clients",
         "install",
         "faults",
+        "machines",
         "browser",
         "component/test_whole_snippets.py",
         "component/test_pipelines.py",

@@ -72,7 +72,7 @@ def translating_errors(what: str) -> Iterator[None]:
     except ClientError as error:
         raise _translated(error, what) from error
     except BotoCoreError as error:
-        _log.exception("S3 is not responding")
+        _log.error("S3 is not responding: %s", error)
         raise _unavailable(what) from error
 
 

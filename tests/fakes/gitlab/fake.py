@@ -50,6 +50,7 @@ class FakeGitLab:
         port: int = 0,
         clock: Callable[[], float] = time.time,
         *,
+        host: str = "127.0.0.1",
         prefix: str = "",
         tls: ssl.SSLContext | None = None,
         front: "Callable[[WSGIApplication], WSGIApplication] | None" = None,
@@ -91,7 +92,7 @@ class FakeGitLab:
             app = DispatcherMiddleware(NotFound(), {prefix: app})
         if front is not None:
             app = front(app)  # answers what no test asks for, such as pages
-        self._serving = Serving(app, port=port, tls=tls)
+        self._serving = Serving(app, host=host, port=port, tls=tls)
         self.url = self._serving.url + prefix
 
     @property

@@ -1,4 +1,4 @@
-"""A WSGI application on a port of this machine, in a thread of this process."""
+"""A WSGI application on a port, in a thread of this process."""
 
 import os
 import ssl
@@ -24,12 +24,17 @@ class _Quiet(WSGIRequestHandler):
 class Serving:
     """Has its port, a free one for 0, as soon as it is created, and serves from `start` to `stop`."""
 
-    def __init__(self, application: "WSGIApplication", *, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
-        self._server = make_server(
-            "127.0.0.1", port, application, threaded=True, request_handler=_Quiet, ssl_context=tls
-        )
+    def __init__(
+        self,
+        application: "WSGIApplication",
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._server = make_server(host, port, application, threaded=True, request_handler=_Quiet, ssl_context=tls)
         self._thread: threading.Thread | None = None
-        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self._server.server_port}"
+        self.url = f"http{'s' if tls else ''}://{host}:{self._server.server_port}"
 
     def start(self) -> None:
         self._pipe = os.pipe()
