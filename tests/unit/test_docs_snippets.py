@@ -171,11 +171,15 @@ def of_command(command: list[str]) -> list[str]:
         return [f"the Makefile has no target {one}" for one in targets if one not in made]
     if name in programs() or command[0].startswith("$"):
         return []
-    if command[0].startswith("/"):
-        return [] if [*(ROOT / "deploy").rglob(name)] else [f"{command[0]}: no file in deploy/ is called {name}"]
     if "/" in command[0]:
-        return [] if (ROOT / command[0]).exists() else [f"{command[0]} does not exist in the repository"]
+        return of_file(command[0], name)
     return [f"no test knows the program {name!r}: add it to PROGRAMS, with who says that the call is right"]
+
+
+def of_file(path: str, name: str) -> list[str]:
+    if path.startswith("/"):
+        return [] if [*(ROOT / "deploy").rglob(name)] else [f"{path}: no file in deploy/ is called {name}"]
+    return [] if (ROOT / path).exists() else [f"{path} does not exist in the repository"]
 
 
 def parsing(parser: ArgumentParser, command: list[str]) -> list[str]:
