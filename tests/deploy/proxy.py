@@ -27,11 +27,11 @@ class Proxy:
         self._folder = folder
         self._health = f"http://127.0.0.1:{free_port()}"
         text = CADDYFILE.read_text()
-        # Ports of our own, and no attempt to put the authority into this machine's list.
+        # Ports of our own.
         for old, new in (
             ("web:5000", upstream),
             ("http://127.0.0.1:2020", self._health),
-            ("\tadmin off\n", f"\tadmin off\n\thttp_port {free_port()}\n\tskip_install_trust\n"),
+            ("\tadmin off\n", f"\tadmin off\n\thttp_port {free_port()}\n"),
         ):
             assert old in text
             text = text.replace(old, new)

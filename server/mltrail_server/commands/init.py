@@ -113,6 +113,17 @@ def run(_: Settings, options: argparse.Namespace) -> int:
         if not options.dry_run:
             _write(file)
 
+    work = provision.Provision(
+        answers,
+        file,
+        token,
+        save,
+        datetime.now(UTC).date(),
+        bot_days=options.bot_days or provision.DAYS,
+        renew_bot_token=options.renew_bot_token,
+        dry_run=options.dry_run,
+    )
+    work.check()
     changed: list[str] = []
     for group in new_server.groups_of(answers):
         if made := new_server.missing(group, file.values):
@@ -123,17 +134,8 @@ def run(_: Settings, options: argparse.Namespace) -> int:
         changed.append("MLTRAIL_ALLOWED_NAMESPACES")
     settings = _settings(file)  # before anything is created
     print(f"{file.path}: {_said(changed, options)}")
-    work = provision.Provision(
-        answers,
-        file,
-        save,
-        datetime.now(UTC).date(),
-        bot_days=options.bot_days or provision.DAYS,
-        renew_bot_token=options.renew_bot_token,
-        dry_run=options.dry_run,
-    )
     try:
-        work.run(token, new_webhook_secret="MLTRAIL_WEBHOOK_SECRET" in changed)
+        work.run(new_webhook_secret="MLTRAIL_WEBHOOK_SECRET" in changed)
     finally:
         for line in work.done:
             print(f"GitLab: {plain(line)}")
@@ -173,7 +175,7 @@ def _answers(file: EnvFile, options: argparse.Namespace) -> "Answers":
         image=_settled("SERVER_IMAGE", file, options.image, "--image", "The server's image, with its version")
         if form is Form.COMPOSE
         else "",
-        tls=Tls(file.values.get("PROXY_TLS") or options.tls or Tls.AUTOMATIC),
+        tls=Tls(_kept("PROXY_TLS", file, options.tls, "--tls") or Tls.AUTOMATIC),
         database=options.database or "",
         artifacts=options.artifacts or "",
     )
@@ -202,11 +204,16 @@ def _check_options(options: argparse.Namespace) -> None:
 
 
 def _settled(variable: str, file: EnvFile, given: str | None, option: str, question: str) -> str:
-    """Return a value from the file, the option or the person. Raises INVALID if file and option differ."""
-    kept, wanted = file.values.get(variable, ""), (given or "").strip().rstrip("/")
-    if kept and wanted and kept.rstrip("/") != wanted:
+    """Return a value from the file, the option or the person."""
+    return _kept(variable, file, given, option) or _ask(question, option).rstrip("/")
+
+
+def _kept(variable: str, file: EnvFile, given: str | None, option: str) -> str:
+    """Return a value from the file or the option. Raises INVALID if they differ."""
+    kept, wanted = file.values.get(variable, "").rstrip("/"), (given or "").strip().rstrip("/")
+    if kept and wanted and kept != wanted:
         raise invalid(f"{file.path} has {variable}={kept}, which is kept: change it there, or leave {option} out.")
-    return kept.rstrip("/") or wanted or _ask(question, option).rstrip("/")
+    return kept or wanted
 
 
 def _groups(file: EnvFile, options: argparse.Namespace) -> tuple[str, ...]:
@@ -314,7 +321,7 @@ def _next(answers: "Answers", options: argparse.Namespace) -> list[str]:
 
 
 def _list(left: list["Left"], steps: list[str]) -> None:
-    items = [*(f"{one.what}{'' if one.needed else ' (not required)'}" for one in left), *steps]
+    items = [*(f"{'Needed for the start: ' if one.needed else ''}{one.what}" for one in left), *steps]
     if items:
         print("\nLeft to do:")
     for number, what in enumerate(items, start=1):

@@ -17,7 +17,7 @@ from mltrail_server.services.promotion.provenance import signer
 from mltrail_server.settings import Settings
 from mltrail_server.settings.env_file import EnvFile
 from tests.fakes.gitlab import FakeGitLab, Group, User
-from tests.processes import PATIENCE_SECONDS
+from tests.processes import PATIENCE_SECONDS, free_port
 
 EXTERNAL_URL = "https://mltrail.example.com"
 WEBHOOK = f"{EXTERNAL_URL}/api/webhooks/gitlab"
@@ -49,6 +49,9 @@ class Installation:
     @property
     def values(self) -> dict[str, str]:
         return EnvFile.read(self.file).values
+
+    def errors(self) -> str:
+        return self._capsys.readouterr().err
 
     def init(self, *arguments: str, form: str = "compose", group: str = "team", code: int = 0) -> str:
         """Run it, and return what it prints; it must end with this code."""
@@ -169,7 +172,7 @@ def test_without_a_token_everything_is_listed(here: Installation) -> None:
     said = here.init("--without-token", code=1)
     assert here.values["MLTRAIL_SECRET_KEY"]
     assert [line[:9] for line in said.splitlines() if re.match(r"\d\. ", line)] == [
-        "1. Create",
+        "1. Needed",
         "2. For a ",
         "3. Webhoo",
         "4. Have m",
@@ -300,10 +303,19 @@ def test_a_token_without_the_scope_is_refused(here: Installation) -> None:
     assert "GitLab does not know this token" in here.init(code=2)
 
 
+def test_a_gitlab_that_is_none_is_not_written_down(here: Installation, tmp_path: Path) -> None:
+    nobody = f"http://127.0.0.1:{free_port()}"
+    given = ["init", "--for", "systemd", "--file", str(here.file), "--gitlab-url", nobody, "--group", "team"]
+    assert cli.main([*given, "--external-url", EXTERNAL_URL, "--token-file", str(tmp_path / "token")]) == 2
+    assert f"The discovery page of {nobody}" in here.errors()
+    assert not here.file.exists()
+
+
 def test_another_url_than_the_files_is_refused(here: Installation) -> None:
     here.init()
     said = here.init("--external-url", "https://other.example.com", code=2)
     assert f"MLTRAIL_EXTERNAL_URL={EXTERNAL_URL}, which is kept" in said
+    assert "PROXY_TLS=automatic, which is kept" in here.init("--tls", "own", code=2)
 
 
 def test_a_file_that_git_would_commit_is_refused(here: Installation) -> None:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.gitlab.connections import Connections
-from mltrail_server.gitlab.probe import Probe
+from mltrail_server.gitlab.probe import Probe, issuer_page
 from mltrail_server.gitlab.provisioning import Application, BotToken, Group, Hook, Provisioning
 from mltrail_server.settings.env_file import EnvFile
 from mltrail_server.settings.secret_files import SUFFIX
@@ -40,6 +40,7 @@ class Provision:
 
     answers: Answers
     file: EnvFile
+    token: str = field(repr=False)
     save: Callable[[Mapping[str, str], str], None]
     today: date
     bot_days: int = DAYS
@@ -58,27 +59,30 @@ class Provision:
     def bot_name(self) -> str:
         return f"mltrail ({self.host})"
 
-    def run(self, token: str, *, new_webhook_secret: bool) -> None:
-        """Create what is missing. Without a token, everything that is missing is left to do by hand.
+    def check(self) -> None:
+        """Ask GitLab who the token belongs to, before anything is written.
 
-        Raises UNAUTHENTICATED, FORBIDDEN or UNAVAILABLE if the token can't be used for anything.
+        Raises UNAVAILABLE if this is no GitLab or can't be reached, UNAUTHENTICATED or FORBIDDEN if the token can't be
+        used for anything.
         """
-        gitlab = Provisioning(self.sessions, token) if token else None
-        if gitlab is not None:
-            self._check(gitlab)
+        issuer_page(self.answers.gitlab_url)
+        if not self.token:
+            return
+        caller = Provisioning(self.sessions, self.token).caller()
+        if "api" not in caller.scopes:
+            raise MltrailError(
+                Code.FORBIDDEN, f"The token of {caller.name} has {', '.join(caller.scopes)}; it needs the scope api."
+            )
+        self.done.append(f"the token is {caller.name}'s")
+
+    def run(self, *, new_webhook_secret: bool) -> None:
+        """Create what is missing. Without a token, everything that is missing is left to do by hand."""
+        gitlab = Provisioning(self.sessions, self.token) if self.token else None
         for number, path in enumerate(self.answers.groups):
             self._bot(gitlab, path, shared=number == 0)
         self._sign_in(gitlab)
         for path in self.answers.groups:
             self._webhook(gitlab, path, new_secret=new_webhook_secret)
-
-    def _check(self, gitlab: Provisioning) -> None:
-        caller = gitlab.caller()
-        if "api" not in caller.scopes:
-            raise MltrailError(
-                Code.FORBIDDEN, f"The token of {caller.name} has {', '.join(caller.scopes)}; it needs the scope api."
-            )
-        self.done.append(f"GitLab knows the token: it is {caller.name}'s")
 
     def _bot(self, gitlab: Provisioning | None, path: str, *, shared: bool) -> None:
         known = self._bot_token(path, shared=shared)
