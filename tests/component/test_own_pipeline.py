@@ -24,10 +24,11 @@ from tests.component.coordinator import Coordinator
 from tests.component.runner import SCRIPTS, Runner, commit, runner_in
 from tests.component.whole import SHELL
 from tests.fakes.gitlab import FakeGitLab
+from tests.packaging.image_registry import image_registry, push
+from tests.packaging.release_tools import TOOLS
 from tests.places import ROOT
 
 JOBS = ("version", "build", "bare-install", "selftest", "sbom", "sign", "publish", "release")
-TOOLS = ROOT / ".cache/release-tools/usr/bin"
 # `python` of a job's image: `-m venv` makes an environment whose pip is uv, `-m pip install` is uv, the rest is Python.
 PYTHON = """#!/bin/sh
 case "$1 $2 $3" in
@@ -89,6 +90,11 @@ class Ran:
 def released(gitlab_ci_local: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
     """The pipeline of a release's tag."""
     folder = tmp_path_factory.mktemp("own")
+    with image_registry(folder / "images") as images:
+        yield from run_in(folder, gitlab_ci_local, images)
+
+
+def run_in(folder: Path, gitlab_ci_local: Path, images: str) -> Iterator[Ran]:
     runner = checkout(folder, gitlab_ci_local)
     gitlab, registry = FakeGitLab(), PackageRegistry()
     gitlab.start()
@@ -111,7 +117,8 @@ def released(gitlab_ci_local: Path, tmp_path_factory: pytest.TempPathFactory) ->
         "CI_COMMIT_REF_NAME": __version__,
         "CI_API_V4_URL": f"http://127.0.0.1:{packages.server_address[1]}/api/v4",
         "CI_JOB_TOKEN": "glcbt-1",
-        "CI_REGISTRY": "registry.example.com",
+        "CI_REGISTRY": images,
+        "CI_REGISTRY_IMAGE": f"{images}/mlops/mltrail",
         "CI_REGISTRY_USER": "gitlab-ci-token",
         "CI_REGISTRY_PASSWORD": "glcbt-1",
     }
@@ -123,6 +130,8 @@ def released(gitlab_ci_local: Path, tmp_path_factory: pytest.TempPathFactory) ->
         "DOCKER_CONFIG": str(folder / "docker"),
         **key(folder),
     }
+    for name in ("cli", "server"):
+        push(f"{images}/v2/mlops/mltrail/{name}", __version__)
     try:
         ran = runner.execute(variables, stand_in, *JOBS)
         yield Ran(ran.stdout + ran.stderr, {job.name: job.status for job in coordinator.began}, registry)
@@ -204,6 +213,7 @@ def test_each_file_that_the_release_links_to_is_uploaded_with_its_signature(rele
     linked = {
         name.replace("$PACKAGE_VERSION", __version__).replace("$CI_COMMIT_TAG", __version__)
         for name in re.findall(r"url: \$FILES/(\S+)", config)
+        if not name.endswith("-image.cdx.json")  # made from images, which take buildah
     }
     assert linked
     assert linked | {f"{name}.sigstore.json" for name in linked} | {"cosign.pub"} <= names

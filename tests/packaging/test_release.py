@@ -1,7 +1,6 @@
 """A release, rehearsed: built, listed, signed, uploaded and installed by the scripts of the pipeline."""
 
 import json
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,21 +10,8 @@ import pytest
 
 from mltrail_ci import __version__
 from tests.packaging.conftest import HOME
+from tests.packaging.release_tools import run
 from tests.places import RELEASE_PYTHON, ROOT
-
-TOOLS = ROOT / ".cache/release-tools/usr/bin"
-ENVIRONMENT = {
-    "PATH": f"{RELEASE_PYTHON.parent}:{TOOLS}:{os.environ['PATH']}",
-    "PYTHONPATH": f"{ROOT / 'component'}:{ROOT}",
-    "HOME": os.environ["HOME"],
-    "SOURCE_DATE_EPOCH": "1750000000",
-} | {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "UV_", "SSL_", "NPM_", "npm_"))}
-
-
-def run(*command: str | Path, cwd: Path = ROOT, **variables: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        list(map(str, command)), cwd=cwd, env=ENVIRONMENT | variables, capture_output=True, text=True, check=False
-    )
 
 
 @pytest.fixture(scope="module")
