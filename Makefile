@@ -6,7 +6,7 @@ TRAIN := .venv-train
 RELEASE := .venv-release
 
 .DEFAULT_GOAL := help
-.PHONY: help demo playground test test-long lint format docs lock clean env train-env client-envs postgresql machines mariadb chromium systemd helm screenshots \
+.PHONY: help demo playground test test-long lint format docs lock clean env train-env client-envs postgresql machines mariadb promtool chromium systemd helm screenshots \
   release-env release-tools release-rehearsal
 
 help: ## Print this help
@@ -18,10 +18,10 @@ demo: env train-env ## Show everything on a real training and evaluation; ONCE=1
 playground: env train-env ## Try mltrail by hand, without a GitLab (see docs/tutorial.md); PORT=N picks another port
 	$(DEV)/bin/python -m scripts.playground --port $(PORT) --train-python $(TRAIN)/bin/python
 
-test: env train-env client-envs release-env postgresql machines mariadb chromium release-tools systemd helm ## Run all tests, two files at a time, the longest first; ARGS="-k name" runs some
+test: env train-env client-envs release-env postgresql machines mariadb promtool chromium release-tools systemd helm ## Run all tests, two files at a time, the longest first; ARGS="-k name" runs some
 	$(DEV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-test-long: env train-env client-envs release-env postgresql machines mariadb chromium release-tools systemd helm ## Run the tests that have a long form, at full length (hours)
+test-long: env train-env client-envs release-env postgresql machines mariadb promtool chromium release-tools systemd helm ## Run the tests that have a long form, at full length (hours)
 	LONG=1 $(DEV)/bin/python -m pytest -n 0 -m long $(ARGS)
 
 lint: env ## Check style, types, layers and migrations; changes nothing
@@ -82,6 +82,9 @@ systemd: ## Install systemd, and what docs/how-to/install.md installs, for the t
 
 helm: env ## Fetch helm for the tests of the chart if it is missing
 	scripts/helm
+
+promtool: ## Install promtool for the tests if it is missing (Debian, as root)
+	scripts/promtool
 
 screenshots: env chromium ## Take new pictures of the pages and of the comment
 	$(DEV)/bin/python -m scripts.screenshots

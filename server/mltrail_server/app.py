@@ -33,6 +33,7 @@ from .services.promotion import provenance
 from .settings import Settings
 from .store.db.database import Database
 from .store.db.migrate import prepare
+from .store.db.slow import SLOW_STATEMENTS
 from .ui import errors as ui_errors
 from .ui import routes as ui_routes
 from .webhooks import receiver
@@ -45,6 +46,7 @@ def create_deps(
     provenance.signer(settings)  # refuses an invalid key before anything is opened
     # Not readable by other users of the machine, since database and files are there.
     settings.data_path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    SLOW_STATEMENTS.limit(int(settings.slow_statement_ms))
     database = Database(
         settings.database,
         replica_url=settings.database_replica_url,
@@ -100,8 +102,8 @@ def create_app(deps: Deps) -> ProjectApp:
     receiver.mount_all(app, deps)
     ui_routes.mount_all(app, deps)
     health.mount_all(app, deps)
-    metrics.mount_all(app, deps)
-    handle_errors(app, [mlflow_errors.EDGE, gitlab_errors.EDGE, ui_errors.EDGE])
+    instruments = metrics.mount_all(app, deps)
+    handle_errors(app, [mlflow_errors.EDGE, gitlab_errors.EDGE, ui_errors.EDGE], instruments.refused)
     app.wsgi_app = JoinedPaths(SharingHubPaths(app.wsgi_app))  # type: ignore[method-assign] # Flask's own way to wrap it
     if root_path := deps.settings.root_path:
         app.wsgi_app = PathPrefix(app.wsgi_app, root_path)  # type: ignore[method-assign] # the same

@@ -79,7 +79,7 @@ def _serve(settings: Settings, options: argparse.Namespace) -> int:
 
 def _worker(settings: Settings, options: argparse.Namespace) -> int:
     from .app import create_deps  # noqa: PLC0415
-    from .ops.metrics import Instruments  # noqa: PLC0415
+    from .ops.instruments import Instruments  # noqa: PLC0415
     from .ops.worker_port import listening  # noqa: PLC0415
     from .serve import configure_logs, name_process  # noqa: PLC0415
     from .worker import PROGRESS, run_once, run_until_signalled  # noqa: PLC0415

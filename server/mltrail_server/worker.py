@@ -14,6 +14,7 @@ from .services.context.deps import Deps
 from .store.ci import due
 from .store.ci.due import Due
 from .telemetry import calls
+from .telemetry.measured import MEASURED
 
 _log = logging.getLogger(__name__)
 _PAUSE_SECONDS = 1.0
@@ -63,9 +64,12 @@ def run(deps: Deps, *, stop: threading.Event, parent: int | None = None) -> None
         PROGRESS.made()
         try:
             run_once(deps)
+            MEASURED.to.passed(failed=False)
         except MltrailError as error:  # the database is away, or another machine takes over from its own
+            MEASURED.to.passed(failed=True)
             _log.warning("the worker's pass failed: %s", error.message)
         except Exception:  # noqa: BLE001 - the loop must outlive any one mistake
+            MEASURED.to.passed(failed=True)
             _log.exception("the worker's pass failed; the next one starts in a moment")
         stop.wait(_PAUSE_SECONDS)
 
@@ -107,9 +111,12 @@ def _next_look(deps: Deps, one: Due) -> int | None:
     name = f"{one.kind} {one.key} of project {one.project_id}"
     try:
         if one.kind not in (due.PIPELINE, due.REQUEST):
-            return _other(deps, one)
+            again = _other(deps, one)
+            MEASURED.to.looked(one.kind, "ok")
+            return again
         look = reconcile.look if one.kind == due.PIPELINE else without_pipeline.look
         looked = look(deps.ci(one.project_id), one.key)
+        MEASURED.to.looked(one.kind, "ok")
         if looked.settled:
             return None
         # The longer it trains, the less often we look: most of the time the end of a run is reported anyway.
@@ -123,6 +130,7 @@ def _next_look(deps: Deps, one: Due) -> int | None:
     except Exception:  # noqa: BLE001 - one bad pipeline must not keep the others waiting
         _log.exception("%s could not be reconciled", name)
         wait = _between(_SHORTEST_WAIT_MS << min(one.attempts, 10))
+    MEASURED.to.looked(one.kind, "failed")
     if one.attempts >= _MOST_FAILURES:
         _log.warning("%s is given up", name)
         return None

@@ -5,11 +5,13 @@ boto3 is imported only here and only then, so that it costs a server with a loca
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mltrail_server.domain.errors import MltrailError, invalid, not_found, unavailable
+from mltrail_server.telemetry.measured import MEASURED
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 _MISSING = frozenset({"404", "NoSuchKey", "NoSuchUpload", "NotFound"})
 _WRONG_PARTS = frozenset({"EntityTooSmall", "InvalidPart", "InvalidPartOrder", "MalformedXML"})
 _CONNECTIONS = 32
+
+_BEGAN = "mltrail.began"
 
 _log = logging.getLogger(__name__)
 
@@ -59,7 +63,24 @@ def _make(endpoint_url: str, *, patient: bool) -> "S3Client":
         response_checksum_validation="when_required",
     )
     # A separate session: boto3's default one can't be shared between threads while clients are created.
-    return boto3.session.Session().client("s3", endpoint_url=endpoint_url or None, config=config)
+    client = boto3.session.Session().client("s3", endpoint_url=endpoint_url or None, config=config)
+    # https://docs.aws.amazon.com/boto3/latest/guide/events.html
+    client.meta.events.register("before-call.s3", _begin)
+    client.meta.events.register("after-call.s3", _ended)
+    client.meta.events.register("after-call-error.s3", _failed)
+    return client
+
+
+def _begin(context: dict[str, Any], **_: object) -> None:
+    context[_BEGAN] = time.perf_counter()
+
+
+def _ended(http_response: Any, model: Any, context: dict[str, Any], **_: object) -> None:  # noqa: ANN401 - botocore's
+    MEASURED.to.s3_call(model.name, str(http_response.status_code), time.perf_counter() - context[_BEGAN])
+
+
+def _failed(context: dict[str, Any], event_name: str, **_: object) -> None:
+    MEASURED.to.s3_call(event_name.rpartition(".")[2], "error", time.perf_counter() - context[_BEGAN])
 
 
 @contextmanager

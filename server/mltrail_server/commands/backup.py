@@ -79,6 +79,7 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
 def _make(settings: Settings, destination: "Destination", options: argparse.Namespace) -> int:
     from mltrail_server.artifacts.encryption import Encryption
     from mltrail_server.services.backups import backup, prune
+    from mltrail_server.store.admin import overview
 
     recipients = settings.recipients
     encryption = Encryption(recipients) if recipients else None
@@ -96,6 +97,9 @@ def _make(settings: Settings, destination: "Destination", options: argparse.Name
             names_secret=secret,
             progress=meter,
         )
+        if not made.damaged:
+            with origin.database.write() as connection:
+                overview.keep_backup(connection, ended_ms=origin.clock())  # for /metrics, which tells its age
     finally:
         meter.end()
         origin.database.dispose()

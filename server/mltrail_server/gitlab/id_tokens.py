@@ -13,6 +13,7 @@ import requests
 from mltrail_server.domain.clock import Clock
 from mltrail_server.domain.errors import unauthenticated, unavailable
 from mltrail_server.domain.identity import VerifiedClaims
+from mltrail_server.telemetry.measured import MEASURED
 
 from . import claims
 from .connections import TIMEOUT_SECONDS
@@ -64,6 +65,7 @@ class KeySet:
             if now >= self._next_ms:
                 fetched = self._fetch()
                 self._failed = fetched is None
+                MEASURED.to.keys_fetched(failed=self._failed)
                 self._next_ms = now + (RETRY_MS if fetched is None else REFETCH_MS)
                 if fetched is not None:
                     self._keys, self._fetched_ms = fetched, now

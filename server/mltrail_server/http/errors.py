@@ -22,10 +22,13 @@ class Edge:
     render: Callable[[MltrailError], Response]
 
 
-def handle_errors(app: Flask, edges: Sequence[Edge]) -> None:
-    """Render every error as the first edge that owns the path does; the last edge owns all paths."""
+def handle_errors(app: Flask, edges: Sequence[Edge], observe: Callable[[MltrailError], None]) -> None:
+    """Render every error as the first edge that owns the path does; the last edge owns all paths. `observe` is called
+    with each.
+    """
 
     def answer(error: MltrailError) -> Response:
+        observe(error)
         edge = next(edge for edge in edges if edge.owns(request.path))
         if error.code is Code.UNAVAILABLE:
             error = _with_request_id(error)

@@ -1,18 +1,18 @@
-"""What Prometheus scrapes at `/metrics`. Labels are routes, never projects, users or anything that they can name.
+"""What Prometheus scrapes at `/metrics`: what the processes have counted, and what is the same in all of them.
 
-Web processes and worker each keep their own numbers in files in one folder, `PROMETHEUS_MULTIPROC_DIR`, and the process
-that serves the request adds them up (https://prometheus.github.io/client_python/multiprocess/).
+docs/reference/metrics.md describes each; `python -m scripts.metrics_table` writes its tables.
 """
 
 import hmac
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
 from flask import Flask, Response, g, request
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
@@ -23,77 +23,18 @@ from mltrail_server.services.context.deps import Deps
 from mltrail_server.settings import is_loopback
 from mltrail_server.telemetry import calls
 
+from .instruments import Instruments
 from .shared_metrics import FOLDER_VARIABLE
 
-_SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 30)
 _FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via")
 
 
-class Instruments:
-    """The metrics that this process counts itself."""
-
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self._requests = Histogram(
-            "mltrail_http_request_seconds",
-            "Requests by route and status, and the seconds until the response began",
-            ["method", "route", "status"],
-            buckets=_SECONDS,
-            registry=self.registry,
-        )
-        self.in_flight = Gauge(
-            "mltrail_http_requests_in_flight",
-            "Requests in progress",
-            multiprocess_mode="livesum",
-            registry=self.registry,
-        )
-        self._transactions = Histogram(
-            "mltrail_database_transaction_seconds",
-            "Transactions by kind, including the wait for a connection or the write lock",
-            ["kind"],
-            buckets=_SECONDS,
-            registry=self.registry,
-        )
-        self._gitlab = Histogram(
-            "mltrail_gitlab_call_seconds",
-            "Calls to GitLab's API by status; `error` is a call without a response",
-            ["method", "status"],
-            buckets=_SECONDS,
-            registry=self.registry,
-        )
-        self._failed = Counter(
-            "mltrail_internal_errors_total", "Responses with status 500; each is in the log", registry=self.registry
-        )
-        # Looking up a label costs more than counting.
-        self._known: dict[tuple[str, str, int], Histogram] = {}
-        self._of_kind = {kind: self._transactions.labels(kind) for kind in ("read", "search", "write")}
-
-    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
-        child = self._known.get((method, route, status))
-        if child is None:
-            child = self._known[method, route, status] = self._requests.labels(method, route, str(status))
-        child.observe(seconds)
-        if status == 500:
-            self._failed.inc()
-
-    def transaction(self, kind: str, seconds: float) -> None:
-        self._of_kind[kind].observe(seconds)
-
-    def gitlab_call(self, method: str, status: str, seconds: float) -> None:
-        self._gitlab.labels(method, status).observe(seconds)
-
-    def attach(self, deps: Deps) -> None:
-        """Have the database and the GitLab client report what they do."""
-        deps.db.observe = self.transaction
-        if deps.team is not None:
-            deps.team.gitlab.observe(self.gitlab_call)
-
-
-def mount_all(app: Flask, deps: Deps) -> None:
+def mount_all(app: Flask, deps: Deps) -> Instruments:
     instruments = Instruments()
     instruments.attach(deps)
     _count_requests(app, instruments)
     mount_page(app, deps, instruments)
+    return instruments
 
 
 def mount_page(app: Flask, deps: Deps, instruments: Instruments) -> None:
@@ -147,6 +88,98 @@ def _own(instruments: Instruments) -> bytes:
     return generate_latest(together)
 
 
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A metric that is read when it is asked for. It has no sample while its value is not known."""
+
+    name: str
+    meaning: str
+    labels: tuple[str, ...]
+    values: Callable[[Overview], Iterable[tuple[tuple[str, ...], float]]]
+
+
+def _known(value: float | None) -> list[tuple[tuple[str, ...], float]]:
+    return [] if value is None else [((), value)]
+
+
+def _by_label(values: Mapping[str, float]) -> list[tuple[tuple[str, ...], float]]:
+    return [((label,), value) for label, value in values.items()]
+
+
+READ = (
+    Read(
+        "mltrail_info", "The running version; always 1", ("version",), lambda _: [((metadata.version("mltrail"),), 1)]
+    ),
+    Read(
+        "mltrail_schema_info",
+        "The revision of the database's schema; always 1",
+        ("revision",),
+        lambda seen: [((seen.revision,), 1)],
+    ),
+    Read(
+        "mltrail_worker_due",
+        "Items that the worker has not processed yet although they are due, by kind",
+        ("kind",),
+        lambda seen: _by_label({kind: float(one.due) for kind, one in seen.waiting.items()}),
+    ),
+    Read(
+        "mltrail_worker_lag_seconds",
+        "How long the oldest due item has been waiting, by kind",
+        ("kind",),
+        lambda seen: _by_label({kind: one.lag_ms / 1000 for kind, one in seen.waiting.items()}),
+    ),
+    Read(
+        "mltrail_notes_not_posted",
+        "Merge requests whose comment could not be written; counted in the background about once a minute",
+        (),
+        lambda seen: _known(seen.counts.notes_not_posted if seen.counts else None),
+    ),
+    Read(
+        "mltrail_stored_bytes",
+        "Bytes of all files; counted in the background about once a minute",
+        (),
+        lambda seen: _known(seen.counts.stored_bytes if seen.counts else None),
+    ),
+    Read(
+        "mltrail_disk_free_bytes",
+        "Free space of the disk that holds the folder: data (MLTRAIL_DATA_DIR) or artifacts (files in a folder)",
+        ("folder",),
+        lambda seen: _by_label({folder: float(one.free) for folder, one in seen.disks.items()}),
+    ),
+    Read(
+        "mltrail_disk_size_bytes",
+        "Size of that disk",
+        ("folder",),
+        lambda seen: _by_label({folder: float(one.size) for folder, one in seen.disks.items()}),
+    ),
+    Read(
+        "mltrail_last_backup_timestamp_seconds",
+        "When the last backup without damage ended (mltrail-server backup); absent before the first",
+        (),
+        lambda seen: _known(seen.last_backup_ms and seen.last_backup_ms / 1000),
+    ),
+    Read(
+        "mltrail_bot_token_valid",
+        "1 if GitLab accepts the tokens of all bots, else 0; asked about once an hour",
+        (),
+        lambda seen: _known(seen.expiry.bots_valid),
+    ),
+    Read(
+        "mltrail_bot_token_expires_timestamp_seconds",
+        "When the first of the bots' tokens expires; absent if none does",
+        (),
+        lambda seen: _known(seen.expiry.first_bot_ends),
+    ),
+    Read(
+        "mltrail_certificate_expires_timestamp_seconds",
+        "When the TLS certificate of a URL expires: external_url or gitlab_url; absent without TLS, or where this "
+        "server can't reach it",
+        ("url",),
+        lambda seen: _by_label(seen.expiry.certificates),
+    ),
+)
+
+
 class _Database(Collector):
     """The metrics that are the same in every process."""
 
@@ -154,26 +187,12 @@ class _Database(Collector):
         self._overview = overview
 
     def collect(self) -> Iterator[Metric]:
-        overview = self._overview
-        gauges: list[tuple[str, str, float]] = [
-            ("mltrail_worker_due", "Items that the worker has not processed yet although they are due", overview.due),
-            ("mltrail_worker_lag_seconds", "How long the oldest due item has been waiting", overview.lag_ms / 1000),
-        ]
-        if (counts := overview.counts) is not None:
-            notes = "Merge requests whose note could not be written, counted about once a minute"
-            gauges += [
-                ("mltrail_notes_not_posted", notes, counts.notes_not_posted),
-                (
-                    "mltrail_stored_bytes",
-                    "Bytes of all files, counted about once a minute",
-                    counts.stored_bytes,
-                ),
-            ]
-        for name, meaning, value in gauges:
-            yield GaugeMetricFamily(name, meaning, value)
-        version = GaugeMetricFamily("mltrail_info", "The running version", labels=["version"])
-        version.add_metric([metadata.version("mltrail")], 1)
-        yield version
+        for one in READ:
+            family = GaugeMetricFamily(one.name, one.meaning, labels=one.labels)
+            for labels, value in one.values(self._overview):
+                family.add_metric(labels, value)
+            if family.samples:
+                yield family
 
 
 def _refused(token: str) -> Response | None:

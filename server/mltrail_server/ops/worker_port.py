@@ -16,7 +16,7 @@ from mltrail_server.http.routes import mount_public
 from mltrail_server.services.context.deps import Deps
 
 from . import metrics
-from .metrics import Instruments
+from .instruments import Instruments
 
 _REQUEST_SECONDS = 10.0
 

@@ -1,11 +1,19 @@
 """What an operator watches over all projects: whether the worker keeps up, notes are posted, and how much is stored."""
 
 import logging
+import shutil
 import threading
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from mltrail_server.services.context.deps import Deps
+from mltrail_server.settings import Settings
 from mltrail_server.store.admin import overview as store
+from mltrail_server.store.ci import due
+from mltrail_server.store.db import migrate
+
+from .expiry import Expiry, ExpiryReader
 
 _log = logging.getLogger(__name__)
 _MAX_AGE_MS = 60_000
@@ -20,12 +28,29 @@ class SlowCounts:
 
 
 @dataclass(frozen=True, slots=True)
-class Overview:
-    """`counts` is None until they have been counted for the first time."""
+class Waiting:
+    """What is due of one kind, and for how long the oldest of it has been."""
 
-    due: int
-    lag_ms: int
+    due: int = 0
+    lag_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    free: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """`counts` is None until they have been counted for the first time, and `expiry` is empty as long."""
+
+    waiting: Mapping[str, Waiting]
     counts: SlowCounts | None
+    revision: str
+    last_backup_ms: int | None
+    disks: Mapping[str, Disk]
+    expiry: Expiry
 
 
 class OverviewReader:
@@ -38,6 +63,7 @@ class OverviewReader:
         self._counts: SlowCounts | None = None
         self._stale_at = 0
         self._counting = threading.Lock()
+        self._expiry = ExpiryReader(deps)
 
     def read(self) -> Overview:
         now = self._deps.clock()
@@ -47,9 +73,12 @@ class OverviewReader:
             if self._counts is None:
                 thread.join(_FIRST_WAIT_SECONDS)
         with self._deps.db.read() as connection:
-            waiting = store.waiting(connection, now=now)
-        lag = 0 if waiting.since_ms is None else max(0, now - waiting.since_ms)
-        return Overview(waiting.due, lag, self._counts)
+            found = store.waiting(connection, now=now)
+            last_backup = store.last_backup(connection)
+        revision = migrate.revision(self._deps.db) or ""
+        waiting = dict.fromkeys(due.KINDS, Waiting())
+        waiting |= {kind: Waiting(one.due, max(0, now - one.since_ms)) for kind, one in found.items()}
+        return Overview(waiting, self._counts, revision, last_backup, disks(self._deps.settings), self._expiry.read())
 
     def _count(self, now: int) -> None:
         try:
@@ -60,3 +89,16 @@ class OverviewReader:
             _log.warning("the counts of all projects for /metrics failed", exc_info=True)
         finally:
             self._counting.release()
+
+
+def disks(settings: Settings) -> dict[str, Disk]:
+    """Measure the disks of the folders that this server writes to."""
+    folders = {"data": settings.data_path}
+    if settings.s3_place is None:
+        folders["artifacts"] = settings.artifacts_path
+    found = {}
+    for name, folder in folders.items():
+        with suppress(OSError):  # a folder is made when the first file arrives
+            usage = shutil.disk_usage(folder)
+            found[name] = Disk(usage.free, usage.total)
+    return found

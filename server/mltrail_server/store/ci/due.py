@@ -15,6 +15,8 @@ REQUEST = "merge_request"  # its newest commit may have no pipeline that has log
 PROJECT = "project"  # its open merge requests; the key is 0
 PROMOTION = "promotion"  # the comment on its merge request; the key is the version's number in the project
 
+KINDS = (PIPELINE, REQUEST, PROJECT, PROMOTION)
+
 
 @dataclass(frozen=True, slots=True)
 class Due:

@@ -8,6 +8,7 @@ __all__ = [
     "partitions",
     "planner",
     "project",
+    "slow",
     "statements",
     "transaction",
 ]

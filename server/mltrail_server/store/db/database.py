@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from . import failures, postgresql, sqlite
+from . import failures, postgresql, slow, sqlite
 from .postgresql import Replica
 from .sqlite import GroupCommit
 from .time_limits import TIME_LIMITS
@@ -25,6 +25,7 @@ class Database:
         """Called after each use with its kind (`read`, `search`, `write`) and duration in seconds, waiting included."""
         url = _with_driver(url)
         self.engine = sqlite.engine(url) if self.is_sqlite else postgresql.engine(url)
+        slow.name_queries(self.engine)
         self._driver: Any = self.engine.dialect.dbapi  # the module: sqlite3 or psycopg
         self._replica = Replica(_with_driver(replica_url)) if replica_url else None
         self._transactions = (

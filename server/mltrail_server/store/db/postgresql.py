@@ -12,8 +12,15 @@ from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from mltrail_server.telemetry.measured import MEASURED
+
+from .slow import name_queries
+
 _log = logging.getLogger(__name__)
 _CONNECT_SECONDS = 2
+POOL_SIZE = 16
+MOST_CONNECTIONS = POOL_SIZE + 10
+"""With those that SQLAlchemy opens for a while when the pool is empty."""
 _AWAY_SECONDS = 10.0
 """How long a replica that did not answer is not asked again: otherwise each search would wait for it."""
 
@@ -36,7 +43,9 @@ def engine(url: str, *, pool_timeout: float = 30, pre_ping: bool = False, **give
     """Create an engine for a URL that may name several hosts, as libpq's can. `given` are parameters of libpq."""
     parsed = sa.make_url(_by_host(url))
     given = {name: value for name, value in (_LOST_CONNECTION | given).items() if name not in parsed.query}
-    made = sa.create_engine(parsed, connect_args=given, pool_size=16, pool_timeout=pool_timeout, pool_pre_ping=pre_ping)
+    made = sa.create_engine(
+        parsed, connect_args=given, pool_size=POOL_SIZE, pool_timeout=pool_timeout, pool_pre_ping=pre_ping
+    )
     _Hosts(made)
     return made
 
@@ -81,6 +90,7 @@ class Replica:
             connect_timeout=_CONNECT_SECONDS,
             options="-c default_transaction_read_only=on",
         )
+        name_queries(self._engine)
         self._away_until = 0.0
         self._lock = threading.Lock()
 
@@ -123,19 +133,37 @@ class PostgresTransactions:
         self._lost = 0.0
         event.listen(engine, "checkin", _note_time)
         event.listen(engine, "checkout", self._check)
+        event.listen(engine, "checkout", self._taken)
+        event.listen(engine, "checkin", self._given_back)
 
     def read(self) -> AbstractContextManager[sa.Connection]:
+        self._count_wait()
         return self._reader.begin()
 
     def snapshot(self) -> AbstractContextManager[sa.Connection]:
         return self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True).begin()
 
     def write(self) -> AbstractContextManager[sa.Connection]:
+        self._count_wait()
         return self._engine.begin()
 
     def lost(self) -> None:
         """Have no connection used again that is idle now: they lead to the same machine as one that was just lost."""
         self._lost = time.monotonic()
+
+    def _count_wait(self) -> None:
+        if self._used() >= MOST_CONNECTIONS:
+            MEASURED.to.waited_for_connection()
+
+    def _used(self) -> int:
+        pool = self._engine.pool
+        return pool.checkedout() if isinstance(pool, sa.QueuePool) else 0
+
+    def _taken(self, *_: object) -> None:
+        MEASURED.to.connections(self._used(), MOST_CONNECTIONS)
+
+    def _given_back(self, *_: object) -> None:
+        MEASURED.to.connections(max(0, self._used() - 1), MOST_CONNECTIONS)  # which the pool does not know yet
 
     def dispose(self) -> None:
         """Do nothing: the engine owns all connections."""

@@ -25,6 +25,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from mltrail_server.domain.errors import conflict
+from mltrail_server.telemetry import calls
 
 from .statements import driver
 
@@ -36,12 +37,14 @@ _MOST = 64
 class _Job:
     def __init__(self, work: Work) -> None:
         self.work = work
+        self.call = calls.current()  # perhaps another thread's
         self.done = False
         self.result: Any = None
         self.error: Exception | None = None
 
     def attempt(self, connection: sa.Connection) -> None:
         """Do the work; if it fails, the rest of the transaction is kept."""
+        calls.resume(self.call)
         sqlite = driver(connection)
         sqlite.execute("SAVEPOINT work")
         try:
@@ -72,9 +75,11 @@ class GroupCommit:
         return job.result
 
     def _lead(self, jobs: list[_Job]) -> None:
+        own = calls.current()
         try:
             with self._write() as connection:
                 if len(jobs) == 1:
+                    calls.resume(jobs[0].call)
                     jobs[0].result = jobs[0].work(connection)
                 else:
                     for job in jobs:
@@ -83,6 +88,7 @@ class GroupCommit:
             for job in jobs:
                 job.error = job.error or error
         finally:
+            calls.resume(own)
             for job in jobs:
                 job.done = True
 

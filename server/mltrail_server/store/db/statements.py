@@ -7,6 +7,8 @@ which has no noticeable cost.
 """
 
 import json
+import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, ClassVar
@@ -16,6 +18,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
 from mltrail_server.store import schema
+
+from .slow import SLOW_STATEMENTS, commented, name_of
 
 Given = Mapping[str, Any]
 Tuple = tuple[Any, ...]
@@ -35,9 +39,19 @@ class Statement:
     """For the test of tenant isolation, which checks every one."""
 
     def __init__(
-        self, statement: sa.Executable | Callable[[str], sa.Executable], *, columns: Sequence[str] | None = None
+        self,
+        statement: sa.Executable | Callable[[str], sa.Executable],
+        *,
+        columns: Sequence[str] | None = None,
+        name: str = "",
     ) -> None:
-        """Take a statement, or a function that builds it for a dialect where the two databases need different ones."""
+        """Take a statement, or a function that builds it for a dialect where the two databases need different ones.
+
+        It is named after the constant that holds it or the function that makes it, unless `name` is given.
+        """
+        maker = sys._getframe(1)  # noqa: SLF001 - the documented name
+        self._home, self._made_in = maker.f_globals, maker.f_code.co_qualname
+        self._name = name
         self.build = statement if callable(statement) else lambda _dialect: statement
         self._columns = columns
         self._constants: dict[str, Any] = {}
@@ -50,7 +64,15 @@ class Statement:
             given = {**self._constants, **given}
         values = given if names is None else tuple([given[name] for name in names])
         _announce(connection, sql, values)
-        return driver(connection).execute(sql, values)
+        cursor = None
+        began = time.perf_counter()
+        try:
+            cursor = driver(connection).execute(sql, values)
+        finally:
+            seconds = time.perf_counter() - began
+            if seconds > SLOW_STATEMENTS.seconds:
+                SLOW_STATEMENTS.report(self.name, seconds, cursor)
+        return cursor
 
     def run_many(self, connection: sa.Connection, rows: Sequence[Given | Tuple]) -> Any:  # noqa: ANN401 - as above
         """Run once per row, in one call to the driver. A row that is a tuple has its values in the order in which the
@@ -63,8 +85,24 @@ class Statement:
             values = [tuple(row[name] for name in names) for row in rows]  # type: ignore[call-overload] # no tuples here
         _announce(connection, sql, values, many=True)
         cursor = driver(connection).cursor()
-        cursor.executemany(sql, values)
+        began = time.perf_counter()
+        try:
+            cursor.executemany(sql, values)
+        finally:
+            seconds = time.perf_counter() - began
+            if seconds > SLOW_STATEMENTS.seconds:
+                SLOW_STATEMENTS.report(self.name, seconds, cursor)
         return cursor
+
+    @property
+    def name(self) -> str:
+        """What the log, `pg_stat_activity` and the metrics call it, such as `tracking.metrics.latest`."""
+        if not self._name:
+            thing = self._made_in
+            if thing == "<module>":
+                thing = next((name for name, value in self._home.items() if value is self), "statement")
+            self._name = name_of(self._home["__name__"], thing)
+        return self._name
 
     def _sql(self, connection: sa.Connection) -> tuple[str, tuple[str, ...] | None]:
         """Compile for this kind of database; the names are in the order of SQLite's question marks."""
@@ -75,7 +113,7 @@ class Statement:
             names = compiled.positiontup
             # A number in the statement is a parameter, too, and so is the OFFSET 0 that SQLite's LIMIT needs.
             self._constants |= {name: bind.value for name, bind in compiled.binds.items() if bind.value is not None}
-            found = str(compiled), None if names is None else tuple(names)
+            found = commented(str(compiled), self.name), None if names is None else tuple(names)
             self._compiled[connection.dialect.name] = found
         return found
 
@@ -125,7 +163,7 @@ def defaults_of(table: sa.Table, given: tuple[str, ...]) -> dict[str, Any]:
 @cache
 def upsert_rows(table: sa.Table, columns: tuple[str, ...], update: tuple[str, ...]) -> Statement:
     """Build the statement that inserts one row or, where its key exists already, overwrites the columns `update`."""
-    return Statement(_or(sqlite.insert(table), table, update), columns=columns)
+    return Statement(_or(sqlite.insert(table), table, update), columns=columns, name=f"upsert.{table.name}")
 
 
 @cache
@@ -134,7 +172,7 @@ def upsert_arrays(table: sa.Table, columns: tuple[str, ...], update: tuple[str, 
     arrays = [sa.cast(sa.bindparam(name), postgresql.ARRAY(table.c[name].type)) for name in columns]
     rows = sa.func.unnest(*arrays).table_valued(*columns).render_derived()
     insert = postgresql.insert(table).from_select(columns, sa.select(*(rows.c[name] for name in columns)))
-    return Statement(_or(insert, table, update))
+    return Statement(_or(insert, table, update), name=f"upsert.{table.name}")
 
 
 def _or(insert: Insert, table: sa.Table, update: tuple[str, ...]) -> Insert:

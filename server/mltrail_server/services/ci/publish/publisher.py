@@ -20,6 +20,7 @@ from mltrail_server.domain.errors import Code, MltrailError, unavailable
 from mltrail_server.services.context.deps import Ci
 from mltrail_server.store.ci import publications
 from mltrail_server.store.db.transaction import Transaction
+from mltrail_server.telemetry.measured import MEASURED
 
 BUSY_MS = 15_000
 """How long to wait for another process that is publishing for the same merge request."""
@@ -257,6 +258,7 @@ def _attempt(one: Publication, kept: KnownObject, wanted: Wanted, lease: Lease |
         _refused(one, kept, lease, error)
         raise
     if shown is not None:
+        MEASURED.to.published("written")
         _keep(one, kept, shown, lease)
     return None
 
@@ -296,6 +298,7 @@ def _keep(one: Publication, kept: KnownObject, shown: Shown, lease: Lease | None
 
 def _refused(one: Publication, kept: KnownObject, lease: Lease | None, error: MltrailError) -> None:
     """Keep why it failed, and when to try again; but not where another process has taken over."""
+    MEASURED.to.published("refused")
     problem = _why(one, error)
     _log.warning("%s of project %s could not be published: %s", one.name, one.ci.project_id, problem)
     with one.ci.project.write() as tx:

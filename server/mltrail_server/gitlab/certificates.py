@@ -1,0 +1,24 @@
+"""Until when a URL's TLS certificate is valid."""
+
+import socket
+import ssl
+from urllib.parse import urlsplit
+
+_SECONDS = 5.0
+
+
+def expires(url: str) -> float | None:
+    """Return when the certificate of an https URL's host expires, in seconds since 1970; None without TLS.
+
+    Raises OSError if the host can't be reached, or its certificate is not valid here.
+    """
+    parts = urlsplit(url)
+    if parts.scheme != "https" or not parts.hostname:
+        return None
+    context = ssl.create_default_context()
+    with (
+        socket.create_connection((parts.hostname, parts.port or 443), timeout=_SECONDS) as plain,
+        context.wrap_socket(plain, server_hostname=parts.hostname) as wrapped,
+    ):
+        found = wrapped.getpeercert() or {}
+    return float(ssl.cert_time_to_seconds(str(found["notAfter"])))

@@ -1,0 +1,35 @@
+"""What happens below the edges and is worth a number: `ops/instruments.py` receives it, or nobody."""
+
+
+class Receiver:
+    """Ignores everything. Its methods are what can be measured."""
+
+    def published(self, outcome: str) -> None:
+        """An object in GitLab, such as a note, was `written` or `refused`."""
+
+    def passed(self, *, failed: bool) -> None:
+        """The worker's loop has gone through what was due."""
+
+    def looked(self, kind: str, outcome: str) -> None:
+        """The worker has looked at something: `ok` or `failed`."""
+
+    def s3_call(self, operation: str, status: str, seconds: float) -> None:
+        """A call to S3 has ended; `error` is one without a response."""
+
+    def keys_fetched(self, *, failed: bool) -> None:
+        """The issuer was asked for its keys."""
+
+    def connections(self, used: int, most: int) -> None:
+        """So many of this process's connections to PostgreSQL are in use."""
+
+    def waited_for_connection(self) -> None:
+        """All of them were in use when one more was needed."""
+
+
+class Measured:
+    def __init__(self) -> None:
+        self.to = Receiver()
+
+
+MEASURED = Measured()
+"""Of this process."""
