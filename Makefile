@@ -42,7 +42,7 @@ docs: env ## Build the docs site into .site/html; a warning, such as a broken li
 
 lock: env ## Lock the newest versions that the ranges in pyproject.toml allow
 	$(DEV)/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --no-annotate \
-	  pyproject.toml --extra server --extra postgres --extra traces --extra backup --extra mysql --group dev --output-file requirements/dev.txt
+	  pyproject.toml --extra server --extra postgres --extra traces --extra backup --extra mysql --extra otel --group dev --output-file requirements/dev.txt
 	$(DEV)/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --no-annotate \
 	  --group train --output-file requirements/train.txt
 	$(DEV)/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --no-annotate \

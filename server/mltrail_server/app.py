@@ -22,6 +22,7 @@ from .http.path_prefix import PathPrefix
 from .http.project_paths import ProjectApp
 from .http.request_ids import RequestIds
 from .http.request_log import RequestLog
+from .http.request_traces import RequestTraces
 from .http.sharinghub import SharingHubPaths
 from .http.slow_bodies import SLOW_BODIES
 from .mlflow_api import errors as mlflow_errors
@@ -34,6 +35,7 @@ from .settings import Settings
 from .store.db.database import Database
 from .store.db.migrate import prepare
 from .store.db.slow import SLOW_STATEMENTS
+from .telemetry import tracing
 from .ui import errors as ui_errors
 from .ui import routes as ui_routes
 from .webhooks import receiver
@@ -109,5 +111,7 @@ def create_app(deps: Deps) -> ProjectApp:
         app.wsgi_app = PathPrefix(app.wsgi_app, root_path)  # type: ignore[method-assign] # the same
     if deps.settings.log_requests == "on":
         app.wsgi_app = RequestLog(app.wsgi_app)  # type: ignore[method-assign] # the same
+    if tracing.wanted():
+        app.wsgi_app = RequestTraces(app.wsgi_app)  # type: ignore[method-assign] # the same
     app.wsgi_app = RequestIds(app.wsgi_app)  # type: ignore[method-assign] # the same
     return app

@@ -10,7 +10,20 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from importlib import metadata
 
-from .commands import archives, backup, check, collect, export, import_, init, move_database, ready, restore, selftest
+from .commands import (
+    archives,
+    backup,
+    check,
+    collect,
+    doctor,
+    export,
+    import_,
+    init,
+    move_database,
+    ready,
+    restore,
+    selftest,
+)
 from .commands.arguments import Parser, address, port
 from .domain.errors import MltrailError, invalid
 from .domain.terminal import plain_lines
@@ -81,7 +94,7 @@ def _worker(settings: Settings, options: argparse.Namespace) -> int:
     from .app import create_deps  # noqa: PLC0415
     from .ops.instruments import Instruments  # noqa: PLC0415
     from .ops.worker_port import listening  # noqa: PLC0415
-    from .serve import configure_logs, name_process  # noqa: PLC0415
+    from .serve import begin_traces, configure_logs, name_process  # noqa: PLC0415
     from .worker import PROGRESS, run_once, run_until_signalled  # noqa: PLC0415
 
     if options.once and options.listen:
@@ -90,6 +103,7 @@ def _worker(settings: Settings, options: argparse.Namespace) -> int:
     configure_logs(deps.settings)
     instruments = Instruments()
     instruments.attach(deps)
+    begin_traces()
     if options.once:
         run_once(deps)
         return 0
@@ -163,6 +177,7 @@ def parser_of_all() -> argparse.ArgumentParser:
     ready.add(commands, shared)
     collect.add(commands, shared)
     check.add(commands, shared)
+    doctor.add(commands, shared)
     backup.add(commands, shared)
     restore.add(commands, shared)
     move_database.add(commands, shared)

@@ -29,7 +29,9 @@ from .domain.errors import conflict, invalid
 from .ops.draining import DRAINING
 from .services.context.deps import Deps
 from .settings import Settings, is_loopback
+from .store.db.slow import SLOW_STATEMENTS
 from .telemetry import logs
+from .telemetry.tracing import TRACING
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
@@ -134,6 +136,7 @@ def _work(deps: Deps, parent: int) -> None:
     os.setsid()  # as above
     deps.db.limit(0)
     name_process("mltrail-worker")
+    begin_traces()
     worker.run_until_signalled(deps, parent=parent)
 
 
@@ -166,6 +169,7 @@ def _serve_http(app: Flask, settings: Settings, host: str, port: int, workers: i
         name_process("mltrail-web")
         wake_for_signals()
         _end_with(parent)
+        begin_traces()
         return app
 
     server = Server(
@@ -240,8 +244,15 @@ def web_process() -> Flask:
     deps = create_deps(settings)
     configure_logs(deps.settings)
     app = create_app(deps)
+    begin_traces()
     _keep_memory_small()
     return app
+
+
+def begin_traces() -> None:
+    """Have this process make traces, if they are switched on; call it after a fork."""
+    TRACING.begin()
+    SLOW_STATEMENTS.trace()
 
 
 def configure_logs(settings: Settings) -> None:

@@ -15,6 +15,7 @@ from .store.ci import due
 from .store.ci.due import Due
 from .telemetry import calls
 from .telemetry.measured import MEASURED
+from .telemetry.tracing import TRACING
 
 _log = logging.getLogger(__name__)
 _PAUSE_SECONDS = 1.0
@@ -91,7 +92,8 @@ def run_once(deps: Deps) -> int:
     while (claimed := _claim(deps)) is not None:
         PROGRESS.made()
         one, lease_until = claimed
-        again = _next_look(deps, one)
+        with TRACING.span(f"worker {one.kind}", {"mltrail.project_id": one.project_id}):
+            again = _next_look(deps, one)
         with deps.db.write() as connection:
             due.settle(connection, one, lease_until=lease_until, again_at=again)
         done += 1

@@ -20,7 +20,8 @@ from mltrail_server.gitlab.client import GitLab
 from mltrail_server.gitlab.connections import Connections
 from mltrail_server.gitlab.gate_objects import GateObjects
 from mltrail_server.gitlab.probe import Probe
-from mltrail_server.services.admin.selftest import FAILED, CheckResult, SelfTest, SelfTestInput
+from mltrail_server.services.admin.checks import FAILED, CheckResult
+from mltrail_server.services.admin.selftest import SelfTest, SelfTestInput
 from mltrail_server.settings import Settings
 from tests.clock import FrozenClock
 from tests.fakes.gitlab import Pipeline

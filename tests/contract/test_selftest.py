@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from mltrail_server import cli
-from mltrail_server.services.admin.selftest import FAILED, OK, SelfTest, SelfTestInput
+from mltrail_server.services.admin.checks import FAILED, OK
+from mltrail_server.services.admin.selftest import SelfTest, SelfTestInput
 from mltrail_server.settings import Settings
 from tests.clock import FrozenClock
 from tests.team import EXTERNAL_URL, Team

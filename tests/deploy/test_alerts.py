@@ -14,6 +14,7 @@ import yaml
 from flask.testing import FlaskClient
 from scripts import grafana_dashboard
 from scripts.metrics_table import metrics
+
 from tests.mlflow_client import Mlflow
 
 ROOT = Path(__file__).parents[2]
@@ -196,7 +197,7 @@ def test_the_dashboard_is_that_of_the_script() -> None:
 
 def test_metrics_keep_to_prometheus_conventions(client: FlaskClient, mlflow: Mlflow) -> None:
     mlflow.post("experiments/create", name="churn")
-    mlflow.error("GET", "runs/get?run_id=none")
+    mlflow.error("POST", "runs/log-metric", run_id="unknown", key="loss", value=0.5, timestamp=1)
     assert promtool("check", "metrics", given=client.get("/metrics").get_data(as_text=True)) == ""
 
 

@@ -96,6 +96,10 @@ class FileStore(Protocol):
         """Raise UNAVAILABLE if files can't be stored at present."""
         ...
 
+    def hints(self) -> list[str]:
+        """Say what an operator should look at in this store, in words. Reads only."""
+        ...
+
     def projects(self) -> list[ProjectId]:
         """List the projects that have blobs here."""
         ...

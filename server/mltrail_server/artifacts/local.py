@@ -141,6 +141,9 @@ class LocalFiles(WholeFiles):
         if not os.access(self._folder, os.W_OK):
             raise unavailable("Files can't be stored at present: the folder is not writable.")
 
+    def hints(self) -> list[str]:
+        return []
+
     def _path(self, project_id: ProjectId, blob_id: str) -> Path:
         return self._folder / str(project_id) / blob_id[:2] / blob_id
 

@@ -25,6 +25,11 @@ MOST_PARTS = 10_000
 DOWNLOAD_SECONDS = 300
 PART_SECONDS = 3600
 
+_VERSIONED = (
+    "the bucket keeps old versions, so garbage collection frees no space: add a lifecycle rule that removes "
+    "noncurrent versions after some days"
+)
+
 
 class S3Files:
     """See `base.FileStore`. Credentials and region are found in the same way as by AWS's tools."""
@@ -124,6 +129,20 @@ class S3Files:
             if error.code is Code.NOT_FOUND:
                 raise unavailable("Files can't be stored at present: the bucket does not exist.") from error
             raise
+
+    def hints(self) -> list[str]:
+        """Say what keeps bytes that garbage collection removes. Not every store or credential can tell."""
+        api, found = self._client.api, []
+        try:
+            with translating_errors("read the bucket's settings"):
+                if api.get_bucket_versioning(Bucket=self._bucket).get("Status") == "Enabled":
+                    rules = api.get_bucket_lifecycle_configuration(Bucket=self._bucket)["Rules"]
+                    if not any("NoncurrentVersionExpiration" in one for one in rules):
+                        found.append(_VERSIONED)
+        except MltrailError as error:
+            missing = "NoSuchLifecycleConfiguration" in str(error.__cause__)
+            return [_VERSIONED] if missing else []
+        return found
 
     def projects(self) -> list[ProjectId]:
         found: list[ProjectId] = []

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mltrail_server.domain.errors import MltrailError, invalid, not_found, unavailable
 from mltrail_server.telemetry.measured import MEASURED
+from mltrail_server.telemetry.tracing import TRACING
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
@@ -76,11 +77,18 @@ def _begin(context: dict[str, Any], **_: object) -> None:
 
 
 def _ended(http_response: Any, model: Any, context: dict[str, Any], **_: object) -> None:  # noqa: ANN401 - botocore's
-    MEASURED.to.s3_call(model.name, str(http_response.status_code), time.perf_counter() - context[_BEGAN])
+    _report(model.name, str(http_response.status_code), time.perf_counter() - context[_BEGAN])
 
 
 def _failed(context: dict[str, Any], event_name: str, **_: object) -> None:
-    MEASURED.to.s3_call(event_name.rpartition(".")[2], "error", time.perf_counter() - context[_BEGAN])
+    _report(event_name.rpartition(".")[2], "error", time.perf_counter() - context[_BEGAN])
+
+
+def _report(operation: str, status: str, seconds: float) -> None:
+    MEASURED.to.s3_call(operation, status, seconds)
+    if TRACING.tracer is not None:
+        known = {"error.type": status} if status == "error" else {"http.response.status_code": int(status)}
+        TRACING.record(f"S3.{operation}", seconds, {"rpc.system": "aws-api", "rpc.method": operation, **known})
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Connections to GitLab: one python-gitlab object per thread and token, always with time-outs."""
 
 import hashlib
+import logging
 import socket
 import threading
 import time
@@ -13,10 +14,12 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection
 
 from mltrail_server.domain.clock import Clock, system_clock
+from mltrail_server.telemetry.tracing import TRACING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_log = logging.getLogger(__name__)
 TIMEOUT_SECONDS = 10.0
 USER_AGENT = "mltrail"
 
@@ -129,9 +132,29 @@ class _Observed(HTTPAdapter):
         try:
             answer = super().send(request, *args, **options)
             status = str(answer.status_code)
+            if answer.status_code >= 400:
+                _note_failure(request, answer)
             return answer
         finally:
-            self._sessions.observe(request.method or "", status, time.perf_counter() - began)
+            seconds, method = time.perf_counter() - began, request.method or ""
+            self._sessions.observe(method, status, seconds)
+            if TRACING.tracer is not None:
+                host = urlsplit(request.url or "").hostname or ""
+                attributes: dict[str, str | int] = {"http.request.method": method, "server.address": str(host)}
+                attributes |= (
+                    {"error.type": status} if status == "error" else {"http.response.status_code": int(status)}
+                )
+                TRACING.record(f"GitLab {method}", seconds, attributes)
+
+
+def _note_failure(request: requests.PreparedRequest, answer: requests.Response) -> None:
+    """Log a call that GitLab refuses, with the ID by which GitLab's own logs find it. What it has no access to, or does
+    not have, is often no fault.
+    """
+    level = logging.WARNING if answer.status_code >= 500 or answer.status_code == 429 else logging.INFO
+    path = urlsplit(request.url or "").path
+    text = "GitLab answers %s to %s %s; its x-request-id is %s"
+    _log.log(level, text, answer.status_code, request.method, path, answer.headers.get("x-request-id", "missing"))
 
 
 def _unobserved(_method: str, _status: str, _seconds: float) -> None:

@@ -1,6 +1,7 @@
 """What the self-test asks GitLab beyond normal operation: its version, the bot's token, the issuer's pages."""
 
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import requests
@@ -85,3 +86,12 @@ def issuer_page(issuer: str) -> dict[str, Any]:
         raise unavailable(
             f"The discovery page of {issuer}, or its keys, can't be read ({type(error).__name__})."
         ) from error
+
+
+def clock_of(url: str) -> float:
+    """Return an issuer's time by its response, in seconds since 1970; exact to a second. Raises UNAVAILABLE."""
+    try:
+        response = requests.get(f"{url}/.well-known/openid-configuration", timeout=TIMEOUT_SECONDS)
+        return parsedate_to_datetime(response.headers["Date"]).timestamp()
+    except (requests.RequestException, KeyError, ValueError) as error:
+        raise unavailable(f"{url} does not respond, or without a date ({type(error).__name__}).") from error

@@ -2,4 +2,15 @@
 garbage collection, purge.
 """
 
-__all__ = ["garbage", "new_server", "overview", "provision", "purge", "selftest", "setup", "store_check"]
+__all__ = [
+    "checks",
+    "doctor",
+    "garbage",
+    "new_server",
+    "overview",
+    "provision",
+    "purge",
+    "selftest",
+    "setup",
+    "store_check",
+]

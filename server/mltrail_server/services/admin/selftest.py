@@ -9,7 +9,7 @@ import json
 import queue
 import secrets
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -31,16 +31,11 @@ from mltrail_server.gitlab.older_gitlab import OlderGitLab
 from mltrail_server.gitlab.probe import Probe
 from mltrail_server.settings import Settings
 
-OK, FAILED, SKIPPED = "ok", "FAILED", "skipped"
+from . import checks
+from .checks import FAILED, CheckResult, Skip, attempt
+
 _MOST_WEBHOOK_BYTES = 1_000_000
 _WEBHOOK_WAIT_SECONDS = 20.0
-
-
-@dataclass(frozen=True, slots=True)
-class CheckResult:
-    name: str
-    outcome: str
-    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,45 +93,18 @@ class SelfTest:
             ("note written, edited, found, deleted", self._note),
             ("webhook", self._webhook),
         ):
-            self._try(name, step)
+            self.lines.append(attempt(name, step, self.settings.gitlab_url))
         return self.lines
 
     @property
     def passed(self) -> bool:
         return all(line.outcome != FAILED for line in self.lines)
 
-    def _try(self, name: str, step: Callable[[], str]) -> None:
-        try:
-            self.lines.append(CheckResult(name, OK, step()))
-        except _Skip as reason:
-            self.lines.append(CheckResult(name, SKIPPED, str(reason)))
-        except MltrailError as error:
-            self.lines.append(CheckResult(name, FAILED, error.message + self._unreached(error)))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            # The answer has another shape: we need to know the field's name, and its value is nobody's business.
-            name_of_field = f" {error}" if isinstance(error, KeyError) else ""
-            self.lines.append(
-                CheckResult(name, FAILED, f"GitLab's answer has another shape: {type(error).__name__}{name_of_field}")
-            )
-
-    def _unreached(self, error: MltrailError) -> str:
-        """Say which URL did not answer and why: often it is wrong, or its certificate is from a private authority."""
-        if error.code is not Code.UNAVAILABLE or error.__cause__ is None:
-            return ""
-        return f" ({type(error.__cause__).__name__}, asking {self.settings.gitlab_url})"
-
     def _version(self) -> str:
-        version = self.probe.version()
-        numbers = tuple(int(part) for part in version.split("-")[0].split(".")[:2])
-        if numbers < probe.OLDEST:
-            raise _wrong(f"GitLab is {version}, and mltrail needs {probe.OLDEST[0]}.{probe.OLDEST[1]} or newer")
-        return version
+        return checks.gitlab_version(self.probe)
 
     def _token(self) -> str:
-        token = self.probe.token()
-        if "api" not in token.scopes:
-            raise _wrong(f"its scopes are {', '.join(token.scopes)}; it needs `api` to write notes")
-        return f"{self.probe.user_name()}, scopes {', '.join(token.scopes)}, ends {token.expires_at or 'never'}"
+        return checks.bot_token(self.probe)[1]
 
     def _project(self) -> str:
         try:
@@ -162,20 +130,14 @@ class SelfTest:
         return f"level {level}: it can {bot.can(level)}"
 
     def _issuer(self) -> str:
-        page = probe.issuer_page(self.settings.issuer)
-        if str(page["issuer"]).rstrip("/") != self.settings.issuer:
-            raise _wrong(f"the issuer calls itself {page['issuer']}; set MLTRAIL_OIDC_ISSUER to that")
-        usable = [key["kid"] for key in page["keys"] if key["kty"] == "RSA"]
-        if not usable:
-            raise _wrong("there is no RSA key, and ID tokens are signed with RS256")
-        return f"{page['issuer']} has {len(usable)} RSA keys"
+        return checks.issuer(self.settings.issuer)
 
     def _id_token(self) -> str:
         if not self.given.id_token:
-            raise _Skip("run it in a CI job that has `id_tokens: {MLFLOW_TRACKING_TOKEN: …}`")
+            raise Skip("run it in a CI job that has `id_tokens: {MLFLOW_TRACKING_TOKEN: …}`")
         token = bare(self.given.id_token)
         if not is_jwt(token):
-            raise _Skip("what the variable holds is no ID token; run it in a CI job that has one")
+            raise Skip("what the variable holds is no ID token; run it in a CI job that has one")
         claims = self.id_tokens.verify(token, self.given.project)
         self.claims = claims
         new = ", ".join(self.id_tokens.unknown_claims(token)) or "none"
@@ -184,7 +146,7 @@ class SelfTest:
 
     def _job_token(self) -> str:
         if not self.given.job_token:
-            raise _Skip("run it in a CI job")
+            raise Skip("run it in a CI job")
         proved = self.job_tokens.verify(self.given.job_token)
         by_id_token = self.claims
         if by_id_token is not None:
@@ -195,7 +157,7 @@ class SelfTest:
 
     def _job(self) -> str:
         if self.claims is None:
-            raise _Skip("needs an ID token")
+            raise Skip("needs an ID token")
         job = self.gitlab.job(self.claims.job_project_id, self.claims.job_id)
         pipeline = self.gitlab.pipeline(self.claims.job_project_id, self.claims.pipeline_id)
         if job.status != "running" or job.pipeline_id != pipeline.id:
@@ -213,14 +175,14 @@ class SelfTest:
     def _commits(self) -> str:
         project = self._known_project()
         if not project.default_branch:
-            raise _Skip("the repository is empty")
+            raise Skip("the repository is empty")
         commits = self.gitlab.ancestors(ProjectId(project.id), project.default_branch or "", limit=5)
         requests = self.gitlab.commit_merge_requests(ProjectId(project.id), commits[0])
         return f"{len(commits)} read, the newest belongs to {len(requests)} merge requests"
 
     def _merge_request(self) -> str:
         if self.given.merge_request_iid is None:
-            raise _Skip("name an open one with --merge-request")
+            raise Skip("name an open one with --merge-request")
         number = ProjectId(self._known_project().id)
         request = self.gitlab.merge_request(number, self.given.merge_request_iid)
         self.request = request
@@ -233,7 +195,7 @@ class SelfTest:
 
     def _note(self) -> str:
         if self.request is None:
-            raise _Skip("needs a merge request")
+            raise Skip("needs a merge request")
         number, iid, mark = ProjectId(self._known_project().id), self.request.iid, secrets.token_hex(8)
         created = self.gitlab.create_note(number, iid, f"mltrail selftest {mark}: this note deletes itself.")
         try:
@@ -255,7 +217,7 @@ class SelfTest:
 
     def _webhook(self) -> str:
         if not self.given.webhook_listen:
-            raise _Skip("none is needed; to try one, name a host:port that GitLab can reach with --webhook-listen")
+            raise Skip("none is needed; to try one, name a host:port that GitLab can reach with --webhook-listen")
         return _try_webhook(
             self.probe,
             ProjectId(self._known_project().id),
@@ -267,12 +229,8 @@ class SelfTest:
 
     def _known_project(self) -> GitLabProject:
         if self.project is None:
-            raise _Skip("needs the project")
+            raise Skip("needs the project")
         return self.project
-
-
-class _Skip(Exception):  # noqa: N818 - no error: there is nothing to check
-    pass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,3 +1,3 @@
 """What operators look at and remove."""
 
-__all__ = ["deleted", "losers", "overview"]
+__all__ = ["deleted", "facts", "losers", "overview"]

@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
+from mltrail_server.telemetry.tracing import TRACING
+
 from . import failures, postgresql, slow, sqlite
 from .postgresql import Replica
 from .sqlite import GroupCommit
@@ -121,7 +123,13 @@ class Database:
     def _observed(self, kind: str) -> Iterator[None]:
         began = time.perf_counter()
         try:
-            yield
+            if TRACING.tracer is None:
+                yield
+            else:
+                system = "sqlite" if self.is_sqlite else "postgresql"
+                attributes = {"db.system.name": system, "db.operation.name": kind}
+                with TRACING.span(f"database {kind}", attributes):
+                    yield
         finally:
             self.observe(kind, time.perf_counter() - began)
 

@@ -17,6 +17,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import event
 
+from mltrail_server.telemetry.tracing import TRACING
+
 _log = logging.getLogger(__name__)
 _STORE = "mltrail_server.store."
 _DB = f"{_STORE}db."
@@ -25,19 +27,30 @@ _IN_COMMENT = re.compile(r"[^\w.]", re.ASCII)
 
 
 class SlowStatements:
-    """What a process does about slow statements. From `seconds` on a statement is slow."""
+    """What a process does about statements that take longer than `seconds`: all of them if there are traces."""
 
     def __init__(self) -> None:
         self.seconds = math.inf
+        self._slow_from = math.inf
         self.observe: Callable[[str], None] = _unobserved
         """Called with the name of each."""
 
-    def limit(self, milliseconds: int) -> None:
+    def limit(self, milliseconds: float) -> None:
         """Set from when on a statement is slow; 0 means never."""
-        self.seconds = milliseconds / 1000 or math.inf
+        self._slow_from = milliseconds / 1000 or math.inf
+        self.seconds = self._slow_from if TRACING.tracer is None else 0.0
+
+    def trace(self) -> None:
+        """Report every statement to this process's traces, if there are any."""
+        if TRACING.tracer is not None:
+            self.seconds = 0.0
 
     def report(self, name: str, seconds: float, cursor: Any) -> None:  # noqa: ANN401 - a cursor of either driver
-        """Log a slow statement. The call that it belongs to is added to every line."""
+        """Trace a statement, if there are traces; log it, if it was slow. The log adds the call that it belongs to."""
+        if TRACING.tracer is not None:
+            TRACING.record(name, seconds, {"db.query.summary": name})
+        if seconds <= self._slow_from:
+            return
         rows = getattr(cursor, "rowcount", -1)  # SQLite does not know how many it will find
         fields: dict[str, Any] = {"statement": name, "ms": round(1000 * seconds)}
         if rows >= 0:

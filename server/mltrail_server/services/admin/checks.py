@@ -1,0 +1,75 @@
+"""Checks of a set-up that the self-test and the doctor have in common, and how both report them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mltrail_server.domain.errors import Code, MltrailError, conflict
+from mltrail_server.gitlab import probe
+from mltrail_server.gitlab.probe import Probe, TokenInfo
+
+OK, WARNING, FAILED, SKIPPED = "ok", "warning", "FAILED", "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    name: str
+    outcome: str
+    detail: str
+
+
+class Skip(Exception):  # noqa: N818 - no error: there is nothing to check
+    """Says why a check was not made."""
+
+
+class Doubt(Exception):  # noqa: N818 - no error: it works, but somebody should look at it
+    """Says what may become a problem, and what to do about it."""
+
+
+def attempt(name: str, step: Callable[[], str], url: str = "") -> CheckResult:
+    """Make one check; never raises. `url` is what it asks: it is named if there is no answer."""
+    try:
+        return CheckResult(name, OK, step())
+    except Skip as reason:
+        return CheckResult(name, SKIPPED, str(reason))
+    except Doubt as reason:
+        return CheckResult(name, WARNING, str(reason))
+    except MltrailError as error:
+        return CheckResult(name, FAILED, error.message + _unreached(error, url))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        # The answer has another shape: we need to know the field's name, and its value is nobody's business.
+        name_of_field = f" {error}" if isinstance(error, KeyError) else ""
+        return CheckResult(name, FAILED, f"GitLab's answer has another shape: {type(error).__name__}{name_of_field}")
+
+
+def _unreached(error: MltrailError, url: str) -> str:
+    """Say which URL did not answer and why: often it is wrong, or its certificate is from a private authority."""
+    if error.code is not Code.UNAVAILABLE or error.__cause__ is None or not url:
+        return ""
+    return f" ({type(error.__cause__).__name__}, asking {url})"
+
+
+def gitlab_version(asked: Probe) -> str:
+    version = asked.version()
+    numbers = tuple(int(part) for part in version.split("-")[0].split(".")[:2])
+    if numbers < probe.OLDEST:
+        raise conflict(f"GitLab is {version}, and mltrail needs {probe.OLDEST[0]}.{probe.OLDEST[1]} or newer")
+    return version
+
+
+def bot_token(asked: Probe) -> tuple[TokenInfo, str]:
+    """Return what GitLab says of the bot's token, and that as a line."""
+    token = asked.token()
+    if "api" not in token.scopes:
+        raise conflict(f"its scopes are {', '.join(token.scopes)}; it needs `api` to write notes")
+    line = f"{asked.user_name()}, scopes {', '.join(token.scopes)}, ends {token.expires_at or 'never'}"
+    return token, line
+
+
+def issuer(url: str) -> str:
+    page = probe.issuer_page(url)
+    if str(page["issuer"]).rstrip("/") != url:
+        raise conflict(f"the issuer calls itself {page['issuer']}; set MLTRAIL_OIDC_ISSUER to that")
+    usable = [key["kid"] for key in page["keys"] if key["kty"] == "RSA"]
+    if not usable:
+        raise conflict("there is no RSA key, and ID tokens are signed with RS256")
+    return f"{page['issuer']} has {len(usable)} RSA keys"

@@ -1,0 +1,73 @@
+"""The doctor's checks of GitLab, as far as they need no project; `selftest` does the rest."""
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+from mltrail_server.domain.clock import Clock
+from mltrail_server.gitlab import certificates, probe
+from mltrail_server.gitlab.connections import Connections
+from mltrail_server.gitlab.probe import Probe
+from mltrail_server.settings import Settings
+
+from . import checks
+from .checks import Doubt, Skip
+
+_SOON_DAYS = 14
+_CLOCK_SECONDS = 10.0
+_DAY = 86_400
+Check = tuple[str, Callable[[], str]]
+
+
+class GitLabChecks:
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._connections = Connections(settings.gitlab_url, clock)
+
+    def all(self) -> Iterator[Check]:
+        yield "GitLab's clock", self._gitlabs_clock
+        yield "GitLab's certificate", lambda: certificate(self._settings.gitlab_url, self._clock)
+        tokens = {"": self._settings.gitlab_token, **self._settings.bot_tokens}
+        asked = [Probe(self._connections, token) for token in tokens.values() if token]
+        if asked:
+            yield "GitLab's version", lambda: checks.gitlab_version(asked[0])
+        for group, token in tokens.items():
+            name = f"token of the bot for {group}" if group else "bot's token"
+            yield name, lambda token=token: self._token(token)  # type: ignore[misc] # bound now
+        yield "issuer and keys", lambda: checks.issuer(self._settings.issuer)
+
+    def _gitlabs_clock(self) -> str:
+        apart = probe.clock_of(self._settings.issuer) - time.time()
+        if abs(apart) > _CLOCK_SECONDS:
+            raise Doubt(
+                f"it differs from this machine's by {apart:+.0f} s: ID tokens look expired or not yet valid. Set both "
+                "by NTP (timedatectl set-ntp true)"
+            )
+        return f"it differs from this machine's by {apart:+.0f} s"
+
+    def _token(self, token: str) -> str:
+        if not token:
+            raise Doubt("MLTRAIL_GITLAB_TOKEN is not set: no comments are written, and no jobs looked up")
+        info, line = checks.bot_token(Probe(self._connections, token))
+        if info.expires_at:
+            ends = datetime.fromisoformat(info.expires_at).replace(tzinfo=UTC).timestamp()
+            days = (ends - self._clock() / 1000) / _DAY
+            if days < _SOON_DAYS:
+                raise Doubt(f"{line}, in {days:.0f} days: rotate it in GitLab, set the new one, and restart the server")
+        return line
+
+
+def certificate(url: str, clock: Clock) -> str:
+    """Check how long the certificate of a URL is still valid."""
+    try:
+        ends = certificates.expires(url)
+    except OSError as error:
+        raise Doubt(f"{url} can't be reached from here, or its certificate is not valid: {error}") from error
+    if ends is None:
+        raise Skip(f"{url} has no TLS")
+    days = (ends - clock() / 1000) / _DAY
+    day = datetime.fromtimestamp(ends, UTC).date()
+    if days < _SOON_DAYS:
+        raise Doubt(f"it ends on {day}, in {days:.0f} days: renew it")
+    return f"it ends on {day}"
