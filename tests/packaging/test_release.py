@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mltrail_ci import __version__
-from tests.packaging.conftest import HOME
+from tests.built import HOME
 from tests.packaging.release_tools import run
 from tests.places import RELEASE_PYTHON, ROOT
 

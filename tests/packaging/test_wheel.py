@@ -1,9 +1,14 @@
 """What `pip install mltrail` brings."""
 
+import json
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
+
+from mltrail_ci import __version__
+from tests.built import HOME
+from tests.places import ROOT
 
 
 def test_the_wheel_holds_both_packages_and_nothing_else(wheel: Path) -> None:
@@ -16,6 +21,30 @@ def test_the_wheel_holds_both_packages_and_nothing_else(wheel: Path) -> None:
     }
     migrations = "mltrail_server/store/db/migrations/versions/"
     assert any(name.startswith(migrations) for name in names)
+
+
+def test_the_wheel_says_what_it_bundles_and_under_which_licence(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (text,) = (
+            name for name in archive.namelist() if name.endswith("THIRD_PARTY_LICENSES.txt") and "/licenses/" in name
+        )
+        licences = archive.read(text).decode()
+        (sbom,) = (name for name in archive.namelist() if ".dist-info/sboms/" in name)
+        listed = {one["purl"] for one in json.loads(archive.read(sbom))["components"]}
+    pins = json.loads((ROOT / "assets/npm.json").read_text())
+    for name, pin in pins.items():
+        assert f"{name} {pin['version']}" in licences
+        assert f"pkg:npm/{name.replace('@', '%40')}@{pin['version']}" in listed
+    assert licences.count("Permission is hereby granted") == len(pins)
+
+
+def test_the_package_links_to_the_mirror_that_has_built_it(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        metadata = archive.read(name).decode()
+    assert f"Project-URL: Security, {HOME}/-/blob/{__version__}/SECURITY.md" in metadata
+    assert f"]({HOME}/-/blob/{__version__}/docs/" in metadata
+    assert "](docs/" not in metadata
 
 
 READ = """
