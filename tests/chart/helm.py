@@ -78,11 +78,10 @@ class Rendered:
 
 
 def helm(*arguments: str | Path, code: int = 0, given: str = "") -> str:
-    done = subprocess.run(
-        [HELM, *arguments], input=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )
-    assert done.returncode == code, done.stdout
-    return done.stdout
+    """Run it, and return what it prints, or what it says if it is to fail."""
+    done = subprocess.run([HELM, *arguments], input=given, capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stderr if code else done.stdout  # it logs that it follows the links to deploy/observability
 
 
 def merged(*layers: Values) -> dict[str, Any]:

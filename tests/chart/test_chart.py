@@ -1,6 +1,7 @@
 """The chart in deploy/helm: https://helm.sh/docs/topics/charts/ and docs/how-to/run-on-kubernetes.md."""
 
 import json
+import re
 import tarfile
 from dataclasses import fields
 from pathlib import Path
@@ -15,10 +16,11 @@ from mltrail_ci import __version__
 from mltrail_server.cli import parser_of_all
 from mltrail_server.settings import Settings
 from tests.chart.helm import CHART, NEEDED, Manifest, Rendered, Values, helm, merged, refused, render
+from tests.places import ROOT
 
 VERSIONS = ["1.28", "1.37"]
 """The oldest that Chart.yaml allows, and the newest."""
-CUSTOM = {"HTTPRoute", "ServiceMonitor"}
+CUSTOM = {"HTTPRoute", "ServiceMonitor", "PrometheusRule"}
 """Kinds that operators add: Kubernetes' schemas don't know them."""
 INGRESS = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress"}}}]
 PROMETHEUS = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
@@ -36,7 +38,12 @@ EVERYTHING: Values = merged(
         "serviceAccount": {"annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/mltrail"}},
         "ingress": {"enabled": True, "className": "nginx", "tlsSecretName": "mltrail-tls"},
         "networkPolicy": {"ingressFrom": INGRESS, "metricsFrom": PROMETHEUS, "ports": [8443]},
-        "monitoring": {"serviceMonitor": True, "labels": {"release": "prometheus"}},
+        "monitoring": {
+            "serviceMonitor": True,
+            "prometheusRule": True,
+            "dashboard": True,
+            "labels": {"release": "prometheus"},
+        },
         "test": {"project": "data-science/sandbox"},
         "extraEnv": [{"name": "REQUESTS_CA_BUNDLE", "value": "/etc/ca.pem"}],
         "podAnnotations": {"example.com/team": "ml"},
@@ -96,6 +103,7 @@ def test_the_packed_chart_has_the_projects_version(tmp_path: Path) -> None:
         chart = archive.extractfile("mltrail/Chart.yaml")
         assert chart
         described = yaml.safe_load(chart)
+        assert archive.getmember("mltrail/files/alerts.yaml").isreg()
     assert described["version"] == described["appVersion"] == __version__
 
 
@@ -157,7 +165,7 @@ class TestWhatIsWrongIsSaid:
 class TestSecrets:
     def test_none_is_in_a_config_map_an_argument_or_a_plain_variable(self, one: Rendered) -> None:
         secret = {field.metadata["variable"] for field in fields(Settings) if field.metadata["secret"]}
-        assert not secret & set(one.of("ConfigMap").data["data"])
+        assert not secret & set(one.of("ConfigMap", "settings").data["data"])
         for _, pod in one.pods():
             for container in pod["spec"]["containers"]:
                 plain = {entry["name"] for entry in container["env"] if "value" in entry}
@@ -179,7 +187,7 @@ class TestSecrets:
 
 
 def test_the_server_accepts_the_settings_and_arguments(one: Rendered) -> None:
-    settings = one.of("ConfigMap").data["data"]
+    settings = one.of("ConfigMap", "settings").data["data"]
     ours = {name: value for name, value in settings.items() if name.startswith("MLTRAIL_")}
     Settings.from_environment(ours | {"MLTRAIL_DATABASE_URL": "postgresql://db/x"})
     for manifest, pod in one.pods():
@@ -265,7 +273,7 @@ def _references(data: Any) -> set[str]:
 
 class TestRollingUpdates:
     def test_a_pod_drains_before_it_is_killed(self, rendered: dict[str, Rendered]) -> None:
-        settings = rendered["existing database"].of("ConfigMap").data["data"]
+        settings = rendered["existing database"].of("ConfigMap", "settings").data["data"]
         web = rendered["existing database"].of("Deployment", "web")
         assert web.pod
         drain = int(settings["MLTRAIL_DRAIN_SECONDS"])
@@ -368,6 +376,24 @@ def test_prometheus_reads_both_services_with_the_servers_token(rendered: dict[st
     (token,) = [one for one in web["spec"]["containers"][0]["env"] if one["name"] == "MLTRAIL_METRICS_TOKEN"]
     for endpoint in monitor.spec["endpoints"]:
         assert endpoint["authorization"]["credentials"] == token["valueFrom"]["secretKeyRef"]
+
+
+def test_the_alerts_are_those_of_the_docs_and_know_the_jobs(rendered: dict[str, Rendered]) -> None:
+    rule = rendered["everything"].of("PrometheusRule")
+    assert rule.spec == yaml.safe_load((ROOT / "deploy/observability/alerts.yaml").read_text())
+    asked = set(re.findall(r'job="([^"]+)"', str(rule.spec)))
+    patterns = set(re.findall(r'job=~"([^"]+)"', str(rule.spec)))
+    endpoints = rendered["everything"].of("ServiceMonitor").spec["endpoints"]
+    jobs = {endpoint["relabelings"][0]["replacement"] for endpoint in endpoints}
+    assert asked <= jobs
+    assert all(re.fullmatch(pattern, job) for pattern in patterns for job in jobs)
+
+
+def test_grafana_gets_the_dashboard(rendered: dict[str, Rendered]) -> None:
+    found = rendered["everything"].of("ConfigMap", "monitoring")
+    assert found.data["metadata"]["labels"]["grafana_dashboard"] == "1"
+    dashboard = json.loads(found.data["data"]["mltrail.json"])
+    assert dashboard == json.loads((ROOT / "deploy/observability/grafana-dashboard.json").read_text())
 
 
 def test_values_reach_every_pod(rendered: dict[str, Rendered]) -> None:
