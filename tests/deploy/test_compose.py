@@ -91,6 +91,21 @@ def test_the_file_is_read_alike_by_compose_and_systemd(env: dict[str, str]) -> N
         assert re.fullmatch(r"[\w./:@,+=%~?&-]*|'[^'\n]*'", written(name, value)), name
 
 
+@pytest.mark.parametrize(
+    ("external_url", "tls", "expected"),
+    [
+        ("https://mltrail.example.com", Tls.AUTOMATIC, {"PROXY_SITE": "https://mltrail.example.com"}),
+        ("https://x.example.com:8443/a", Tls.OWN, {"PROXY_SITE": "https://x.example.com", "PROXY_HTTPS_PORT": "8443"}),
+        ("https://mltrail.example.com/a", Tls.OFF, {"PROXY_SITE": ":80"}),
+    ],
+)
+def test_the_proxy_serves_the_host_of_the_external_url(external_url: str, tls: Tls, expected: dict[str, str]) -> None:
+    gitlab = "https://gitlab.example.com"
+    answers = Answers(form=Form.COMPOSE, gitlab_url=gitlab, external_url=external_url, groups=("team",), tls=tls)
+    made = missing(groups_of(answers)[-1], {})
+    assert {name: made[name] for name in made if name.startswith("PROXY_") and name != "PROXY_TLS"} == expected
+
+
 def test_the_services_agree_on_keys_and_places(compose: dict[str, Any], env: dict[str, str]) -> None:
     services = compose["services"]
     database = services["postgres"]["environment"]

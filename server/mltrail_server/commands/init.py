@@ -199,6 +199,10 @@ def _check_options(options: argparse.Namespace) -> None:
         raise invalid("--image and --tls are for Docker Compose.")
     if options.database and urlsplit(options.database).password:
         raise invalid("--database contains a password, which everybody on this machine can see. Put it into the file.")
+    if options.form == "compose" and options.tls != "off" and (options.external_url or "").startswith("http:"):
+        raise invalid(
+            "--external-url begins with http:, but the proxy serves HTTPS; --tls off is for a proxy in front."
+        )
     if options.bot_days is not None and not 1 <= options.bot_days <= _MOST_DAYS:
         raise invalid(f"--bot-days must be from 1 to {_MOST_DAYS}.")
 
@@ -266,6 +270,8 @@ def _check_place(path: Path) -> None:
             f"{path} would hold secrets, is in a Git working tree ({top}), and Git does not ignore it: add it to "
             ".gitignore, or choose another place with --file."
         )
+    if not folder.exists() and path == Path(_FILES["systemd"]):
+        folder.mkdir(mode=0o700)
     if not folder.is_dir():
         raise invalid(f"There is no folder {folder}: create it first, or choose another place with --file.")
     if not os.access(folder, os.W_OK):
@@ -299,14 +305,10 @@ def _next(answers: "Answers", options: argparse.Namespace) -> list[str]:
     from mltrail_server.services.admin.new_server import Form
 
     if answers.form is Form.SYSTEMD:
-        steps = (
-            []
-            if answers.database
-            else [
-                "Create the database: sudo -u postgres createuser mltrail; sudo -u postgres createdb -O mltrail mltrail"
-            ]
-        )
-        return [*steps, "Start the server, see docs/how-to/install.md"]
+        return [
+            "Create the database and start the server, see docs/how-to/install.md",
+            *([] if options.project else [f"Test it: mltrail-admin selftest --project {answers.groups[0]}/SANDBOX"]),
+        ]
     host = urlsplit(answers.external_url).hostname
     certificate = {
         "automatic": f"Have {host} lead to this machine, and open ports 80 and 443 to Let's Encrypt",

@@ -197,6 +197,18 @@ def test_a_second_group_gets_a_bot_of_its_own(here: Installation) -> None:
     assert here.file.read_text().count("MLTRAIL_ALLOWED_NAMESPACES") == 1
 
 
+def test_a_secret_in_a_file_of_its_own_stays_there(here: Installation) -> None:
+    """The server refuses to have both."""
+    (here.folder / "bot").write_text(here.gitlab.add_token(here.owner, ["api"]))
+    here.file.write_text(
+        f"MLTRAIL_GITLAB_TOKEN_FILE={here.folder / 'bot'}\nMLTRAIL_SECRET_KEY_FILE={here.token_file}\n"
+    )
+    said = here.init("--renew-bot-token")
+    assert "in the file that MLTRAIL_GITLAB_TOKEN_FILE names" in said
+    assert here.values.keys().isdisjoint({"MLTRAIL_GITLAB_TOKEN", "MLTRAIL_SECRET_KEY"})
+    assert here.group.tokens == []
+
+
 def test_a_bots_token_is_renewed_only_on_request(here: Installation) -> None:
     here.init()
     old = here.group.tokens[0]
@@ -274,7 +286,8 @@ def test_a_dry_run_changes_nothing(here: Installation, administrator: User) -> N
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--external-url", "http://mltrail.example.com/a b"], "MLTRAIL_EXTERNAL_URL"),
+        (["--external-url", "https://mltrail.example.com/a#b"], "MLTRAIL_EXTERNAL_URL"),
+        (["--external-url", "http://mltrail.example.com"], "--tls off is for a proxy in front"),
         (["--bot-days", "0"], "--bot-days must be from 1 to 400"),
         (["--database", "postgresql://db/x"], "--database and --artifacts are for systemd"),
     ],

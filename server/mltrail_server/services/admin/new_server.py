@@ -46,9 +46,15 @@ class Answers:
 
     @property
     def site(self) -> str:
-        """The address at which the proxy serves: without a path, which a site of Caddy's can't have."""
-        parts = urlsplit(self.external_url)
-        return ":80" if self.tls is Tls.OFF else f"https://{parts.netloc}"
+        """The address at which the proxy serves, as Caddy wants it: without a path, and without a port, which is the
+        machine's and not the container's.
+        """
+        host = urlsplit(self.external_url).netloc.removesuffix(f":{self.port}")
+        return ":80" if self.tls is Tls.OFF else f"https://{host}"
+
+    @property
+    def port(self) -> int | None:
+        return urlsplit(self.external_url).port
 
 
 Value = str | Callable[[Mapping[str, str]], str]
@@ -118,6 +124,8 @@ def _of_compose(answers: Answers) -> Sequence[Group]:
         "AWS_SECRET_ACCESS_KEY": lambda _: secrets.token_hex(32),
         "GARAGE_RPC_SECRET": lambda _: secrets.token_hex(32),
     }
+    own_port = answers.port is not None and answers.tls is not Tls.OFF
+    port: dict[str, Value] = {"PROXY_HTTPS_PORT": str(answers.port)} if own_port else {}
     return (
         Group(
             "The database. PostgreSQL takes this password when it is first started, and no other later.",
@@ -126,7 +134,7 @@ def _of_compose(answers: Answers) -> Sequence[Group]:
         Group("The store for files: Garage takes these keys when it is first started.", bundled_store),
         Group(
             "The server's image, and the proxy: PROXY_TLS is automatic, internal, own or off.",
-            {"SERVER_IMAGE": answers.image, "PROXY_SITE": answers.site, "PROXY_TLS": answers.tls.value},
+            {"SERVER_IMAGE": answers.image, "PROXY_SITE": answers.site, "PROXY_TLS": answers.tls.value, **port},
         ),
     )
 

@@ -85,11 +85,15 @@ class Provision:
             self._webhook(gitlab, path, new_secret=new_webhook_secret)
 
     def _bot(self, gitlab: Provisioning | None, path: str, *, shared: bool) -> None:
+        name = "MLTRAIL_GITLAB_TOKEN" if shared else "MLTRAIL_GITLAB_TOKENS"
+        if name + SUFFIX in self.file.values:  # both at once are refused by the server
+            self.done.append(f"left the bot's token of {path} alone, which is in the file that {name}{SUFFIX} names")
+            return
         known = self._bot_token(path, shared=shared)
         if known and not self.renew_bot_token:
             self._look_at(known, path)
             return
-        variable = "MLTRAIL_GITLAB_TOKEN" if shared else f"MLTRAIL_GITLAB_TOKENS ({path}=…)"
+        variable = name if shared else f"{name} ({path}=…)"
         by_hand = (
             f"Create a group access token named {self.bot_name!r}, role Developer, scope api, at "
             f"{self._page(path, 'access_tokens')}, and set {variable}"
@@ -126,11 +130,7 @@ class Provision:
 
     def _bot_token(self, path: str, *, shared: bool) -> str:
         if shared:
-            return self.file.values.get("MLTRAIL_GITLAB_TOKEN", "") or (
-                "…" if self._in_file("MLTRAIL_GITLAB_TOKEN") else ""
-            )
-        if self._in_file("MLTRAIL_GITLAB_TOKENS"):
-            return "…"
+            return self.file.values.get("MLTRAIL_GITLAB_TOKEN", "")
         return _pairs(self.file.values.get("MLTRAIL_GITLAB_TOKENS", "")).get(path, "")
 
     def _with_token(self, path: str, text: str, *, shared: bool) -> dict[str, str]:
@@ -141,8 +141,6 @@ class Provision:
 
     def _look_at(self, token: str, path: str) -> None:
         """Say how long a bot's token lasts, and that it is no good if GitLab says so."""
-        if token == "…":  # noqa: S105 - a token that is in a file of its own, which only the server may read
-            return
         try:
             found = Probe(self.sessions, token).token()
         except MltrailError as error:
@@ -180,7 +178,11 @@ class Provision:
                 return
             made = gitlab.create_application(self.bot_name, self.redirect_uri)
         except MltrailError as error:
-            self._refused(error, f"{by_hand}. An administrator's token could do this", needed=False)
+            self._refused(
+                error,
+                f"{by_hand}. An administrator's token could do this (with Admin Mode, one with the scope admin_mode)",
+                needed=False,
+            )
             return
         variables = {"MLTRAIL_OAUTH_CLIENT_ID": made.client_id, "MLTRAIL_OAUTH_CLIENT_SECRET": made.secret}
         self._keep(
@@ -253,9 +255,6 @@ class Provision:
     def _leave(self, what: str, *, needed: bool) -> None:
         if all(one.what != what for one in self.left):
             self.left.append(Left(what, needed))
-
-    def _in_file(self, name: str) -> bool:
-        return name + SUFFIX in self.file.values
 
     def _page(self, group: str, name: str) -> str:
         return f"{self.answers.gitlab_url}/groups/{group}/-/settings/{name}"
