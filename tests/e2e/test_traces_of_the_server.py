@@ -15,7 +15,7 @@ from tests.e2e.collector import Collector
 from tests.team_server import TeamServer
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
-ROUTE = "/api/v4/projects/<project:project>/ml/mlflow/api/2.0/mlflow/experiments/create"
+ROUTE = "/api/v4/projects/<project:project>/ml/mlflow/api/2.0/mlflow/runs/create"
 
 
 @pytest.mark.e2e
@@ -30,9 +30,14 @@ def test_a_request_continues_its_callers_trace_down_to_the_statements(tmp_path: 
             "MLTRAIL_LOG_REQUESTS": "on",
         }
         with TeamServer(tmp_path, **variables) as server:
-            url = f"{server.tracking_uri}/api/2.0/mlflow/experiments/create"
+            url = f"{server.tracking_uri}/api/2.0/mlflow/runs/create"
             headers = {"Authorization": f"Bearer {server.token()}", "traceparent": f"00-{TRACE}-{PARENT}-01"}
-            assert urllib3.request("POST", url, headers=headers, json={"name": "secret-plan"}).status == 200
+            assert (
+                urllib3.request(
+                    "POST", url, headers=headers, json={"experiment_id": "0", "run_name": "secret-plan"}
+                ).status
+                == 200
+            )
             request = collector.wait_for(lambda span: span.name == f"POST {ROUTE}")
             assert (request.trace_id, request.parent, request.service) == (TRACE, PARENT, "tracking")
             assert request.attributes["http.route"] == ROUTE
@@ -47,6 +52,8 @@ def test_a_request_continues_its_callers_trace_down_to_the_statements(tmp_path: 
             server.stop()
             lines = [json.loads(line) for line in server.log.read_text().splitlines() if line.startswith("{")]
         assert any(line.get("trace_id") == TRACE and line.get("route") == ROUTE for line in lines)
+        # The worker's question, each second, whether anything is due is no trace.
+        assert not [span for span in collector.spans if span.name.startswith("database") and not span.parent]
         texts = [f"{span.name} {span.attributes}" for span in collector.spans]
         assert not [text for text in texts if "secret-plan" in text]
 

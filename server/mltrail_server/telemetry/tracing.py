@@ -93,11 +93,14 @@ class Tracing:
         return span
 
     @contextmanager
-    def span(self, name: str, attributes: "Mapping[str, Any] | None" = None) -> "Iterator[None]":
-        """Make a span of the block, if there are traces. Errors that leave it are noted by their kind only: their text
-        may quote values.
+    def span(
+        self, name: str, attributes: "Mapping[str, Any] | None" = None, *, inner: bool = False
+    ) -> "Iterator[None]":
+        """Make a span of the block, if there are traces. One that is `inner` is made inside of another span only: the
+        worker asks once a second what is due. Errors that leave it are noted by their kind only: their text may quote
+        values.
         """
-        if self.tracer is None:
+        if self.tracer is None or (inner and not _is_inside()):
             yield
             return
         with self.tracer.start_as_current_span(
@@ -110,14 +113,20 @@ class Tracing:
                 raise
 
     def record(self, name: str, seconds: float, attributes: Mapping[str, Any]) -> None:
-        """Make a span of a call that has just ended. Call it only if there is a tracer."""
+        """Make a span, inside of another one, of a call that has just ended. Call it only if there is a tracer."""
         from opentelemetry.trace import SpanKind  # noqa: PLC0415 - see above
 
-        if self.tracer is None:
+        if self.tracer is None or not _is_inside():
             return
         now = time.time_ns()
         began = now - round(seconds * 1e9)
         self.tracer.start_span(name, kind=SpanKind.CLIENT, attributes=attributes, start_time=began).end(now)
+
+
+def _is_inside() -> bool:
+    from opentelemetry import trace  # noqa: PLC0415 - see above
+
+    return trace.get_current_span().get_span_context().is_valid
 
 
 def attach(span: "Span") -> object:

@@ -128,7 +128,7 @@ class Database:
             else:
                 system = "sqlite" if self.is_sqlite else "postgresql"
                 attributes = {"db.system.name": system, "db.operation.name": kind}
-                with TRACING.span(f"database {kind}", attributes):
+                with TRACING.span(f"database {kind}", attributes, inner=True):
                     yield
         finally:
             self.observe(kind, time.perf_counter() - began)
