@@ -54,7 +54,7 @@ def statement(folder: Path, variables: Mapping[str, str]) -> dict[str, Any]:
                     if name in variables
                 },
                 "resolvedDependencies": [
-                    {"uri": f"git+{home}.git@refs/tags/{tag}", "digest": {"gitCommit": _commit(variables)}},
+                    {"uri": f"git+{home}.git@refs/tags/{tag}", "digest": {"gitCommit": commit(variables)}},
                     *({"name": str(one.relative_to(ROOT)), "digest": {"sha256": _sha256(one)}} for one in locks),
                 ],
             },
@@ -86,7 +86,8 @@ def images(folder: Path) -> list[dict[str, Any]]:
     return [{"name": name, "digest": {"sha256": digest}} for name, digest in named]
 
 
-def _commit(variables: Mapping[str, str]) -> str:
+def commit(variables: Mapping[str, str]) -> str:
+    """The hash of the commit that is built."""
     if "CI_COMMIT_SHA" in variables:
         return variables["CI_COMMIT_SHA"]
     ran = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, check=True, capture_output=True, text=True)

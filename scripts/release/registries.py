@@ -5,6 +5,7 @@ GitLab's package registries, with pypiserver as the index, and Debian's docker-r
 """
 
 import io
+import socket
 import subprocess
 import threading
 import time
@@ -96,11 +97,13 @@ def packages(folder: Path, token: str) -> Iterator[tuple[Packages, str]]:
 
 
 @contextmanager
-def images(program: Path, folder: Path, port: int) -> Iterator[str]:
+def images(program: Path, folder: Path) -> Iterator[str]:
     """A registry for images; the address is without a scheme, as in an image's name."""
     folder.mkdir(parents=True)
     config = folder / "config.yml"
-    address = f"127.0.0.1:{port}"
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
     config.write_text(
         "version: 0.1\nlog: {level: error, accesslog: {disabled: true}}\n"
         f"storage: {{filesystem: {{rootdirectory: {folder / 'store'}}}}}\nhttp: {{addr: '{address}'}}\n"

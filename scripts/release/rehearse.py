@@ -4,7 +4,7 @@ It takes the steps of the pipeline of a version tag with the same scripts, again
 result as a user would, leaves everything in dist/rehearsal, and prints what was checked and how. What needs GitLab.com
 or Sigstore's servers is named, and not taken for done.
 
-python -m scripts.release.rehearse [--out FOLDER] [--built FOLDER]    --built: with an earlier build of the same files
+python -m scripts.release.rehearse [--out FOLDER] [--built FOLDER] [--no-images]
 """
 
 import argparse
@@ -24,6 +24,7 @@ from pathlib import Path
 
 from mltrail_ci import __version__
 from scripts.release import build, notes, registries, sbom
+from scripts.release import rehearse_images as images
 
 ROOT = Path(__file__).parents[2]
 TOOLS = ROOT / ".cache/release-tools/usr/bin"
@@ -54,6 +55,7 @@ class Rehearsal:
     out: Path
     scratch: Path
     verified: dict[str, list[str]] = field(default_factory=dict)
+    not_run: list[str] = field(default_factory=lambda: [*NOT_RUN])
 
     @property
     def files(self) -> Path:
@@ -96,7 +98,7 @@ class Rehearsal:
         return path
 
 
-def rehearse(out: Path, built: Path | None) -> Rehearsal:
+def rehearse(out: Path, built: Path | None, *, with_images: bool) -> Rehearsal:
     """Take all steps. Raises `RehearsalError`."""
     shutil.rmtree(out, ignore_errors=True)
     with tempfile.TemporaryDirectory() as scratch:
@@ -107,7 +109,14 @@ def rehearse(out: Path, built: Path | None) -> Rehearsal:
         write_sbom(rehearsal)
         check_chart(rehearsal)
         install(rehearsal)
-        sign(rehearsal)
+        reason = images.missing() if with_images else "the images: left out (--no-images)"
+        if reason:
+            rehearsal.not_run.append(reason)
+            sign(rehearsal, None)
+        else:
+            print("Images (jobs of the images, image-sboms)")
+            with images.pushed(rehearsal, TOOLS / "docker-registry") as both:
+                sign(rehearsal, both)
         publish(rehearsal)
     return rehearsal
 
@@ -194,22 +203,30 @@ def install(rehearsal: Rehearsal) -> None:
     rehearsal.expect(there, "The wheel lacks the licences of what it bundles.")
 
 
-def sign(rehearsal: Rehearsal) -> None:
+def sign(rehearsal: Rehearsal, both: images.Images | None) -> None:
     print("Provenance and signatures (job sign), with a key made for this rehearsal")
     key = {"COSIGN_PASSWORD": "rehearsal"}
     rehearsal.run("cosign", "generate-key-pair", cwd=rehearsal.scratch, **key)
     key["COSIGN_PRIVATE_KEY"] = (rehearsal.scratch / "cosign.key").read_text()
+    if both:
+        rehearsal.run(ROOT / ".ci/image_digests", rehearsal.files, **both.variables)
     rehearsal.run(sys.executable, "-m", "scripts.release.provenance", rehearsal.files)
     rehearsal.run(ROOT / ".ci/sign", rehearsal.files, **key)
     rehearsal.run("sha256sum", "--check", "--quiet", "SHA256SUMS", cwd=rehearsal.files)
     stated = json.loads(rehearsal.one("*.provenance.json").read_text())["subject"]
     for one in stated:
         path = rehearsal.files / one["name"]
+        if "/" in one["name"]:
+            continue  # an image, whose digest cosign compares
         rehearsal.expect(_sha256(path) == one["digest"]["sha256"], f"The provenance is wrong about {path.name}.")
     signed = [path for path in sorted(rehearsal.files.iterdir()) if _is_signed(path)]
     for path in signed:
         verify(rehearsal, path)
         rehearsal.note(path.name, "signed and verified by cosign with a key")
+    for name in images.NAMES if both else ():
+        check = ["cosign", "verify", "--key", rehearsal.files / "cosign.pub", *_by_key(rehearsal)]
+        rehearsal.run(*check, both.name(name))
+        rehearsal.note(f"images/{name}.tar", "signed in the registry by its digest, and verified by cosign with a key")
     tampered = rehearsal.scratch / "tampered"
     tampered.write_bytes(signed[0].read_bytes() + b" ")
     try:
@@ -220,12 +237,15 @@ def sign(rehearsal: Rehearsal) -> None:
 
 
 def verify(rehearsal: Rehearsal, path: Path, original: Path | None = None) -> None:
+    options = [*_by_key(rehearsal), "--new-bundle-format", "--bundle", f"{original or path}.sigstore.json"]
+    rehearsal.run("cosign", "verify-blob", "--key", rehearsal.files / "cosign.pub", *options, path)
+
+
+def _by_key(rehearsal: Rehearsal) -> list[str | Path]:
     # Without this file, cosign would ask Sigstore's servers for it, though a key needs none of it.
     trusted = rehearsal.scratch / "trusted-root.json"
     trusted.write_text('{"mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1"}')
-    bundle = f"{original or path}.sigstore.json"
-    options = ["--private-infrastructure", "--new-bundle-format", "--trusted-root", trusted, "--bundle", bundle]
-    rehearsal.run("cosign", "verify-blob", "--key", rehearsal.files / "cosign.pub", *options, path)
+    return ["--private-infrastructure", "--trusted-root", trusted]
 
 
 def publish(rehearsal: Rehearsal) -> None:
@@ -242,7 +262,10 @@ def publish(rehearsal: Rehearsal) -> None:
         rehearsal.run(UV, "pip", "install", *options, f"mltrail=={__version__}")
         uploaded = {path.name for path in (packages.folder / "generic").iterdir()}
     rehearsal.expect(uploaded == {path.name for path in rehearsal.files.iterdir()}, "Not all files were uploaded.")
+    without = "-image.cdx.json" if not list(rehearsal.out.glob("images/*")) else " "
     for url in linked():
+        if url.endswith(without):
+            continue
         rehearsal.expect(url in uploaded, f"The Release links to {url}, which is not there.")
     rehearsal.note(rehearsal.one("*.whl").name, "uploaded to an index, and installed from there by name")
 
@@ -282,20 +305,23 @@ def _sha256(path: Path) -> str:
 def summary(rehearsal: Rehearsal) -> str:
     """A table of everything that a release consists of."""
     rows = ["| Artefact | Size | SHA-256 | Verified |", "|---|--:|---|---|"]
-    for path in [rehearsal.out / "notes.md", *sorted(rehearsal.files.iterdir())]:
+    archives = sorted(rehearsal.out.glob("images/*.tar"))
+    for path in [rehearsal.out / "notes.md", *sorted(rehearsal.files.iterdir()), *archives]:
+        name = f"images/{path.name}" if path in archives else path.name
         if _is_signed(path):
-            how = "; ".join(rehearsal.verified.get(path.name, ["-"]))
-            rows.append(f"| {path.name} | {path.stat().st_size:,} | {_sha256(path)[:16]}… | {how} |")
-    return "\n".join([*rows, "", "Not run here:", *(f"- {one}" for one in NOT_RUN)]) + "\n"
+            how = "; ".join(rehearsal.verified.get(name, ["-"]))
+            rows.append(f"| {name} | {path.stat().st_size:,} | {_sha256(path)[:16]}… | {how} |")
+    return "\n".join([*rows, "", "Not run here:", *(f"- {one}" for one in rehearsal.not_run)]) + "\n"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Rehearse a release on this machine.")
     parser.add_argument("--out", type=Path, default=ROOT / "dist/rehearsal")
     parser.add_argument("--built", type=Path, help="an earlier build of the same files")
+    parser.add_argument("--no-images", action="store_true", help="leave out the images, which take minutes")
     arguments = parser.parse_args()
     try:
-        rehearsal = rehearse(arguments.out.resolve(), arguments.built)
+        rehearsal = rehearse(arguments.out.resolve(), arguments.built, with_images=not arguments.no_images)
     except (RehearsalError, notes.NotesError) as error:
         print(error, file=sys.stderr)
         return 1

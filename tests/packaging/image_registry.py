@@ -4,10 +4,12 @@ import gzip
 import hashlib
 import json
 import subprocess
+import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from tests.packaging.release_tools import TOOLS
@@ -27,14 +29,22 @@ def image_registry(folder: Path) -> Iterator[str]:
     with (folder / "log").open("wb") as log:
         command = [TOOLS / "docker-registry", "serve", folder / "config.yml"]
         process = subprocess.Popen(command, stdout=log, stderr=log)
-    answers = ["curl", "--silent", "--fail", "--retry-connrefused", "--retry", "60", "--retry-delay", "1"]
     try:
-        wait = [*answers, "--retry-max-time", str(int(PATIENCE_SECONDS)), f"http://{address}/v2/"]
-        subprocess.run(wait, check=True, capture_output=True)
+        _await(f"http://{address}/v2/", process)
         yield address
     finally:
         process.terminate()
         process.wait()
+
+
+def _await(url: str, process: "subprocess.Popen[bytes]") -> None:
+    until, tick = time.monotonic() + PATIENCE_SECONDS, Event()
+    while True:
+        with suppress(OSError), urllib.request.urlopen(url, timeout=PATIENCE_SECONDS):
+            return
+        assert process.poll() is None, "the registry has ended"
+        assert time.monotonic() < until
+        tick.wait(0.05)
 
 
 def push(repository: str, tag: str) -> str:
