@@ -16,6 +16,7 @@ from mltrail_server.settings import Settings
 from tests import databases, environment, url_maps
 from tests.api.trail import Trail
 from tests.budgets import pytest_terminal_summary as pytest_terminal_summary  # noqa: PLC0414 - pytest finds it here
+from tests.citus import CITUS
 from tests.clock import FrozenClock
 from tests.databases import Databases, PostgresqlDatabases, SqliteDatabases
 from tests.fakes.gitlab import FakeGitLab, description
@@ -32,6 +33,7 @@ from tests.tenancy import TENANTS
 def pytest_configure() -> None:
     environment.clean()
     TENANTS.begin()
+    CITUS.begin()
     url_maps.share()
     # Generated examples are the same in each run, and may take their time on a busy machine.
     slow = hypothesis.HealthCheck.too_slow
@@ -69,6 +71,14 @@ def keeps_to_projects() -> Iterator[None]:
     TENANTS.found.clear()
     yield
     assert list(dict.fromkeys(TENANTS.found)) == []
+
+
+@pytest.fixture(autouse=True)
+def one_node_answers() -> Iterator[None]:
+    """Fail every test on PostgreSQL in which a statement could not be answered by the node of its project."""
+    CITUS.found.clear()
+    yield
+    assert list(dict.fromkeys(CITUS.found)) == []
 
 
 @pytest.fixture(autouse=True)

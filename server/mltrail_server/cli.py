@@ -19,6 +19,7 @@ from .commands import (
     export,
     import_,
     init,
+    migrate,
     move_database,
     ready,
     restore,
@@ -113,25 +114,6 @@ def _worker(settings: Settings, options: argparse.Namespace) -> int:
     return 0
 
 
-def _migrate(settings: Settings, options: argparse.Namespace) -> int:
-    from .store.db import migrate, partitions  # noqa: PLC0415
-    from .store.db.database import Database  # noqa: PLC0415
-
-    settings.data_path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    database = Database(settings.database)
-    try:
-        migrate.check_complete(database)
-        before = migrate.revision(database)
-        migrate.upgrade(database)
-        print(f"The schema is at revision {migrate.revision(database)} (it was at {before or 'nothing'}).")
-        if options.partitions is not None:
-            changed = partitions.partition(database, options.partitions)
-            print(f"The metric tables have {options.partitions} partitions{'' if changed else ', as before'}.")
-    finally:
-        database.dispose()
-    return 0
-
-
 def parser_of_all() -> argparse.ArgumentParser:
     parser = Parser(
         prog="mltrail-server",
@@ -165,15 +147,7 @@ def parser_of_all() -> argparse.ArgumentParser:
     worker.add_argument("--parent", type=int, help=argparse.SUPPRESS)  # exit when this process has ended
     worker.set_defaults(run=_worker)
 
-    migrate = commands.add_parser("migrate", parents=[shared], help="update the database's schema")
-    migrate.add_argument(
-        "--partitions",
-        type=int,
-        metavar="N",
-        help="on PostgreSQL, distribute the metric tables over N partitions by project (1: none); rewrites them",
-    )
-    migrate.set_defaults(run=_migrate)
-
+    migrate.add(commands, shared)
     ready.add(commands, shared)
     collect.add(commands, shared)
     check.add(commands, shared)

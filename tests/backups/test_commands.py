@@ -11,8 +11,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from mltrail_server import cli
 from mltrail_server.store import schema
-from mltrail_server.store.db import migrate
+from mltrail_server.store.db import migrate, revisions
 from mltrail_server.store.db.database import Database
+from tests import later_version
 from tests.backups.world import World, key_pair
 
 BACKENDS = ("sqlite",)
@@ -184,29 +185,38 @@ def test_the_url_to_set_does_not_depend_on_the_folder(
 def test_an_older_schema_is_backed_up_before_the_upgrade_and_migrated_when_it_is_restored(
     run: Run, tmp_path: Path
 ) -> None:
-    (tmp_path / "data").mkdir()
+    assert run("migrate")[0] == 0
     old = Database(f"sqlite:///{tmp_path / 'data' / 'mltrail.db'}")
-    migrate.upgrade(old, to="0005")
     with old.write() as connection:
         connection.exec_driver_sql("INSERT INTO project (project_id, path, created_ms) VALUES (7, 'team/old', 1)")
     old.dispose()
-    assert run("backup", "--to", tmp_path / "b")[0] == 0
-    assert "schema 0005" in run("backup", "--to", tmp_path / "b", "--list")[1]
-    assert run("restore", "--from", tmp_path / "b", "--data-dir", tmp_path / "new")[0] == 0
+    later = later_version.second(tmp_path / "later")
+    backups = tmp_path / "b"
+    later.run("backup", "--to", backups, "--data-dir", tmp_path / "data")
+    assert f"schema {revisions.newest()}" in later.run("backup", "--to", backups, "--list")
+    later.run("restore", "--from", backups, "--data-dir", tmp_path / "new")
     new = Database(f"sqlite:///{tmp_path / 'new' / 'mltrail.db'}")
-    assert migrate.revision(new) == migrate.newest()
+    assert migrate.state(new).revision == later.revision
     with new.read() as connection:
         assert connection.execute(sa.select(schema.project.c.path)).scalars().all() == ["team/old"]
     new.dispose()
+
+    code, _, errors = run("restore", "--from", backups, "--data-dir", tmp_path / "again")
+    assert (code, errors) == (0, ""), "made of the older schema, whoever made it"
+    later.run("backup", "--to", tmp_path / "c", "--data-dir", tmp_path / "new")
+    code, _, errors = run("restore", "--from", tmp_path / "c", "--data-dir", tmp_path / "third")
+    assert code == 2
+    assert f"has the schema {later.revision}, which this version does not know" in errors
 
 
 def test_an_older_version_says_that_a_later_one_has_migrated(run: Run, tmp_path: Path) -> None:
     assert run("migrate")[0] == 0
     database = Database(f"sqlite:///{tmp_path / 'data' / 'mltrail.db'}")
     with database.write() as connection:
-        connection.execute(sa.update(migrate.VERSION).values(version_num="9999"))
+        connection.execute(sa.update(revisions.VERSION).values(version_num="9999"))
+        connection.execute(sa.update(revisions.COMPATIBILITY).values(oldest_revision="9999"))
     database.dispose()
     for command in ("migrate", "check", "worker"):
         code, said, errors = run(command)
         assert (code, said) == (2, "")
-        assert "a later version of mltrail has migrated it" in errors
+        assert "has migrated it, and only versions of revision 9999 or later can run on it" in errors

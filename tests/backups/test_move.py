@@ -10,7 +10,7 @@ from mltrail_server.services.backups import move
 from mltrail_server.store import schema
 from mltrail_server.store.archives import rows, target
 from mltrail_server.store.archives.target import Unfinished
-from mltrail_server.store.db import migrate, partitions
+from mltrail_server.store.db import migrate, partitions, revisions
 from mltrail_server.store.db.database import Database
 from tests.backups.world import ONE, World, ignore
 from tests.databases import Databases
@@ -76,7 +76,7 @@ def test_a_database_that_is_not_empty_is_refused(world: World, tmp_path: Path, s
         with pytest.raises(MltrailError, match="not empty") as caught:
             move.move(world.deps.db, goal, progress=ignore)
         assert caught.value.code is Code.CONFLICT
-        target.begin(goal, Unfinished("restore", "some backup"), str(migrate.newest()))
+        target.begin(goal, Unfinished("restore", "some backup"), str(revisions.newest()))
         with pytest.raises(MltrailError, match="restore was interrupted"):
             move.move(world.deps.db, goal, progress=ignore)
         goal.dispose()

@@ -1,6 +1,7 @@
 """What a local user may do, for tests that call services and the store, and how its database goes about it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -10,6 +11,7 @@ from mltrail_server.domain.identity import Access, Actor, TokenKind
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.context.deps import Deps, Scope
 from mltrail_server.services.identity import projects
+from tests.postgresql import Cluster
 
 
 @pytest.fixture
@@ -34,3 +36,18 @@ def plans(scope: Scope) -> Iterator[list[str]]:
     event.listen(scope.deps.db.engine, "before_cursor_execute", explain)
     yield seen
     event.remove(scope.deps.db.engine, "before_cursor_execute", explain)
+
+
+@pytest.fixture
+def fresh(backend: str, tmp_path: Path, request: pytest.FixtureRequest) -> Callable[..., str]:
+    """Answers the URL of a database that nobody has set up."""
+
+    def url(name: str = "fresh") -> str:
+        if backend == "sqlite":
+            return f"sqlite:///{tmp_path / name}.db"
+        cluster: Cluster = request.getfixturevalue("cluster")
+        cluster.run(f"CREATE DATABASE {name}")
+        request.addfinalizer(lambda: cluster.run(f"DROP DATABASE {name} WITH (FORCE)"))
+        return cluster.url(name)
+
+    return url

@@ -1,32 +1,25 @@
 """Setting up a database."""
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
-from mltrail_server.store.db import migrate
+from mltrail_server.domain.errors import MltrailError
+from mltrail_server.store.db import migrate, revisions
 from mltrail_server.store.db.database import Database
-from tests.postgresql import Cluster
+from mltrail_server.store.db.revisions import State
+from tests import later_version
+from tests.later_version import Version
 
 SERVERS = 4
-
-
-@pytest.fixture
-def fresh(backend: str, tmp_path: Path, request: pytest.FixtureRequest) -> Callable[..., str]:
-    """Answers the URL of a database that nobody has set up."""
-
-    def url(name: str = "fresh") -> str:
-        if backend == "sqlite":
-            return f"sqlite:///{tmp_path / name}.db"
-        cluster: Cluster = request.getfixturevalue("cluster")
-        cluster.run(f"CREATE DATABASE {name}")
-        request.addfinalizer(lambda: cluster.run(f"DROP DATABASE {name} WITH (FORCE)"))
-        return cluster.url(name)
-
-    return url
 
 
 def test_servers_that_start_at_once_set_it_up_once(fresh: Callable[..., str]) -> None:
@@ -34,7 +27,7 @@ def test_servers_that_start_at_once_set_it_up_once(fresh: Callable[..., str]) ->
     databases = [Database(url) for _ in range(SERVERS)]
     with ThreadPoolExecutor(SERVERS) as pool:
         list(pool.map(migrate.prepare, databases))
-    assert {migrate.revision(database) for database in databases} == {migrate.newest()}
+    assert {migrate.revision(database) for database in databases} == {revisions.newest()}
     for database in databases:
         database.dispose()
 
@@ -68,3 +61,87 @@ def test_a_fresh_database_is_as_the_migrations_make_it(fresh: Callable[..., str]
     assert schema(made) == schema(migrated)
     for database in (made, migrated):
         database.dispose()
+
+
+class TestLaterVersions:
+    """Of which the second expands the schema, and the third takes away what the second still used."""
+
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def versions(tmp_path_factory: pytest.TempPathFactory) -> tuple[Version, Version]:
+        folder = tmp_path_factory.mktemp("versions")
+        return later_version.second(folder / "second"), later_version.third(folder / "third")
+
+    def test_an_older_version_runs_until_the_contract(
+        self, fresh: Callable[..., str], versions: tuple[Version, Version], tmp_path: Path
+    ) -> None:
+        second, third = versions
+        database = Database(fresh())
+        migrate.create(database)
+        settings = {
+            "MLTRAIL_DATABASE_URL": database.engine.url.set(
+                drivername=database.engine.url.get_backend_name()
+            ).render_as_string(hide_password=False),
+            "MLTRAIL_DATA_DIR": str(tmp_path / "data"),
+            "MLTRAIL_GITLAB_URL": "http://127.0.0.1:9",  # where nobody listens: no command gets that far
+            "MLTRAIL_EXTERNAL_URL": "http://127.0.0.1:9",
+            "MLTRAIL_GITLAB_TOKEN": "glpat-any",
+        }
+        assert "Servers of revision 0010 or later can go on" in second.run("migrate", "--check", code=3, **settings)
+        assert migrate.revision(database) == "0010"
+        refused = second.run("worker", "--once", code=2, **settings)
+        assert "at revision 0010, this version needs 0012. Make a backup, then run: mltrail-server migrate" in refused
+        assert "at revision 0012 (it was at 0010)" in second.run("migrate", **settings)
+        migrate.prepare(database)  # this version, the first
+        migrate.upgrade(database)
+        assert migrate.state(database) == State("0012", "0010", f"mltrail {metadata.version('mltrail')}")
+        assert "there is nothing to do" in second.run("migrate", "--check", **settings)
+
+        assert "stop all others first" in third.run("migrate", "--check", code=4, **settings)
+        assert "at revision 0013 (it was at 0012)" in third.run("migrate", **settings)
+        refused = second.run("migrate", "--check", code=2, **settings)
+        assert "only versions of revision 0013 or later can run on it" in refused
+        with pytest.raises(MltrailError, match=r"0013.*restore a backup from before the upgrade"):
+            migrate.prepare(database)
+        database.dispose()
+
+    def test_the_tables_of_a_fresh_database_say_the_same(
+        self, fresh: Callable[..., str], versions: tuple[Version, Version]
+    ) -> None:
+        made, migrated = fresh("made"), fresh("migrated")
+        programs = ("create", "upgrade")
+        for url, program in zip((made, migrated), programs, strict=True):
+            code = (
+                f"from mltrail_server.store.db import database, migrate; migrate.{program}(database.Database({url!r}))"
+            )
+            environment = os.environ | versions[1].environment()
+            subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+        ours, theirs = Database(made), Database(migrated)
+        assert schema(ours) == schema(theirs)
+        assert migrate.state(ours) == migrate.state(theirs)
+        ours.dispose()
+        theirs.dispose()
+
+
+def test_a_database_of_an_unreleased_state_is_told_how_to_come_along(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/old.db")
+    with database.write() as connection:
+        revisions.VERSION.create(connection)
+        connection.execute(sa.insert(revisions.VERSION).values(version_num="0007"))
+    for refused in (migrate.prepare, migrate.upgrade):
+        with pytest.raises(MltrailError, match=r"0007.*CHANGELOG\.md.*names the last commit"):
+            refused(database)
+    database.dispose()
+
+
+def test_a_database_from_before_the_record_gets_it_by_migrate(fresh: Callable[..., str]) -> None:
+    """As those that the default branch has set up."""
+    database = Database(fresh())
+    migrate.create(database)
+    with database.write() as connection:
+        revisions.COMPATIBILITY.drop(connection)
+    migrate.prepare(database)
+    assert migrate.state(database) == State("0010", "0010", "")
+    migrate.upgrade(database)
+    assert migrate.state(database).migrated_by.startswith("mltrail ")
+    database.dispose()

@@ -7,12 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from mltrail_server.store import schema
-
-LOCAL = {
-    "due": "the worker looks for what is due in all projects",
-    "web_session": "who is signed in may look at several projects",
-}
-"""Tables that stay on one node."""
+from tests.citus import LOCAL
 
 TABLES = sorted(schema.METADATA.tables)
 

@@ -3,6 +3,7 @@
 from flask import Flask, Response
 
 from mltrail_server.http.routes import mount_public
+from mltrail_server.services.admin import readiness
 from mltrail_server.services.context.deps import Deps
 
 from .draining import DRAINING
@@ -15,8 +16,7 @@ def mount_all(app: Flask, deps: Deps) -> None:
     def readyz() -> Response:
         if DRAINING:
             return Response("This server is about to end.\n", 503, content_type="text/plain")
-        deps.db.ping()
-        deps.files.ping()
+        readiness.check(deps)
         return Response("OK\n", content_type="text/plain")
 
     mount_public(app, "/healthz", healthz)

@@ -10,6 +10,7 @@ __all__ = [
     "overview",
     "provision",
     "purge",
+    "readiness",
     "selftest",
     "setup",
     "store_check",

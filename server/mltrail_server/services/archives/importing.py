@@ -25,7 +25,7 @@ from mltrail_server.store import schema
 from mltrail_server.store.archives import projects, rows
 from mltrail_server.store.archives.changes import LEFT_BEHIND, NOT_BELIEVED, Change, Moving, Trust
 from mltrail_server.store.archives.staging import Staging
-from mltrail_server.store.db import migrate
+from mltrail_server.store.db import revisions
 from mltrail_server.store.db.statements import Tuple
 from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.identity import projects as known_projects
@@ -169,10 +169,10 @@ def _check_room(deps: Deps, archive: Archive) -> None:
 def _staged(archive: Archive, folder: Path, progress: Progress) -> Staging:
     """Read all rows into a temporary database, which has checked them."""
     manifest = archive.manifest
-    if manifest.schema not in migrate.known():
+    if manifest.schema not in revisions.known():
         raise invalid(
             f"The archive has the schema {manifest.schema!r} of mltrail {manifest.mltrail}. This version knows none "
-            f"newer than {migrate.newest()!r}: first upgrade this server to mltrail {manifest.mltrail} or later."
+            f"newer than {revisions.newest()!r}: first upgrade this server to mltrail {manifest.mltrail} or later."
         )
     staging = Staging(folder, manifest.schema)
     try:

@@ -15,7 +15,7 @@ from mltrail_server.services.context.deps import Deps
 from mltrail_server.services.identity.projects import NamedProject
 from mltrail_server.store.archives import projects, rows
 from mltrail_server.store.archives.changes import Trust
-from mltrail_server.store.db import migrate
+from mltrail_server.store.db import revisions
 from mltrail_server.store.db.statements import Tuple
 from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.files import blobs
@@ -71,7 +71,7 @@ def _described(deps: Deps, tx: Transaction, source: NamedProject) -> Manifest:
     return Manifest(
         format=FORMAT,
         version=VERSION,
-        schema=migrate.newest() or "",
+        schema=revisions.newest() or "",
         mltrail=metadata.version("mltrail"),
         created_ms=tx.now,
         project=Project(source.project_id, source.path),

@@ -19,7 +19,7 @@ from mltrail_server.services.context.deps import Deps
 from mltrail_server.services.promotion import provenance
 from mltrail_server.store import schema
 from mltrail_server.store.archives import rows, spelling
-from mltrail_server.store.db import migrate
+from mltrail_server.store.db import migrate, revisions
 from mltrail_server.store.identity import projects
 
 from .manifest import (
@@ -96,6 +96,7 @@ def export(deps: Deps, project_id: ProjectId, folder: Path, *, progress: Progres
     CONFLICT for a folder with something in it.
     """
     signer = provenance.signer(deps.settings)
+    _check_schema(deps)
     _prepare(folder)
     with deps.project(project_id).read() as tx:
         path = projects.path_of(tx)
@@ -121,7 +122,7 @@ def export(deps: Deps, project_id: ProjectId, folder: Path, *, progress: Progres
     manifest = Manifest(
         format=FORMAT,
         version=VERSION,
-        schema=migrate.newest() or "",
+        schema=revisions.newest() or "",
         mltrail=metadata.version("mltrail"),
         created_ms=created_ms,
         project=Project(project_id, path),
@@ -135,6 +136,12 @@ def export(deps: Deps, project_id: ProjectId, folder: Path, *, progress: Progres
         (folder / SIGNATURE).write_bytes(signed(content, signer))
     (folder / MANIFEST).write_bytes(content)
     return Exported(manifest, signer is not None, copied.lost)
+
+
+def _check_schema(deps: Deps) -> None:
+    """Refuse where a later version has migrated: what only that version knows would be missing."""
+    if migrate.revision(deps.db) != revisions.newest():
+        raise conflict("A later version of mltrail has migrated the database: export the project with that version.")
 
 
 @contextmanager

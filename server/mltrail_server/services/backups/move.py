@@ -16,7 +16,7 @@ from mltrail_server.domain.batches import batches
 from mltrail_server.domain.errors import conflict, invalid
 from mltrail_server.store.archives import rows, snapshot, spelling, target
 from mltrail_server.store.archives.target import Unfinished
-from mltrail_server.store.db import migrate
+from mltrail_server.store.db import migrate, revisions
 from mltrail_server.store.db.database import Database
 from mltrail_server.store.db.statements import Tuple
 
@@ -65,13 +65,13 @@ def move(source: Database, goal: Database, *, progress: Progress) -> Moved:
                 "give another database."
             )
         schema = snapshot.revision(seen)
-        if schema not in migrate.known():
+        if schema not in revisions.known():
             raise invalid(
                 f"The database has the schema {schema}, which this version does not know: install a later one."
             )
         target.begin(goal, Unfinished(COMMAND, COMMAND), schema)
         if migrate.revision(goal) is None:
-            migrate.create(goal) if schema == migrate.newest() else migrate.upgrade(goal, to=schema)
+            migrate.create(goal) if schema == revisions.newest() else migrate.upgrade(goal, to=schema)
         with goal.read() as connection:
             new = {table.name: table for table in snapshot.tables(connection)}
         copied, done = {}, 0

@@ -17,7 +17,7 @@ from mltrail_server.services.promotion.provenance import Signer
 from mltrail_server.store.archives import rows, snapshot, spelling, target
 from mltrail_server.store.archives.blob_index import NeededBlob
 from mltrail_server.store.archives.target import Unfinished
-from mltrail_server.store.db import migrate
+from mltrail_server.store.db import migrate, revisions
 from mltrail_server.store.db.database import Database
 from mltrail_server.store.db.statements import Tuple
 
@@ -74,7 +74,7 @@ def restore(
     newer than this version.
     """
     found = reader.manifest
-    if found.schema not in migrate.known():
+    if found.schema not in revisions.known():
         raise invalid(
             f"The backup {found.name} has the schema {found.schema}, which this version does not know: it was made by "
             f"mltrail {found.mltrail}. Install that version, or a later one."
@@ -94,7 +94,7 @@ def restore(
         result = Restored(found, contents.secrets, remark)
         for problem in _bring_files(work, result):
             report(problem)
-        if found.schema != migrate.newest():
+        if found.schema != revisions.newest():
             migrate.upgrade(place.database)
         with place.database.write() as connection:
             target.free_leases(connection)
@@ -136,7 +136,7 @@ def _bring_rows(work: _Work) -> None:
     database = work.place.database
     revision = work.reader.manifest.schema
     if migrate.revision(database) is None:
-        if revision == migrate.newest():
+        if revision == revisions.newest():
             migrate.create(database)
         else:
             migrate.upgrade(database, to=revision)

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from mltrail_server.domain.errors import MltrailError, invalid, unavailable
 from mltrail_server.store import schema
-from mltrail_server.store.db import migrate
+from mltrail_server.store.db import migrate, revisions
 from mltrail_server.store.db.database import Database
 
 _PAGES = 4096
@@ -53,17 +53,17 @@ def tables(connection: sa.Connection) -> list[sa.Table]:
     """Return which tables the database has, each after those that its rows refer to. If it is older than we are, they
     are read from it.
     """
-    if revision(connection) == migrate.newest():
+    if revision(connection) == revisions.newest():
         return list(schema.METADATA.sorted_tables)
     metadata = sa.MetaData()
     metadata.reflect(connection)
-    others = {migrate.VERSION.name, migrate.UNFINISHED.name}
+    others = {*revisions.OURS, migrate.UNFINISHED.name}
     return [table for table in metadata.sorted_tables if table.name not in others and _is_whole(connection, table)]
 
 
 def revision(connection: sa.Connection) -> str:
     """Return the revision of the database's schema."""
-    return str(connection.execute(sa.select(migrate.VERSION.c.version_num)).scalar_one())
+    return str(connection.execute(sa.select(revisions.VERSION.c.version_num)).scalar_one())
 
 
 def _is_whole(connection: sa.Connection, table: sa.Table) -> bool:

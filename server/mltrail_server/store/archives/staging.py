@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from mltrail_server.domain.errors import invalid
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
-from mltrail_server.store.db import migrate
+from mltrail_server.store.db import migrate, revisions
 from mltrail_server.store.db.database import Database
 from mltrail_server.store.db.statements import Tuple
 
@@ -64,14 +64,14 @@ class Staging:
         """Make an empty database with the schema of this revision."""
         self.database = Database(f"sqlite:///{folder / 'archive.db'}", sqlite_synchronous="off")
         self.tables: Sequence[sa.Table] = rows.ARCHIVED
-        if revision == migrate.newest():
+        if revision == revisions.newest():
             migrate.create(self.database)
             return
         migrate.upgrade(self.database, to=revision)
         before = sa.MetaData()
         with self.database.read() as connection:
             before.reflect(connection)
-        left_out = {*rows.LEFT_OUT, "alembic_version"}
+        left_out = {*rows.LEFT_OUT, *revisions.OURS}
         self.tables = [table for table in before.sorted_tables if table.name not in left_out]
 
     def close(self) -> None:

@@ -14,6 +14,7 @@ from mltrail_server.store import schema
 from mltrail_server.store.db import migrate
 from mltrail_server.store.db.database import Database
 from mltrail_server.store.db.migrate import UNFINISHED
+from mltrail_server.store.db.revisions import VERSION
 from mltrail_server.store.tracking import usage
 
 _LOCK = 0x6D6C726573746F72  # "mlrestor": any number that no other program locks in this database
@@ -84,8 +85,8 @@ def begin(database: Database, what: Unfinished, revision: str) -> None:
         connection.execute(sa.delete(UNFINISHED))
         connection.execute(sa.insert(UNFINISHED).values(command=what.command, source=what.source))
         there = set(inspector.get_table_names())
-        for table in reversed([*schema.METADATA.sorted_tables, migrate.VERSION]):
-            if table.name in there and not (fits and table is migrate.VERSION):
+        for table in reversed([*schema.METADATA.sorted_tables, VERSION]):
+            if table.name in there and not (fits and table is VERSION):
                 connection.exec_driver_sql(_emptying(table.name, is_sqlite=database.is_sqlite, fits=fits))
 
 

@@ -3,11 +3,13 @@
 __all__ = [
     "database",
     "filters",
+    "indexes",
     "migrate",
     "paging",
     "partitions",
     "planner",
     "project",
+    "revisions",
     "slow",
     "statements",
     "transaction",

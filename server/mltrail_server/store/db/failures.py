@@ -55,6 +55,8 @@ def _out_of_order(driver: Any, error: BaseException) -> MltrailError | None:  # 
             "The database accepts no writes just now; another machine may be taking over. This call stored nothing: "
             "try again in a moment."
         )
+    if is_stale_plan(error):
+        return unavailable("The database's tables have just been changed; try again in a moment.", retry_after=1)
     if is_cancelled(error):
         return unavailable("The database took too long for this call, so it was ended; try again in a moment.")
     if isinstance(error, (driver.OperationalError, OperationalError, PoolTimeoutError)):
@@ -76,6 +78,15 @@ def is_lost(driver: Any, wrapper: Exception) -> bool:  # noqa: ANN401 - psycopg
     if not isinstance(error, (driver.OperationalError, driver.InternalError)):
         return False
     return error.sqlstate is None or error.sqlstate.startswith(_LOST)
+
+
+def is_stale_plan(error: BaseException) -> bool:
+    """Return whether PostgreSQL refuses a statement that this connection had prepared before a migration changed the
+    type of a column. It would refuse it for as long as the connection is open.
+    """
+    error = getattr(error, "orig", None) or error
+    # The message may be in any language, and its code means no more than "not supported".
+    return getattr(getattr(error, "diag", None), "source_function", None) == "RevalidateCachedQuery"
 
 
 def took_too_long(seconds: float) -> MltrailError:

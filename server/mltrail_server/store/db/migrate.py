@@ -4,30 +4,40 @@ Alembic is loaded only when a schema is changed, neither at every start nor for 
 150 ms, which is a fifth of a server's first start.
 """
 
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
-from mltrail_server.domain.errors import conflict
+from mltrail_server.domain.errors import conflict, unavailable
 from mltrail_server.store.schema import METADATA
 
+from . import revisions
 from .database import Database
+from .revisions import FOLDER, VERSION, Migration, known, newest
 from .sqlite import check_owner
+from .statements import driver
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
-_FOLDER = Path(__file__).parent / "migrations"
+_log = logging.getLogger(__name__)
 _LOCK = 0x6D6C747261696C  # "mltrail": any number that no other program locks in this database
-VERSION = sa.Table(
-    "alembic_version",
-    sa.MetaData(),
-    sa.Column("version_num", sa.String(32), nullable=False),
-    sa.PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
-)
-"""As Alembic creates it."""
-
+LOCK_SECONDS = 1.0
+"""How long a migration waits for the lock on a table. On PostgreSQL everybody who wants to use that table queues behind
+it meanwhile, so it soon gives up, lets them pass, and tries again.
+"""
+PATIENCE_SECONDS = 600.0
+"""How long it tries again. A backup or a long query may hold the table."""
+_PAUSE_SECONDS = 0.5
+_TURN_SECONDS = 0.05
+_LOCK_NOT_AVAILABLE = "55P03"
 
 UNFINISHED = sa.Table(
     "unfinished_restore",
@@ -42,24 +52,128 @@ def config(connection: sa.Connection | None = None) -> "Config":
     from alembic.config import Config  # noqa: PLC0415 - see above
 
     made = Config()
-    made.set_main_option("script_location", str(_FOLDER))
+    made.set_main_option("script_location", str(FOLDER))
     made.set_main_option("path_separator", "os")
     made.attributes["connection"] = connection
     return made
 
 
-def upgrade(database: Database, to: str = "head") -> None:
-    """Bring the schema up to date, or to the revision `to`; a fresh database gets all of it. Raises CONFLICT for the
-    schema of a later version.
+def upgrade(
+    database: Database,
+    to: str | None = None,
+    *,
+    patience_seconds: float = PATIENCE_SECONDS,
+    report: Callable[[str], None] = _log.warning,
+) -> None:
+    """Bring the schema up to date, or to the revision `to`; a fresh database gets all of it. Each migration is one
+    transaction, which also writes the versions that can run from then on. A later version's schema that lets this
+    version run is left as it is.
+
+    `report` is told when a migration has to wait. Raises CONFLICT for a schema that this version can't bring up to
+    date, and UNAVAILABLE if somebody holds a table for all of `patience_seconds`.
     """
+    with _one_at_a_time(database):
+        with database.read() as connection:
+            found = revisions.state(connection)
+        revisions.check_migratable(found)
+        for migration in pending(found.revision, to):
+            _patiently(database, lambda one=migration: _apply(database, one), patience_seconds, report)  # type: ignore[misc] # mypy knows no type for a lambda's default
+        with database.write() as connection:
+            there = revisions.state(connection).revision
+            if there in known():
+                revisions.record(connection, there)
+
+
+def pending(current: str | None, to: str | None = None) -> list[Migration]:
+    """Return the migrations that lead from one revision to another, by default to this version's."""
+    return [one for one in revisions.migrations() if (current or "") < one.revision <= (to or one.revision)]
+
+
+def _apply(database: Database, migration: Migration) -> None:
     from alembic import command  # noqa: PLC0415 - see above
 
-    _check_known(revision(database))
-    with database.write() as connection:
-        alone(connection)
+    if migration.concurrently and not database.is_sqlite:
+        with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql("SET statement_timeout = 0")
+            _drop_invalid(connection)
+            command.upgrade(config(connection), migration.revision)
+            connection.invalidate()  # its settings are not those of others
+        return
+    # Not `write()` on PostgreSQL, which would word an error for the caller of an API.
+    with database.write() if database.is_sqlite else database.engine.begin() as connection:
+        if not database.is_sqlite:
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = {round(1000 * LOCK_SECONDS)}")
+            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
         if not connection.in_transaction():
             connection.begin()  # so that Alembic leaves the commit to us
-        command.upgrade(config(connection), to)
+        command.upgrade(config(connection), migration.revision)
+        revisions.record(connection, migration.revision)
+
+
+def _drop_invalid(connection: sa.Connection) -> None:
+    """Remove what was left of indexes whose building was interrupted: they are kept up to date, but never read."""
+    query = sa.text(
+        "SELECT indexrelid::regclass::text FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid"
+        " WHERE NOT indisvalid AND relkind = 'i' AND relnamespace = current_schema()::regnamespace"
+    )
+    for name in connection.execute(query).scalars().all():
+        connection.exec_driver_sql(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
+
+
+def _patiently(
+    database: Database, work: Callable[[], None], patience_seconds: float, report: Callable[[str], None]
+) -> None:
+    """Do the work again and again until it gets its locks. It waits for none of them for long."""
+    until = time.monotonic() + patience_seconds
+    pause = threading.Event()
+    reported = False
+    while True:
+        try:
+            work()
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
+                raise
+            holders = _holders(database)
+            if time.monotonic() > until:
+                raise unavailable(
+                    f"The migration has waited for {patience_seconds:.0f} s for a table that others use, and has "
+                    f"changed nothing. Wait until they are done, or end them, and run it again: {holders}"
+                ) from error
+            if not reported:
+                report(f"The migration waits for a table without blocking others. The longest transactions: {holders}")
+                reported = True
+            pause.wait(_PAUSE_SECONDS)
+        else:
+            return
+
+
+def _holders(database: Database) -> str:
+    """Say which transactions have been open for longest, without their statements, which may hold users' data."""
+    query = sa.text(
+        "SELECT pid, application_name, state, extract(epoch FROM clock_timestamp() - xact_start)::bigint"
+        " FROM pg_stat_activity WHERE xact_start IS NOT NULL AND datname = current_database()"
+        " AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        " AND NOT EXISTS (SELECT 1 FROM pg_locks WHERE pg_locks.pid = pg_stat_activity.pid AND locktype = 'advisory')"
+        " ORDER BY xact_start LIMIT 3"
+    )
+    with database.read() as connection:
+        rows = connection.execute(query).all()
+    found = (f"process {pid} ({name or 'no name'}, {state}) for {seconds} s" for pid, name, state, seconds in rows)
+    return "; ".join(found) or "none that lasts"
+
+
+@contextmanager
+def _one_at_a_time(database: Database) -> Iterator[None]:
+    """Keep other migrations out, also between two of them. SQLite has one writer anyway."""
+    if database.is_sqlite:
+        yield
+        return
+    with database.engine.begin() as connection:
+        alone(connection)
+        # After the query: its snapshot lasts until the next statement, and an index that is built concurrently would
+        # wait for it for ever.
+        connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+        yield
 
 
 def create(database: Database) -> None:
@@ -70,23 +184,37 @@ def create(database: Database) -> None:
             return  # another server that started at the same time was faster
         METADATA.create_all(connection, checkfirst=False)
         VERSION.create(connection)
-        connection.execute(sa.insert(VERSION).values(version_num=newest()))
+        revision = newest()
+        assert revision is not None  # noqa: S101 - there is a first schema
+        connection.execute(sa.insert(VERSION).values(version_num=revision))
+        revisions.record(connection, revision)
 
 
 def alone(connection: sa.Connection) -> None:
-    """Wait until nobody else is changing the schema: many servers may start at once. SQLite has one writer anyway."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+    """Wait until nobody else is changing the schema: many servers may start at once. SQLite has one writer anyway. Must
+    be the first in its transaction.
+
+    It asks again and again, each time in a new transaction: whoever has the lock may be building an index concurrently,
+    which waits for all open transactions.
+    """
+    if connection.dialect.name != "postgresql":
+        return
+    pause = threading.Event()
+    while not connection.execute(sa.select(sa.func.pg_try_advisory_xact_lock(_LOCK))).scalar_one():
+        driver(connection).rollback()
+        pause.wait(_TURN_SECONDS)
+
+
+def state(database: Database) -> revisions.State:
+    """Return what the database says of its schema."""
+    _check_owner(database)
+    with database.read() as connection:
+        return revisions.state(connection)
 
 
 def revision(database: Database) -> str | None:
     """Return the schema's revision; None for a database that has never been set up."""
-    _check_owner(database)
-    with database.read() as connection:
-        if not sa.inspect(connection).has_table(VERSION.name):
-            return None
-        found: str | None = connection.execute(sa.select(VERSION.c.version_num)).scalar()
-        return found
+    return state(database).revision
 
 
 def is_set_up(url: str) -> bool:
@@ -109,25 +237,6 @@ def _check_owner(database: Database) -> None:
         check_owner(database.engine.url.database)
 
 
-def _check_known(current: str | None) -> None:
-    if current is not None and current not in known():
-        raise conflict(
-            f"The database's schema is at revision {current}, which this version does not know: a later version of "
-            "mltrail has migrated it. Install that version again, or restore a backup from before the upgrade into a "
-            "new, empty database."
-        )
-
-
-def newest() -> str | None:
-    """Return the revision of this version's schema. Migrations are named by their revision, in order."""
-    return max(known(), default=None)
-
-
-def known() -> set[str]:
-    """Return the revisions that this version can bring up to date, and its own."""
-    return {path.name.split("_")[0] for path in (_FOLDER / "versions").glob("[0-9]*.py")}
-
-
 def check_complete(database: Database) -> None:
     """Refuse a database that is still to be filled from a backup or another database. Raises CONFLICT."""
     _check_owner(database)
@@ -141,17 +250,19 @@ def check_complete(database: Database) -> None:
 
 
 def prepare(database: Database) -> None:
-    """Set up a fresh database; refuse one whose schema is not this version's.
+    """Set up a fresh database; refuse one whose schema this version can't run on.
 
     Upgrading is the operator's decision, who may want a backup first, so it is never done in passing.
     """
     check_complete(database)
-    current = revision(database)
-    if current is None:
+    if revision(database) is None:
         create(database)
-    elif current != newest():
-        _check_known(current)
-        raise conflict(
-            f"The database's schema is at revision {current}, this version needs {newest()}. "
-            "Make a backup, then run: mltrail-server migrate"
-        )
+    else:
+        check_can_run(database)
+
+
+def check_can_run(database: Database) -> None:
+    """Raise CONFLICT if this version can't run on the database's schema, or no longer can: a later version may have
+    migrated it meanwhile.
+    """
+    revisions.check_can_run(state(database))

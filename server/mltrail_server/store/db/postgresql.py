@@ -4,7 +4,8 @@ import logging
 import re
 import threading
 import time
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -14,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from mltrail_server.telemetry.measured import MEASURED
 
+from . import failures
 from .slow import name_queries
 
 _log = logging.getLogger(__name__)
@@ -138,14 +140,14 @@ class PostgresTransactions:
 
     def read(self) -> AbstractContextManager[sa.Connection]:
         self._count_wait()
-        return self._reader.begin()
+        return _without_stale_plans(self._reader)
 
     def snapshot(self) -> AbstractContextManager[sa.Connection]:
         return self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True).begin()
 
     def write(self) -> AbstractContextManager[sa.Connection]:
         self._count_wait()
-        return self._engine.begin()
+        return _without_stale_plans(self._engine)
 
     def lost(self) -> None:
         """Have no connection used again that is idle now: they lead to the same machine as one that was just lost."""
@@ -196,6 +198,18 @@ class PostgresTransactions:
         except Exception as error:
             self.lost()
             raise DisconnectionError from error
+
+
+@contextmanager
+def _without_stale_plans(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """Open a transaction, and close its connection for good if what it has prepared is out of date."""
+    with engine.begin() as connection:
+        try:
+            yield connection
+        except Exception as error:
+            if failures.is_stale_plan(error):
+                connection.invalidate()
+            raise
 
 
 def _note_time(_connection: "DBAPIConnection | None", record: "ConnectionPoolEntry") -> None:
