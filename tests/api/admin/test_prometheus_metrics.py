@@ -15,7 +15,7 @@ from mltrail_server.settings import Settings
 from mltrail_server.store.admin import overview
 from mltrail_server.store.ci import due
 from mltrail_server.store.ci.due import KINDS
-from mltrail_server.store.db import migrate
+from mltrail_server.store.db import revisions
 from tests.clock import FrozenClock
 from tests.mlflow_client import Mlflow
 from tests.team import Team
@@ -137,7 +137,7 @@ def test_the_disk_and_the_schema(client: FlaskClient) -> None:
     assert value(client, "mltrail_disk_free_bytes", folder="data") <= value(
         client, "mltrail_disk_size_bytes", folder="data"
     )
-    assert value(client, "mltrail_schema_info", revision=migrate.newest() or "") == 1
+    assert value(client, "mltrail_schema_info", revision=revisions.newest() or "") == 1
 
 
 def test_connections_in_use(client: FlaskClient, deps: Deps) -> None:

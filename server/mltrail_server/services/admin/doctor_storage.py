@@ -9,7 +9,7 @@ from mltrail_server.artifacts.base import FileStore
 from mltrail_server.domain.errors import conflict
 from mltrail_server.settings import Settings
 from mltrail_server.store.admin import facts
-from mltrail_server.store.db import migrate
+from mltrail_server.store.db import migrate, revisions
 from mltrail_server.store.db.database import Database
 
 from . import overview
@@ -94,14 +94,11 @@ class StorageChecks:
 
 
 def _schema(database: Database) -> str:
-    found, newest = migrate.revision(database), migrate.newest()
-    if found == newest:
-        return f"revision {found}"
-    if found in migrate.known():
-        raise conflict(
-            f"revision {found}, and this version needs {newest}: make a backup, then run mltrail-server migrate"
-        )
-    raise Doubt(f"revision {found}, which a later version of mltrail has made; this one has {newest}")
+    found = migrate.state(database)
+    if found.revision == revisions.newest():
+        return f"revision {found.revision}"
+    revisions.check_can_run(found)
+    raise Doubt(f"revision {found.revision}, of a later version; this one has {revisions.newest()}, and can run on it")
 
 
 def _sqlite(database: Database) -> str:
