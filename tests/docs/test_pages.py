@@ -17,12 +17,13 @@ from tests.processes import PATIENCE_SECONDS
 pytestmark = [pytest.mark.browser]
 
 WIDE, NARROW = 1440, 390
-LOOKS = [("light", WIDE), ("dark", WIDE), ("light", NARROW), ("dark", NARROW)]
 # One of each kind: cards, a comment with a chart and a table, tables, code, pictures, a long page, one of its own.
 SAMPLE = [
     *("index", "tutorial", "gallery/failed", "gallery/truncated", "reference/settings", "how-to/add-to-a-pipeline"),
-    *("how-to/pages", "decisions/index", "changelog", "search"),
+    *("how-to/pages", "explanation/compared", "decisions/index", "changelog", "search"),
 ]
+# Every page of the sample in both themes and both widths; the other two pairs on the first pages.
+LOOKS = [("light", WIDE, SAMPLE), ("dark", NARROW, SAMPLE), ("dark", WIDE, SAMPLE[:4]), ("light", NARROW, SAMPLE[:4])]
 
 
 @pytest.fixture(scope="module")
@@ -70,8 +71,10 @@ def test_nothing_is_fetched_from_elsewhere(built: Path, pages: dict[Path, Read])
     assert re.findall(r"@import[^;]*|url\(['\"]?(?:https?:)?//[^)]*\)", styles) == []
 
 
-@pytest.mark.parametrize(("scheme", "width"), LOOKS, ids=str)
-def test_everybody_can_read_it(chromium: Browser, served: str, axe: str, scheme: str, width: int) -> None:
+@pytest.mark.parametrize(("scheme", "width", "sample"), LOOKS, ids=["day", "night", "late at a desk", "day on a phone"])
+def test_everybody_can_read_it(
+    chromium: Browser, served: str, axe: str, scheme: str, width: int, sample: list[str]
+) -> None:
     context = chromium.new_context(
         viewport={"width": width, "height": 900},
         color_scheme=scheme,  # type: ignore[arg-type] # light or dark
@@ -81,7 +84,7 @@ def test_everybody_can_read_it(chromium: Browser, served: str, axe: str, scheme:
     found: list[str] = []
     page.on("request", lambda asked: found.append(asked.url) if not asked.url.startswith((served, "data:")) else None)
     page.on("pageerror", lambda error: found.append(str(error)))
-    for name in SAMPLE:
+    for name in sample:
         answer = page.goto(f"{served}/latest/{name}.html")
         assert answer
         assert answer.status == 200, name
