@@ -244,6 +244,14 @@ class TestOrder:
         job = rendered["existing database"].of("Job")
         assert job.annotations["helm.sh/hook"] == "pre-install,pre-upgrade"
 
+    def test_no_migration_breaks_the_pods_that_still_run(self, rendered: dict[str, Rendered]) -> None:
+        job = rendered["existing database"].of("Job").pod
+        assert job
+        assert job["spec"]["containers"][0]["args"] == ["migrate", "--while-serving"]
+        stopped = render(merged(NEEDED, {"migration": {"whileServing": False}})).of("Job").pod
+        assert stopped
+        assert stopped["spec"]["containers"][0]["args"] == ["migrate"]
+
     def test_a_bundled_one_is_not_waited_for_before_it_exists(self, rendered: dict[str, Rendered]) -> None:
         assert rendered["bundled database"].of("Job").annotations["helm.sh/hook"] == "pre-upgrade"
 

@@ -91,13 +91,15 @@ class TestLaterVersions:
         assert migrate.revision(database) == "0010"
         refused = second.run("worker", "--once", code=2, **settings)
         assert "at revision 0010, this version needs 0012. Make a backup, then run: mltrail-server migrate" in refused
-        assert "at revision 0012 (it was at 0010)" in second.run("migrate", **settings)
+        assert "at revision 0012 (it was at 0010)" in second.run("migrate", "--while-serving", **settings)
         migrate.prepare(database)  # this version, the first
         migrate.upgrade(database)
         assert migrate.state(database) == State("0012", "0010", f"mltrail {metadata.version('mltrail')}")
         assert "there is nothing to do" in second.run("migrate", "--check", **settings)
 
         assert "stop all others first" in third.run("migrate", "--check", code=4, **settings)
+        assert "stop all others first" in third.run("migrate", "--while-serving", code=4, **settings)
+        assert migrate.revision(database) == "0012"
         assert "at revision 0013 (it was at 0012)" in third.run("migrate", **settings)
         refused = second.run("migrate", "--check", code=2, **settings)
         assert "only versions of revision 0013 or later can run on it" in refused

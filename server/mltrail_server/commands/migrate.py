@@ -27,6 +27,11 @@ def add(commands: Commands, shared: Parser) -> None:
         "do, 3: they can, 4: stop them first)",
     )
     what.add_argument(
+        "--while-serving",
+        action="store_true",
+        help="change nothing if servers must be stopped first, and exit with code 4: for automatic upgrades",
+    )
+    what.add_argument(
         "--partitions",
         type=int,
         metavar="N",
@@ -53,6 +58,10 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
         if revisions.can_run_on_later(before):
             print(_later(before))
             return 0
+        if options.while_serving and before.revision:
+            pending = migrate.pending(before.revision)
+            if pending and _check(before, pending) == STOP_FIRST:
+                return STOP_FIRST
         migrate.upgrade(database, report=lambda line: print(line, file=sys.stderr))
         after = migrate.state(database)
         print(f"The schema is at revision {after.revision} (it was at {before.revision or 'nothing'}).")
