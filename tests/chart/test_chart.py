@@ -149,6 +149,10 @@ class TestWhatIsWrongIsSaid:
             ({"secrets": {"existingSecret": "", "generate": False}}, "set secrets.existingSecret"),
             ({"backup": {"enabled": True}}, "set backup.to"),
             ({"gateway": {"enabled": True}}, "set gateway.parentRefs"),
+            (
+                {"monitoring": {"serviceMonitor": True}, "networkPolicy": {"ingressFrom": INGRESS}},
+                "networkPolicy.metricsFrom",
+            ),
         ],
         ids=lambda given: None if isinstance(given, str) else "-".join(given),
     )

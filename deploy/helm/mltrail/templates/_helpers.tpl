@@ -70,6 +70,9 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- if not (or .Values.files.s3.bucket .Values.files.volume.enabled) -}}
 {{- fail "set files.s3.bucket, or files.volume.enabled: the pods share their files" -}}
 {{- end -}}
+{{- if and .Values.monitoring.serviceMonitor .Values.networkPolicy.enabled .Values.networkPolicy.ingressFrom (not .Values.networkPolicy.metricsFrom) -}}
+{{- fail "networkPolicy.ingressFrom keeps Prometheus out: name it in networkPolicy.metricsFrom, too" -}}
+{{- end -}}
 {{- range $name, $_ := .Values.settings -}}
 {{- if has $name (splitList " " "MLTRAIL_DATABASE_URL MLTRAIL_DATABASE_REPLICA_URL MLTRAIL_GITLAB_TOKEN MLTRAIL_GITLAB_TOKENS MLTRAIL_OAUTH_CLIENT_SECRET MLTRAIL_WEBHOOK_SECRET MLTRAIL_SIGNING_KEY MLTRAIL_IMPORT_TOKEN MLTRAIL_IMPORT_PASSWORD MLTRAIL_METRICS_TOKEN MLTRAIL_LOCAL_TOKEN MLTRAIL_SECRET_KEY") -}}
 {{- fail (printf "%s is a secret: put it into the Secret that secrets.existingSecret names" $name) -}}
