@@ -97,7 +97,7 @@ def _make(rehearsal: "Rehearsal", images: Images) -> None:
 def _variables(scratch: Path, address: str) -> dict[str, str]:
     trusted = scratch / "registries.conf"
     trusted.write_text(f'[[registry]]\nlocation = "{address}"\ninsecure = true\n')
-    store = f"--root {scratch / 'store'} --runroot {scratch / 'runroot'} --storage-driver vfs"
+    store = f"--root {scratch / 'store'} --runroot {scratch / 'runroot'}"
     return {
         "BUILDAH": f"buildah {store}",
         "BUILDAH_ISOLATION": "chroot",
