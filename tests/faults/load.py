@@ -113,6 +113,7 @@ class Load:
     tracking_uri: str
     token: str
     steps: int = 40  # of a run
+    pause: float = 0.0  # seconds between two steps
     acknowledged: int = 0
     failed: int = 0  # calls that were not acknowledged at first
     trainings: list[Training] = field(default_factory=list)
@@ -168,5 +169,6 @@ class Load:
                     self.acknowledged += 1
                 if step % FILE_EVERY == 0:
                     training.upload(connection, step)
+                self._stop.wait(self.pause)
             body = {"run_id": training.run_id, "status": "FINISHED"}
             connection.insist("POST", "mlflow/runs/update", json=body)

@@ -2,32 +2,37 @@
 
 python -m tests.machines FOLDER CLIENT,… FAULT…
 
-A fault is `none`, `note`, or a machine and what becomes of it: web, worker, balancer, primary, standby, s3 or gitlab;
-kill, cut or slow. What was measured is written to FOLDER/report.json.
+A fault is `none`, `note` or `claim` (a worker is cut off while it publishes), or a machine and what becomes of it: web,
+worker, balancer, primary, standby, s3 or gitlab; kill, cut or slow; or `primary-switchover`.
+What was measured is written to FOLDER/report.json.
 """
 
 import json
 import os
 import sys
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import flask
 
+from tests.fakes.gitlab import Job, MergeRequest
 from tests.faults.load import Connection, Load
 from tests.faults.trainings import Trainings
+from tests.length import length
 from tests.machines.network import Host, wait_until
 from tests.machines.probe import Disturbance, Probe
-from tests.machines.site import WORKERS, Site
+from tests.machines.site import DATABASES, WORKERS, Site
 from tests.processes import PATIENCE_SECONDS
 
 _LOAD_CLIENTS = 2
-_SLOW = {"milliseconds": 150, "loss": 0.01}  # each way
+_SLOW_MS, _LOSS = 150, 0.01  # each way
 _AWAY_SECONDS = 15.0
 """How long a machine is away that nothing takes over from."""
+
+OTHERS = ("s3", "gitlab")
+"""Machines of others, which only answer the site."""
 
 
 @dataclass
@@ -53,83 +58,95 @@ class Drive:
     def __init__(self, site: Site, probe: Probe) -> None:
         self._site = site
         self._probe = probe
-        self._requests: dict[int, str] = {}  # merge requests, and the run of each
+        self._said: dict[int, str] = {}  # by merge request: the accuracy that its note must show
 
     def run(self, fault: str) -> Measured:
         """Have a machine fail, wait until calls are served and a note is written, and repair it."""
-        if fault == "note":
-            return self._cut_off_while_publishing()
+        if fault in ("note", "claim"):
+            return self._cut_off_while_publishing(fault)
         kind, _, how = fault.partition("-")
         host = self._host(kind)
-        break_it: dict[str, Callable[[], None]] = {
-            "": lambda: None,
-            "kill": self._site.network[host.name].kill if kind not in ("s3", "gitlab") else host.refuse,
-            "cut": host.cut_off,
-            "slow": lambda: host.slow_down(**_SLOW),
-        }
         began = time.monotonic()
-        break_it[how]()
-        if kind in ("s3", "gitlab", "balancer") and how != "slow":
-            if kind != "balancer":
-                self._probe.wait_until_over(began)
-            wait_until(
-                lambda: time.monotonic() - began > _AWAY_SECONDS, "the machine is away", seconds=PATIENCE_SECONDS
-            )
+        self._break(host, how)
+        if kind in OTHERS:
+            self._probe.wait_until_over(began)  # calls that need neither are served meanwhile
+        if kind in (*OTHERS, "balancer") and how != "slow":
+            _wait_for_repair(began)
             host.heal()
-        request = self._open_merge_request()
+        request = self._train(self._site.merge_request())
         calls = self._probe.wait_until_over(began)
         note = self._wait_for_note(request, began)
         host.heal()
         self._settle()
         return Measured(fault, calls, note)
 
-    def _cut_off_while_publishing(self) -> Measured:
-        """Cut a worker off when GitLab has made its note, so that it never hears of it; the other one takes over."""
+    def _break(self, host: Host, how: str) -> None:
+        if how == "kill" and host.name in OTHERS:
+            host.refuse()  # the stand-in has everything in memory
+        elif how == "kill":
+            host.kill()
+        elif how == "cut":
+            host.cut_off()
+        elif how == "switchover":
+            self._site.switch_over(host)
+        elif how:
+            host.slow_down(milliseconds=_SLOW_MS, loss=_LOSS)
+
+    def _cut_off_while_publishing(self, fault: str) -> Measured:
+        """Cut a worker off when GitLab has made its note, so that it never hears of it. `note`: it comes back.
+        `claim`: it stays away until the other one has taken over.
+        """
         cut: list[Host] = []
 
         def cut_caller_off() -> None:
-            caller = next(
-                host for name in WORKERS if (host := self._site.network[name]).address == flask.request.remote_addr
-            )
-            caller.cut_off()
-            cut.append(caller)
+            workers = [self._site.network[name] for name in WORKERS]
+            cut.extend(host for host in workers if host.address == flask.request.remote_addr)
+            cut[0].cut_off()
 
         self._site.gitlab.fail_next("POST", r"/notes$", after=True, act=cut_caller_off)
         began = time.monotonic()
-        request = self._open_merge_request()
+        merge_request = self._site.merge_request()
+        request = self._train(merge_request)
         note = self._wait_for_note(request, began)
         wait_until(lambda: cut, "the worker is cut off", seconds=PATIENCE_SECONDS)
+        if fault == "claim":
+            began = time.monotonic()
+            self._train(self._site.push(merge_request[0]), accuracy=0.5)
+            note = self._wait_for_note(request, began)
         calls = self._probe.wait_until_over(began)
-        # It has given up, and tries again when it is back.
-        _wait_for_repair(began)
+        _wait_for_repair(began)  # by then it has given up
         cut[0].heal()
         self._settle()
-        return Measured("note", calls, note)
+        return Measured(fault, calls, note)
 
     def _host(self, kind: str) -> Host:
-        primary = self._site.primary()
-        standby = self._site.standby()
-        assert primary
-        assert standby
-        roles = {"primary": primary.name, "standby": standby.name, "web": "web1", "worker": "worker1", "balancer": "lb"}
-        return self._site.network[roles.get(kind, kind if kind != "none" else "clients")]
+        standby = wait_until(self._site.standby, "there is a standby", seconds=PATIENCE_SECONDS)
+        primary = next(self._site.network[name] for name in DATABASES if name != standby.name)
+        names = {"primary": primary.name, "standby": standby.name, "web": "web1", "worker": "worker1", "balancer": "lb"}
+        return self._site.network[names.get(kind, kind if kind != "none" else "clients")]
 
-    def _open_merge_request(self) -> int:
+    def _train(self, of: tuple[MergeRequest, Job], *, accuracy: float = 0.75) -> int:
         """Have a job of a merge request log a run, and end."""
-        request, job = self._site.merge_request()
+        request, job = of
         with self._site.network["clients"].entered():
             connection = Connection(self._site.tracking_uri, self._site.token(job))
             made = connection.insist("POST", "mlflow/runs/create", json={"experiment_id": "0", "run_name": "churn"})
             run_id = made.json()["run"]["info"]["run_id"]
-            metric = {"run_id": run_id, "key": "accuracy", "value": 0.75, "timestamp": 1000, "step": 0}
+            metric = {"run_id": run_id, "key": "accuracy", "value": accuracy, "timestamp": 1000, "step": 0}
             connection.insist("POST", "mlflow/runs/log-metric", json=metric)
             self._site.gitlab.set_job(job, "success")
             connection.insist("POST", "mlflow/runs/update", json={"run_id": run_id, "status": "FINISHED"})
-        self._requests[request.iid] = run_id
+        self._said[request.iid] = f"{accuracy:g}"
         return request.iid
 
     def _wait_for_note(self, request: int, since: float) -> float:
-        wait_until(lambda: self._notes(request), f"!{request} has a note", seconds=PATIENCE_SECONDS)
+        """Wait until it says what it must; `check_notes` sees whether it is the only one."""
+        said = self._said[request]
+        wait_until(
+            lambda: any(said in body for body in self._notes(request)),
+            f"!{request} has a note about {said}",
+            seconds=PATIENCE_SECONDS,
+        )
         return time.monotonic() - since
 
     def _settle(self) -> None:
@@ -139,12 +156,11 @@ class Drive:
         return [note.body for note in self._site.gitlab.notes(self._site.project, request)]
 
     def check_notes(self) -> int:
-        """Each merge request has one note, about its run."""
-        for request in self._requests:
-            bodies = self._notes(request)
-            assert len(bodies) == 1, (request, bodies)
-            assert "0.75" in bodies[0], bodies[0]
-        return len(self._requests)
+        """Each merge request has one note, about its newest run."""
+        for request, said in self._said.items():
+            (body,) = self._notes(request)
+            assert said in body, body
+        return len(self._said)
 
 
 def _wait_for_repair(began: float) -> None:
@@ -166,7 +182,7 @@ def main(folder: Path, faults: list[str], clients: list[str]) -> None:
     with ExitStack() as stack:
         with host.entered():
             probe = stack.enter_context(Probe(site.tracking_uri, site.token()))
-            load = Load(site.tracking_uri, site.token())
+            load = Load(site.tracking_uri, site.token(), pause=length(short=0.2, long=0.0))
             stack.enter_context(load.running(_LOAD_CLIENTS))
         trainings = Trainings(
             site.tracking_uri,

@@ -15,8 +15,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from tests.processes import lives
+
+_T = TypeVar("_T")
 
 ROOT = Path("/mnt")
 """A file system in memory that only the machines see."""
@@ -222,13 +225,13 @@ class Network:
         return self.hosts[name]
 
 
-def wait_until(condition: Callable[[], object], what: str, *, seconds: float) -> float:
-    """Wait until something is so, and return how many seconds that took."""
+def wait_until(condition: Callable[[], _T | None], what: str, *, seconds: float) -> _T:
+    """Wait until a condition returns something true, and return that."""
     began, tick = time.monotonic(), threading.Event()
-    while not condition():
+    while not (found := condition()):
         assert time.monotonic() - began < seconds, f"{seconds} s were not enough: {what}"
         tick.wait(0.1)
-    return time.monotonic() - began
+    return found
 
 
 def _set_namespace(descriptor: int) -> None:

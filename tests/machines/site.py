@@ -6,15 +6,16 @@ import json
 import re
 import secrets
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import urllib3
 
-from tests.fakes.gitlab import FakeGitLab
-from tests.fakes.gitlab.state import Job, MergeRequest
+from tests.fakes.gitlab import FakeGitLab, Job, MergeRequest
 from tests.machines.network import ROOT, Host, Network, wait_until
+from tests.postgresql import programs
 from tests.processes import PATIENCE_SECONDS
 from tests.s3 import VARIABLES
 
@@ -80,9 +81,11 @@ class Site:
         for name in DATABASES:
             host = self.network[name]
             patroni = (*_AS_POSTGRES, str(PATRONI), str(DEPLOY / "patroni.yml"))
-            environment = {"HOME": "/var/lib/postgresql", **self.variables("patroni_env.conf", name)}
+            environment = self.variables("patroni_env.conf", name)
+            # What systemd sets; and this machine may have another version of PostgreSQL than Debian 12.
+            environment |= {"HOME": "/var/lib/postgresql", "PATRONI_POSTGRESQL_BIN_DIR": str(programs())}
             host.starts("patroni", *patroni, environment=environment, folders=_DATABASE_FOLDERS)
-            wait_until(lambda host=host: self.state(host), f"{name} runs", seconds=PATIENCE_SECONDS)
+            wait_until(partial(self.state, host), f"{name} runs", seconds=PATIENCE_SECONDS)
         wait_until(self.standby, "the standby is synchronous", seconds=PATIENCE_SECONDS)
         password = self.secrets["DATABASE_PASSWORD"]
         self.query(f"CREATE ROLE mltrail LOGIN PASSWORD '{password}'")
@@ -156,6 +159,11 @@ class Site:
         found: dict[str, Any] = json.loads(said) if said.startswith("{") else {}
         return found
 
+    def switch_over(self, primary: Host) -> None:
+        """Have the standby become the primary, as for maintenance."""
+        patronictl = str(PATRONI.with_name("patronictl"))
+        primary.run(patronictl, "-c", str(DEPLOY / "patroni.yml"), "switchover", "--force", "mltrail")
+
     def query(self, statement: str, database: str = "postgres") -> list[tuple[Any, ...]]:
         """Run a statement on the primary."""
         primary = self.primary()
@@ -200,8 +208,16 @@ class Site:
         sha = secrets.token_hex(20)
         branch = f"feature-{sha[:8]}"
         self.gitlab.add_commit(self.project, sha, parents=(self.project.branches["main"],), branch=branch)
-        request = self.gitlab.add_merge_request(self.project, branch, "main", "A change")
-        ref = f"refs/merge-requests/{request.iid}/head"
+        return self._with_job(self.gitlab.add_merge_request(self.project, branch, "main", "A change"))
+
+    def push(self, request: MergeRequest) -> tuple[MergeRequest, Job]:
+        """Add a commit to a merge request, and so a pipeline."""
+        branch, sha = request.source_branch, secrets.token_hex(20)
+        self.gitlab.add_commit(self.project, sha, parents=(self.project.branches[branch],), branch=branch)
+        return self._with_job(request)
+
+    def _with_job(self, request: MergeRequest) -> tuple[MergeRequest, Job]:
+        sha, ref = self.project.branches[request.source_branch], f"refs/merge-requests/{request.iid}/head"
         pipeline = self.gitlab.add_pipeline(self.project, sha, ref, "merge_request_event")
         return request, self.gitlab.add_job(pipeline, "train", "train", self.developer, "running")
 

@@ -18,8 +18,20 @@ from tests.machines.network import inside
 
 SHORT = ["note", "web-kill", "primary-cut"]
 LONG = [
-    *("none", "web-kill", "web-cut", "web-slow", "worker-kill", "note", "worker-slow", "balancer-kill", "balancer-cut"),
+    *(
+        "none",
+        "web-kill",
+        "web-cut",
+        "web-slow",
+        "worker-kill",
+        "note",
+        "claim",
+        "worker-slow",
+        "balancer-kill",
+        "balancer-cut",
+    ),
     *("none", "standby-kill", "standby-cut", "standby-slow", "primary-kill", "primary-cut", "primary-slow"),
+    "primary-switchover",
     *("none", "s3-kill", "s3-cut", "s3-slow", "gitlab-kill", "gitlab-cut", "gitlab-slow", "none"),
 ]
 REPEATED = length(short=1, long=3)
