@@ -46,8 +46,11 @@ CASES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         {f'{LOGGED}"0.1"}}': "0+99x240", f'{LOGGED}"1"}}': "0+99x240", f'{LOGGED}"+Inf"}}': "0+100x240"},
     ),
     "MltrailWorkerStopped": (
-        {"mltrail_worker_last_pass_timestamp_seconds": "0x240"},
-        {"mltrail_worker_last_pass_timestamp_seconds": "0+60x240"},
+        {"mltrail_worker_last_pass_timestamp_seconds": "60x240"},
+        {
+            'mltrail_worker_last_pass_timestamp_seconds{job="mltrail"}': "0x240",
+            'mltrail_worker_last_pass_timestamp_seconds{job="mltrail-worker"}': "0+60x240",
+        },
     ),
     "MltrailWorkerFailing": (
         {'mltrail_worker_passes_total{outcome="failed"}': "0+1x240"},

@@ -60,7 +60,9 @@ class Instruments(Receiver):
             ["method", "status"],
         )
         self._keys_at = self._gauge(
-            "mltrail_jwks_fetched_timestamp_seconds", "When the issuer's keys (JWKS) were fetched last", mode="max"
+            "mltrail_jwks_fetched_timestamp_seconds",
+            "When the issuer's keys (JWKS) were fetched last; 0 before the first time",
+            mode="max",
         )
         self._keys_failed = self._counter(
             "mltrail_jwks_fetch_failures_total", "Failed attempts to fetch the issuer's keys; known ones stay valid"
@@ -79,7 +81,9 @@ class Instruments(Receiver):
             "mltrail_worker_passes_total", "Passes of the worker's loop over what is due, by outcome", ["outcome"]
         )
         self._pass_at = self._gauge(
-            "mltrail_worker_last_pass_timestamp_seconds", "When the worker ended its last pass", mode="max"
+            "mltrail_worker_last_pass_timestamp_seconds",
+            "When the worker ended its last pass; 0 in an instance without a worker",
+            mode="max",
         )
         self._looks = self._counter(
             "mltrail_worker_looks_total", "The worker's looks at what is due, by kind and outcome", ["kind", "outcome"]

@@ -85,3 +85,14 @@ def test_gitlabs_rate_limit_says_how_long_to_wait(gitlab_client: FlaskClient, te
     status, code, message = refused(gitlab_client, team.tokens["developer"])
     assert (status, code) == (503, "TEMPORARILY_UNAVAILABLE")
     assert "try again in a minute" in message
+
+
+def test_what_gitlab_refuses_is_logged_with_the_id_that_its_own_logs_have(
+    gitlab_client: FlaskClient, team: Team, caplog: pytest.LogCaptureFixture
+) -> None:
+    team.gitlab.fail_next(*SELF, 502, headers={"X-Request-Id": "01JGITLAB"})
+    token = team.tokens["developer"]
+    assert refused(gitlab_client, token)[0] == 503
+    lines = [record.getMessage() for record in caplog.records if record.name == "mltrail_server.gitlab.connections"]
+    assert lines == ["GitLab answers 502 to GET /api/v4/personal_access_tokens/self; its x-request-id is 01JGITLAB"]
+    assert token not in caplog.text
