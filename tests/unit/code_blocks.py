@@ -113,3 +113,12 @@ def _without_prefix(command: list[str]) -> Iterator[list[str]]:
         rest.pop(0)
     if rest:
         yield rest
+
+
+def spans() -> Iterator[Block]:
+    """What stands in a line of text as code and begins with one of our commands."""
+    for page in pages():
+        text = _BLOCK.sub(lambda found: "\n" * found[0].count("\n"), page.read_text())
+        for found in re.finditer(r"`(mltrail(?:-server)? [a-z-][^`]*)`", text):
+            line = text.count("\n", 0, found.start()) + 1
+            yield Block(str(page.relative_to(ROOT)), line, "span", found[1].replace("\n", " "))

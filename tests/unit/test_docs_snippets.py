@@ -11,7 +11,7 @@ import json
 import re
 import subprocess
 import tomllib
-from argparse import ArgumentParser
+from argparse import ArgumentParser, _SubParsersAction
 from contextlib import redirect_stderr, redirect_stdout
 from functools import cache
 
@@ -21,7 +21,7 @@ import yaml
 from mltrail_ci.cli import parser as job_parser
 from mltrail_server.cli import parser_of_all as server_parser
 from tests.places import ROOT
-from tests.unit.code_blocks import Block, blocks, commands, script
+from tests.unit.code_blocks import Block, blocks, commands, script, spans
 
 SHELL = {"sh", "shell", "bash", "console"}
 # Other languages, and who looks at them.
@@ -199,6 +199,28 @@ def parsing(parser: ArgumentParser, command: list[str]) -> list[str]:
 def test_each_block_is_checked(page: str) -> None:
     found = [f"{block}: {problem}" for block in of_page(page) for problem in problems_of(block)]
     assert not found, "\n".join(["blocks of code to correct:", *found])
+
+
+def commands_of(parser: ArgumentParser) -> dict[str, ArgumentParser]:
+    (found,) = (one for one in parser._actions if isinstance(one, _SubParsersAction))
+    return dict(found.choices)
+
+
+def test_commands_in_sentences_exist() -> None:
+    """The words of a command, and its options; a sentence may leave out what else it needs."""
+    known = {"mltrail": commands_of(job_parser()), "mltrail-server": commands_of(server_parser())}
+    wrong = []
+    for span in spans():
+        program, command, *rest = re.sub(r"[|\\]", " ", span.text).split()
+        if command.startswith("-"):
+            continue
+        if command not in known[program]:
+            wrong.append(f"{span}: {program} has no command {command}")
+            continue
+        options = re.findall(r"--[a-z][a-z-]+", " ".join(rest))
+        all_options = known[program][command].format_help()
+        wrong += [f"{span}: {program} {command} has no option {one}" for one in options if one not in all_options]
+    assert wrong == []
 
 
 def test_a_wrong_block_is_found() -> None:
