@@ -34,7 +34,7 @@ _WRITES = ("InsertStmt", "UpdateStmt", "DeleteStmt")
 _QUERIES = ("SelectStmt", *_WRITES)
 
 
-NOT_PLANNED = "WITH sent "
+NOT_PLANNED = "/* mltrail: tracking.metrics.add_on_postgresql */ "
 """How the one statement begins that is known to be refused, see docs/explanation/scale.md."""
 
 _SEEN: dict[str, list[str]] = {}

@@ -40,7 +40,7 @@ _KEEP_NEWER = (
 _VALUES = ":project_id, :candidate_iid, :key_id, :step, :timestamp_ms, :value, :is_nan"
 _SQLITE_HISTORY = Statement(sa.text(f"INSERT INTO metric ({_COLUMNS}) VALUES ({_VALUES}) ON CONFLICT DO NOTHING"))  # noqa: S608
 _SQLITE_LATEST = Statement(sa.text(f"INSERT INTO latest_metric ({_COLUMNS}) VALUES ({_VALUES})" + _KEEP_NEWER))  # noqa: S608
-_POSTGRESQL = Statement(
+_ADD_ON_POSTGRESQL = Statement(
     sa.text(
         f"WITH sent ({_COLUMNS}) AS (SELECT CAST(:project_id AS BIGINT), CAST(:candidate_iid AS BIGINT), point.*"  # noqa: S608
         " FROM unnest(CAST(:keys AS BIGINT[]), CAST(:steps AS BIGINT[]), CAST(:times AS BIGINT[]),"
@@ -100,7 +100,7 @@ def append_stored(tx: Transaction, candidate_iid: int, rows: Sequence[Stored]) -
     if tx.dialect == "postgresql":
         _, _, keys, steps, times, values, nans = map(_array, zip(*rows, strict=True))
         columns = {"keys": keys, "steps": steps, "times": times, "numbers": values, "nans": nans}
-        tx.run(_POSTGRESQL, candidate_iid=candidate_iid, **columns)
+        tx.run(_ADD_ON_POSTGRESQL, candidate_iid=candidate_iid, **columns)
         return
     latest = list({row[2]: row for row in rows}.values())
     tx.run_many(_SQLITE_HISTORY, rows)
