@@ -97,12 +97,11 @@ def _make(rehearsal: "Rehearsal", images: Images) -> None:
 def _variables(scratch: Path, address: str) -> dict[str, str]:
     trusted = scratch / "registries.conf"
     trusted.write_text(f'[[registry]]\nlocation = "{address}"\ninsecure = true\n')
-    store = f"--root {scratch / 'store'} --runroot {scratch / 'runroot'}"
+    options = f"--root {scratch / 'store'} --runroot {scratch / 'runroot'} --registries-conf {trusted}"
     return {
-        "BUILDAH": f"buildah {store}",
+        "BUILDAH": f"buildah {options}",
         "BUILDAH_ISOLATION": "chroot",
         "BUILDAH_FORMAT": "docker",
-        "CONTAINERS_REGISTRIES_CONF": str(trusted),
         "CI_REGISTRY_IMAGE": f"{address}/mltrail",
         "PYTHON": sys.executable,
         "SOURCE_DATE_EPOCH": str(build.commit_time()),
