@@ -27,6 +27,7 @@ BUDGETS = {
     "sources": 120,
     "store": 90,
     "ui": 120,
+    "upgrades": 90,
     "unit": 90,
 }
 

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+_VERSIONS = "mltrail_server/store/db/migrations/versions"
 
 _EXPANDED = """
-candidate.append_column(Column("tried_ms", BigInteger, default=7))
+candidate.append_column(Column("tried_ms", BigInteger))
 Index("ix_candidate_tried", candidate.c.project_id, candidate.c.tried_ms)
 trial = Table(
     "trial", METADATA, project_column(), number_column("candidate_iid"), Column("note", String(64), index=False)
@@ -22,6 +23,11 @@ trial = Table(
 trial.append_constraint(belongs_to(candidate, by=["candidate_iid"], key=["iid"]))
 Index("ix_trial_note", trial.c.project_id, trial.c.note)
 """
+_USED = (
+    ('    "discarded",\n)', '    "discarded",\n    "tried_ms",\n)'),
+    ('"discarded": False,', '"discarded": False, "tried_ms": 7,'),
+)
+"""What makes the code of the second version write the column: the former text and the new one."""
 _CONTRACTED = _EXPANDED.partition("trial = ")[2].join(("trial = ", ""))
 _HEAD = '''"""{title}"""
 
@@ -74,7 +80,7 @@ class Version:
 
     @property
     def migrations(self) -> Path:
-        return self.folder / "mltrail_server/store/db/migrations/versions"
+        return self.folder / _VERSIONS
 
     def run(self, *arguments: str | Path, code: int = 0, **environment: str) -> str:
         """Run this version's `mltrail-server`, check its exit code, and return what it said."""
@@ -95,13 +101,20 @@ def first(folder: Path) -> Version:
     """Copy this version."""
     for package in ("server/mltrail_server", "component/mltrail_ci", "component/mltrail_contract"):
         shutil.copytree(ROOT / package, folder / Path(package).name)
-    return Version(folder, _last(folder))
+    return at(folder)
+
+
+def at(folder: Path) -> Version:
+    """Return the version whose source is in a folder."""
+    return Version(folder, max(path.name for path in (folder / _VERSIONS).glob("0*.py"))[:4])
 
 
 def second(folder: Path) -> Version:
     version = first(folder)
     tracking = folder / "mltrail_server/store/schema/tracking.py"
     tracking.write_text(tracking.read_text() + _EXPANDED)
+    for before, after in _USED:
+        _edit(folder, before, after)
     trials = _add(version, version.revision, "Say when a run was tried.", "expand", "", _TRIALS)
     index = _add(version, trials, "Find runs by when they were tried.", "expand", "concurrently = True", _INDEX)
     return Version(folder, index)
@@ -111,13 +124,18 @@ def third(folder: Path) -> Version:
     version = second(folder)
     tracking = folder / "mltrail_server/store/schema/tracking.py"
     tracking.write_text(tracking.read_text().replace(_EXPANDED, "\n" + _CONTRACTED))
+    for before, after in _USED:
+        _edit(folder, after, before)
     revision = f"{int(version.revision) + 1:04}"
     taken = _add(version, version.revision, "Forget it.", "contract", f'oldest = "{revision}"', _CONTRACT)
     return Version(folder, taken)
 
 
-def _last(folder: Path) -> str:
-    return max(path.name for path in (folder / "mltrail_server/store/db/migrations/versions").glob("0*.py"))[:4]
+def _edit(folder: Path, before: str, after: str) -> None:
+    path = folder / "mltrail_server/store/tracking/candidates.py"
+    text = path.read_text()
+    assert text.count(before) == 1, before
+    path.write_text(text.replace(before, after))
 
 
 def _add(version: Version, down: str, title: str, kind: str, more: str, steps: str) -> str:

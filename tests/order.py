@@ -15,6 +15,7 @@ LONGEST = (
         "install",
         "faults",
         "machines",
+        "upgrades",
         "browser",
         "component/test_whole_snippets.py",
         "component/test_pipelines.py",
