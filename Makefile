@@ -6,7 +6,7 @@ TRAIN := .venv-train
 RELEASE := .venv-release
 
 .DEFAULT_GOAL := help
-.PHONY: help demo playground test test-long lint format docs lock clean env train-env client-envs postgresql machines mariadb promtool chromium systemd helm screenshots \
+.PHONY: help demo playground test test-long lint format docs lock clean env train-env client-envs postgresql machines mariadb promtool chromium systemd helm images buildah screenshots \
   release-env release-tools release-rehearsal
 
 help: ## Print this help
@@ -18,10 +18,10 @@ demo: env train-env ## Show everything on a real training and evaluation; ONCE=1
 playground: env train-env ## Try mltrail by hand, without a GitLab (see docs/tutorial.md); PORT=N picks another port
 	$(DEV)/bin/python -m scripts.playground --port $(PORT) --train-python $(TRAIN)/bin/python
 
-test: env train-env client-envs release-env postgresql machines mariadb promtool chromium release-tools systemd helm ## Run all tests, two files at a time, the longest first; ARGS="-k name" runs some
+test: env train-env client-envs release-env postgresql machines mariadb promtool chromium release-tools systemd helm buildah ## Run all tests, two files at a time, the longest first; ARGS="-k name" runs some
 	$(DEV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-test-long: env train-env client-envs release-env postgresql machines mariadb promtool chromium release-tools systemd helm ## Run the tests that have a long form, at full length (hours)
+test-long: env train-env client-envs release-env postgresql machines mariadb promtool chromium release-tools systemd helm buildah ## Run the tests that have a long form, at full length (hours)
 	LONG=1 $(DEV)/bin/python -m pytest -n 0 -m long $(ARGS)
 
 lint: env ## Check style, types, layers and migrations; changes nothing
@@ -49,6 +49,9 @@ lock: env ## Lock the newest versions that the ranges in pyproject.toml allow
 	  --group release --output-file requirements/release.txt
 	$(DEV)/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --no-annotate \
 	  pyproject.toml --output-file image/requirements.txt
+	$(DEV)/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --no-annotate \
+	  pyproject.toml --extra server --extra postgres --extra traces --extra backup --extra otel \
+	  --output-file image/requirements-server.txt
 	$(DEV)/bin/uv pip compile --quiet --upgrade --python-version 3.11 --universal --generate-hashes --no-header --no-emit-index-url --no-annotate \
 	  requirements/patroni.in --output-file requirements/patroni.txt
 	for clients in mlflow-1.28 mlflow-2.7 mlflow-2 mlflow-3.1 mlflow-3.5 mlflow-3.10 mlflow-3.14 mlflow-3; do \
@@ -61,6 +64,14 @@ release-rehearsal: release-env release-tools helm ## Go through a whole release 
 
 release-tools: ## Fetch cosign and an image registry for rehearsals from Debian; nothing is installed
 	scripts/release_tools
+
+images: env ## Build both images for this machine by buildah, as localhost/mltrail/server and localhost/mltrail/cli
+	rm -rf dist && $(DEV)/bin/uv build --quiet --wheel --out-dir dist
+	PYTHON=$(DEV)/bin/python image/build server localhost/mltrail/server "$$(dpkg --print-architecture)"
+	PYTHON=$(DEV)/bin/python image/build cli localhost/mltrail/cli "$$(dpkg --print-architecture)"
+
+buildah: ## Install buildah and make a small Debian, for the tests of the images, if they are missing (Debian, as root)
+	scripts/buildah
 
 clean: ## Remove environments, caches and the demo's data
 	rm -rf $(DEV) $(TRAIN) $(RELEASE) .venv-clients .cache .hypothesis .demo .playground .site public .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -23,7 +23,7 @@ BUDGETS = {
     "install": 120,
     "machines": 180,
     "moving": 150,
-    "packaging": 270,
+    "packaging": 450,
     "sources": 120,
     "store": 90,
     "ui": 120,

@@ -19,7 +19,7 @@ from tests.places import RELEASE_PYTHON, ROOT
 
 PATH = "group/sub/tools/mltrail-mirror"
 REGISTRY = "registry.example.com:5050"
-IMAGE = f"{REGISTRY}/{PATH}/cli:{__version__}"
+IMAGES = [f"{REGISTRY}/{PATH}/{target}:{__version__}" for target in ("cli", "server")]
 VERSION_TAG = {"CI_COMMIT_TAG": __version__, "CI_COMMIT_REF_NAME": __version__, "CI_COMMIT_REF_SLUG": "0-1-0"}
 
 COPIED = (
@@ -46,7 +46,7 @@ class Mirror:
             "CI_PIPELINE_SOURCE": "push",
             **(variables or {}),
         }
-        jobs = ["version", "cli-image"] if variables else ["cli-image"]
+        jobs = ["version", "images"] if variables else ["images"]
         return self.runner.execute(predefined, {"STAND_IN_REGISTRY": str(self.registry), **environment}, *jobs)
 
     def commit(self) -> str:
@@ -74,7 +74,8 @@ def mirror(gitlab_ci_local: Path, tmp_path: Path) -> Mirror:
     commands = {
         "apt-get": "exit 0",
         "buildah": f'exec "{sys.executable}" "{SHELL / "buildah"}" "$@"',
-        "python": f'case "$1 $2" in "-m pip") exit 0 ;; *) exec "{RELEASE_PYTHON}" "$@" ;; esac',
+        "python": f'case "$1 $2" in "-m pip") ;; *) exec "{RELEASE_PYTHON}" "$@" ;; esac',
+        "python3": 'case "$1 $2" in "-m pip") ;; *) exec /usr/bin/python3 "$@" ;; esac',
         "rsync": f'exec "{sys.executable}" -S "{SHELL / "rsync"}" "$@"',
         "node": f'exec "{SCRIPTS / "node"}" "$@"',
     }
@@ -89,6 +90,9 @@ def mirror(gitlab_ci_local: Path, tmp_path: Path) -> Mirror:
             (runner.checkout / name).parent.mkdir(parents=True, exist_ok=True)
             (runner.checkout / name).write_bytes((ROOT / name).read_bytes())
             (runner.checkout / name).chmod((ROOT / name).stat().st_mode)
+    wheel = runner.checkout / f"dist/mltrail-{__version__}-py3-none-any.whl"
+    wheel.parent.mkdir()
+    wheel.touch()
     # Not yet released here, perhaps, but there.
     (runner.checkout / "CHANGELOG.md").write_text(f"## {__version__} (2026-12-01)\n\n- Something. *(everyone)*\n")
     commit(runner.checkout, runner.environment, PATH)
@@ -101,10 +105,11 @@ def succeeded(ran: "subprocess.CompletedProcess[str]") -> None:
 
 def test_its_tag_makes_the_image_that_its_components_name(mirror: Mirror) -> None:
     succeeded(mirror.pipeline())
-    assert mirror.images[IMAGE]["org.mltrail.released"] == "false"
+    assert {image["org.mltrail.released"] for image in mirror.images.values()} == {"false"}
     mirror.commit()
     succeeded(mirror.pipeline(VERSION_TAG))
-    assert mirror.images == {IMAGE: {"org.opencontainers.image.revision": mirror.head, "org.mltrail.released": "true"}}
+    labels = {"org.opencontainers.image.revision": mirror.head, "org.mltrail.released": "true"}
+    assert mirror.images == dict.fromkeys(IMAGES, labels)
 
 
 def test_what_a_tag_has_made_is_never_replaced(mirror: Mirror) -> None:

@@ -188,8 +188,8 @@ def test_a_schedule_runs_the_long_tests_and_looks_at_the_locks(ourselves: Runner
 def test_nothing_is_released_before_all_that_checks_it(ourselves: Runner) -> None:
     config = ourselves.preview()
     waits = {name: {need["job"] for need in config[name]["needs"]} for name in ("sign", "publish", "pypi", "release")}
-    assert waits["sign"] >= {"check", "version", "bare-install", "selftest", "cli-image", "image-sboms"}
-    assert {need["job"] for need in config["image-sboms"]["needs"]} >= {"sbom", "cli-image"}
+    assert waits["sign"] >= {"check", "version", "bare-install", "selftest", "images", "image-sboms"}
+    assert {need["job"] for need in config["image-sboms"]["needs"]} >= {"sbom", "images"}
     assert waits["publish"] == {"sign"}
     assert waits["pypi"] == {"sign", "publish"}
     assert waits["release"] == {"version", "publish", "pypi"}
