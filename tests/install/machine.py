@@ -117,7 +117,7 @@ def _cgroup(name: str) -> Iterator[list[str]]:
     if mounted is None:
         yield []
         return
-    (mounted / name).mkdir()
+    (mounted / name).mkdir(exist_ok=True)  # a run that was killed may have left it
     try:
         yield ["bash", "-c", f'echo $$ >{mounted / name}/cgroup.procs && exec "$@"', "join"]
     finally:
