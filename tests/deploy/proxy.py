@@ -21,8 +21,8 @@ CADDYFILE = Path(__file__).parents[2] / "deploy/compose/Caddyfile"
 class Proxy:
     """Serves `https://localhost:PORT` with a certificate of its own authority, in front of `upstream` (`host:port`)."""
 
-    def __init__(self, folder: Path, upstream: str, *, port: int = 0) -> None:
-        self.port = port or free_port()
+    def __init__(self, folder: Path, upstream: str) -> None:
+        self.port = free_port()
         self.url = f"https://localhost:{self.port}"
         self._folder = folder
         self._health = f"http://127.0.0.1:{free_port()}"

@@ -131,7 +131,7 @@ def test_it_is_formatted() -> None:
 
 
 def test_a_slow_body_reaches_the_server_as_a_whole(proxy: Proxy, listener: Listener) -> None:
-    size = 16 * 1024 * 1024  # the largest JSON that the server accepts
+    size = 1_048_576  # the largest batch of MLflow's clients
     with begun(proxy, "POST", "/api/v4/projects/42/ml/mlflow/api/2.0/mlflow/runs/log-batch", size) as connection:
         for _ in range(size // len(PIECE) - 1):
             connection.sendall(PIECE)
@@ -141,6 +141,15 @@ def test_a_slow_body_reaches_the_server_as_a_whole(proxy: Proxy, listener: Liste
         connection.sendall(PIECE)
         assert connection.recv(64).startswith(b"HTTP/1.1 204")
     assert listener.received == size + 1
+
+
+def test_a_gitlab_with_a_private_authority_is_told_apart(
+    proxy: Proxy, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["--gitlab-url", proxy.url, "--external-url", "https://mltrail.example.com", "--group", "team"]
+    command = ["init", "--for", "systemd", "--file", str(tmp_path / "env"), *given, "--without-token"]
+    assert cli.main(command) == 2
+    assert "set REQUESTS_CA_BUNDLE to the file with that authority's certificate" in capsys.readouterr().err
 
 
 def _post(proxy: Proxy) -> None:

@@ -83,8 +83,13 @@ def issuer_page(issuer: str) -> dict[str, Any]:
         keys.raise_for_status()
         return {"issuer": discovery["issuer"], "keys": list(keys.json()["keys"])}
     except (requests.RequestException, ValueError, KeyError, TypeError) as error:
+        own_authority = (
+            " If its certificate is from an authority of your own, set REQUESTS_CA_BUNDLE to the file with that "
+            "authority's certificate."
+        )
         raise unavailable(
             f"The discovery page of {issuer}, or its keys, can't be read ({type(error).__name__})."
+            f"{own_authority if isinstance(error, requests.exceptions.SSLError) else ''}"
         ) from error
 
 
