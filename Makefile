@@ -59,7 +59,7 @@ lock: env ## Lock the newest versions that the ranges in pyproject.toml allow
 	    --no-annotate requirements/clients/$$clients.in $$(ls requirements/clients/$$clients.override 2>/dev/null | sed 's/^/--override /') \
 	    --output-file requirements/clients/$$clients.txt; done
 
-release-rehearsal: release-env release-tools helm ## Go through a whole release against registries on this machine; see dist/rehearsal
+release-rehearsal: release-env release-tools helm buildah ## Go through a whole release against registries on this machine; see dist/rehearsal
 	PYTHONPATH=component:. $(RELEASE)/bin/python -m scripts.release.rehearse
 
 release-tools: ## Fetch cosign and an image registry for rehearsals from Debian; nothing is installed

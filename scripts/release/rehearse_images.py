@@ -52,11 +52,13 @@ def pushed(rehearsal: "Rehearsal", program: Path) -> Iterator[Images]:
     """Build both, start both, and push them to a registry."""
     with registries.images(program, rehearsal.scratch / "images") as address:
         images = Images(address, _variables(rehearsal.scratch, address))
-        _make(rehearsal, images)
-        yield images
-        buildah = images.variables["BUILDAH"].split()
-        rehearsal.run(*buildah, "rm", "--all", **images.variables)
-        rehearsal.run(*buildah, "rmi", "--all", "--force", **images.variables)
+        try:
+            _make(rehearsal, images)
+            yield images
+        finally:
+            buildah = images.variables["BUILDAH"].split()
+            rehearsal.run(*buildah, "rm", "--all", **images.variables)
+            rehearsal.run(*buildah, "rmi", "--all", "--force", **images.variables)
 
 
 def _make(rehearsal: "Rehearsal", images: Images) -> None:
