@@ -1,6 +1,7 @@
 """The loop that reconciles with GitLab whatever is due. A pass changes nothing that is already as it should be."""
 
 import logging
+import math
 import os
 import signal
 import threading
@@ -31,10 +32,12 @@ _STALLED_SECONDS = 300.0
 
 
 class Progress:
-    """Whether the loop goes on: it does as long as it takes items or begins passes, even if all of them fail."""
+    """Whether the loop goes on: it does as long as it takes items or begins passes, even if all of them fail. Before
+    the first one it has not begun.
+    """
 
     def __init__(self) -> None:
-        self._last = time.monotonic()
+        self._last = -math.inf
 
     def made(self) -> None:
         self._last = time.monotonic()

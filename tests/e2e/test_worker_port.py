@@ -28,7 +28,9 @@ def test_a_worker_by_itself_tells_its_health_and_metrics_and_logs_json(tmp_path:
                 stderr=out,
             )
         try:
-            retries = urllib3.Retry(total=None, connect=200, backoff_factor=0.05, backoff_max=0.5)
+            retries = urllib3.Retry(
+                total=None, connect=200, status=200, status_forcelist=[503], backoff_factor=0.05, backoff_max=0.5
+            )
             url = f"http://127.0.0.1:{port}"
             health = urllib3.request("GET", f"{url}/healthz", retries=retries, timeout=PATIENCE_SECONDS)
             assert health.status == 200

@@ -49,7 +49,7 @@ def _app(deps: Deps, instruments: Instruments, progress: Progress) -> RequestIds
 
     def healthz() -> Response:
         if progress.stalled:
-            return Response("The worker's loop has stopped.\n", 503, content_type="text/plain")
+            return Response("The worker's loop does not run.\n", 503, content_type="text/plain")
         return Response("OK\n", content_type="text/plain")
 
     mount_public(app, "/healthz", healthz)
