@@ -8,6 +8,8 @@ _CHANGES = (
     (r"<pre>", '<pre tabindex="0">'),
     (r'<div class="(table-wrapper[^"]*)">', r'<div class="\1" tabindex="0">'),
     (r'<p class="caption" role="heading">', '<p class="caption" role="heading" aria-level="2">'),
+    # The corner of a table names nothing.
+    (r'<th class="head[^"]*"><p></p></th>', "<td></td>"),
     (r'<aside class="sidebar-drawer">', '<aside class="sidebar-drawer" aria-label="All pages">'),
     (r'<aside class="toc-drawer([^"]*)">', r'<aside class="toc-drawer\1" aria-label="This page">'),
     (r'<div id="search-results">', '<h1>Search</h1><div id="search-results">'),
