@@ -6,8 +6,11 @@ TRAIN := .venv-train
 RELEASE := .venv-release
 
 .DEFAULT_GOAL := help
-.PHONY: help demo playground test test-long lint format docs lock clean env train-env client-envs postgresql machines mariadb promtool chromium systemd helm images buildah screenshots \
-  release-env release-tools release-rehearsal
+
+# What tests run beside Python: programs of Debian, or fetched into .cache.
+PROGRAMS := postgresql mariadb chromium machines systemd buildah helm promtool release-tools
+.PHONY: help demo playground test test-long lint format docs lock clean env train-env client-envs release-env images screenshots \
+  release-rehearsal $(PROGRAMS)
 
 help: ## Print this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,10 +21,10 @@ demo: env train-env ## Show everything on a real training and evaluation; ONCE=1
 playground: env train-env ## Try mltrail by hand, without a GitLab (see docs/tutorial.md); PORT=N picks another port
 	$(DEV)/bin/python -m scripts.playground --port $(PORT) --train-python $(TRAIN)/bin/python
 
-test: env train-env client-envs release-env postgresql machines mariadb promtool chromium release-tools systemd helm buildah ## Run all tests, two files at a time, the longest first; ARGS="-k name" runs some
+test: env train-env client-envs release-env $(PROGRAMS) ## Run all tests, two files at a time, the longest first; ARGS="-k name" runs some
 	$(DEV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-test-long: env train-env client-envs release-env postgresql machines mariadb promtool chromium release-tools systemd helm buildah ## Run the tests that have a long form, at full length (hours)
+test-long: env train-env client-envs release-env $(PROGRAMS) ## Run the tests that have a long form, at full length (hours)
 	LONG=1 $(DEV)/bin/python -m pytest -n 0 -m long $(ARGS)
 
 lint: env ## Check style, types, layers and migrations; changes nothing
