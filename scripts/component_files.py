@@ -30,7 +30,7 @@ spec:
   inputs:
 """
 _ABOUT = {
-    "pipeline": "All of the others in one include: the one to begin with.",
+    "pipeline": "All of the others in one include. Start with this one.",
     "track": "A hidden job that training jobs extend. It gives them an ID token and MLflow's variables.",
     "report": "A job that compares the pipeline's runs with the target branch's, and fails if a rule is broken.",
     "promote": "A job that makes the best run a version of its model.",
