@@ -128,9 +128,7 @@ def _check_free(port: int) -> None:
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            raise DemoError(
-                f"Port {port} is in use, perhaps by another demo; choose another one: make demo PORT=5050"
-            ) from error
+            raise DemoError(f"Port {port} is in use, perhaps by another demo; choose another one: PORT=5050") from error
 
 
 def _wait_for(url: str, server: "subprocess.Popen[bytes]", log: Path) -> None:

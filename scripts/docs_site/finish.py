@@ -1,7 +1,11 @@
-"""What a page needs beyond what the theme gives, for those who use it by keyboard or hear it read out."""
+"""What a page needs beyond what the theme gives, for those who use it by keyboard, by phone, or hear it read out."""
 
+import html
 import re
 from pathlib import Path
+
+# A table with a longer text than this in a cell is one for reading, and not one for comparing figures.
+_FIGURES = 60
 
 _CHANGES = (
     # What scrolls sideways must be reachable by keyboard.
@@ -22,6 +26,36 @@ def finish(folder: Path) -> None:
         text = page.read_text()
         for old, new in _CHANGES:
             text = re.sub(old, new, text)
-        page.write_text(text)
+        page.write_text(re.sub(r'(?s)<table class="docutils.*?</table>', _stackable, text))
     for unused in ("objects.inv", ".buildinfo", ".buildinfo.bak"):
         (folder / unused).unlink(missing_ok=True)
+
+
+def _stackable(table: re.Match[str]) -> str:
+    """Where there is no room, the style sheet puts the cells of a table below each other: their columns are named then.
+
+    The roles are what the elements have anyway; `display: block` would take them away.
+    """
+    if max(len(_text(cell)) for cell in re.findall(r"(?s)<t[hd][ >].*?</t[hd]>", table[0])) <= _FIGURES:
+        return table[0]
+    names = [_text(head) for head in re.findall(r"(?s)<th[ >].*?</th>", table[0])]
+
+    def row(found: re.Match[str]) -> str:
+        columns = iter(names)
+
+        def cell(_: re.Match[str]) -> str:
+            name = next(columns, "")
+            label = f' data-label="{html.escape(name)}"' if name and name != names[0] and len(names) > 2 else ""
+            return f'<td role="cell"{label}'
+
+        return re.sub(r"<td(?=[ >])", cell, found[0])
+
+    made = re.sub(r"(?s)<tr[ >].*?</tr>", row, table[0])
+    made = re.sub(r"<tr(?=[ >])", '<tr role="row"', made)
+    made = re.sub(r"<th(?=[ >])", '<th role="columnheader"', made)
+    made = re.sub(r"<(thead|tbody)>", r'<\1 role="rowgroup">', made)
+    return made.replace('<table class="', '<table role="table" class="stackable ', 1)
+
+
+def _text(element: str) -> str:
+    return html.unescape(re.sub(r"<[^>]+>", "", element)).strip()

@@ -15,6 +15,8 @@ from . import pages
 from .pipelines import Pipelines
 from .repository import Repository
 
+# Ports that a program without special rights can open, but to which no browser goes: https://fetch.spec.whatwg.org/#port-blocking
+_NO_BROWSER = {1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, *range(6665, 6670), 6679, 6697, 10080}
 FOLDER = Path(__file__).parents[2] / ".playground"
 
 
@@ -41,10 +43,12 @@ def main() -> int:
 def play(options: argparse.Namespace) -> None:
     front, secret = pages.Front(), secrets.token_urlsafe(16)
     port = options.gitlab_port or options.port + 80
+    for one in {options.port, port} & _NO_BROWSER:
+        raise DemoError(f"No browser opens port {one}; choose others: make playground PORT=5100")
     try:
         gitlab = FakeGitLab(port, front=front)
     except (OSError, SystemExit) as error:
-        raise DemoError(f"Port {port} is in use; choose others: make playground PORT=6000") from error
+        raise DemoError(f"Port {port} is in use; choose others: make playground PORT=5100") from error
     python = options.train_python.absolute()
     with World(options.folder.absolute(), train_python=python, port=options.port, gitlab=gitlab, sign_in=True) as world:
         repository = Repository(world.folder / "churn.git", world.folder / "churn")

@@ -98,6 +98,21 @@ def test_everybody_can_read_it(
     assert found == []
 
 
+@pytest.mark.parametrize("name", ["reference/settings", "reference/components", "explanation/scale"])
+def test_a_table_with_sentences_is_read_on_a_phone_without_pushing_it_about(
+    chromium: Browser, served: str, name: str
+) -> None:
+    page = chromium.new_page(viewport={"width": NARROW, "height": 900})
+    page.goto(f"{served}/latest/{name}.html")
+    cells = page.locator("table.stackable td")
+    assert cells.count() > 1
+    assert cells.evaluate_all(
+        "(all, width) => all.filter((one) => one.getBoundingClientRect().right > width).map((one) => one.innerText)",
+        NARROW,
+    ) == []  # fmt: skip
+    page.close()
+
+
 def test_the_search_works_from_a_folder(chromium: Browser, built: Path) -> None:
     """Without a server and without a network."""
     page = chromium.new_page()

@@ -135,3 +135,12 @@ def test_the_contract_file_that_the_page_shows_is_the_example_s() -> None:
     assert shown
     lines = (ROOT / "examples/churn/.mltrail.yml").read_text().splitlines(keepends=True)
     assert shown[1] == "".join(line for line in lines if not line.startswith("#"))
+
+
+def test_a_port_to_which_no_browser_goes_is_refused(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "scripts.playground", "--train-python", str(TRAIN_PYTHON), "--port", "6000"]
+    ran = subprocess.run([*command, "--folder", str(tmp_path)], cwd=ROOT, capture_output=True, check=False, text=True)
+    assert (ran.returncode, ran.stderr) == (
+        1,
+        "playground: No browser opens port 6000; choose others: make playground PORT=5100\n",
+    )
