@@ -120,6 +120,10 @@ class Cluster:
             tick.wait(0.01)
         self.process = None
 
+    def processes(self) -> list[int]:
+        assert self.process
+        return [self.process.pid, *_children(self.process.pid)]
+
     def run(self, statement: str, database: str = "postgres") -> None:
         with psycopg.connect(self.url(database), autocommit=True) as connection:
             connection.execute(statement.encode())

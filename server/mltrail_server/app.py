@@ -105,7 +105,7 @@ def create_app(deps: Deps) -> ProjectApp:
     ui_routes.mount_all(app, deps)
     health.mount_all(app, deps)
     instruments = metrics.mount_all(app, deps)
-    handle_errors(app, [mlflow_errors.EDGE, gitlab_errors.EDGE, ui_errors.EDGE], instruments.refused)
+    handle_errors(app, [health.EDGE, mlflow_errors.EDGE, gitlab_errors.EDGE, ui_errors.EDGE], instruments.refused)
     app.wsgi_app = JoinedPaths(SharingHubPaths(app.wsgi_app))  # type: ignore[method-assign] # Flask's own way to wrap it
     if root_path := deps.settings.root_path:
         app.wsgi_app = PathPrefix(app.wsgi_app, root_path)  # type: ignore[method-assign] # the same

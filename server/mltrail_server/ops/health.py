@@ -2,22 +2,38 @@
 
 from flask import Flask, Response
 
+from mltrail_server.domain.errors import Code, MltrailError
+from mltrail_server.http.errors import Edge
 from mltrail_server.http.routes import mount_public
-from mltrail_server.services.admin import readiness
+from mltrail_server.services.admin.readiness import Readiness
 from mltrail_server.services.context.deps import Deps
 
 from .draining import DRAINING
 
+_STATUSES = {Code.UNAVAILABLE: 503, Code.INTERNAL: 500, Code.NO_METHOD: 405, Code.NO_ENDPOINT: 404}
+_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
+
 
 def mount_all(app: Flask, deps: Deps) -> None:
+    readiness = Readiness(deps)
+
     def healthz() -> Response:
         return Response("OK\n", content_type="text/plain")
 
     def readyz() -> Response:
         if DRAINING:
             return Response("This server is about to end.\n", 503, content_type="text/plain")
-        readiness.check(deps)
+        readiness.check()
         return Response("OK\n", content_type="text/plain")
 
     mount_public(app, "/healthz", healthz)
     mount_public(app, "/readyz", readyz)
+
+
+def render(error: MltrailError) -> Response:
+    status = _STATUSES.get(error.code, 400)
+    return Response(f"{error.message}\n", status, content_type="text/plain")
+
+
+EDGE = Edge(owns=_PATHS.__contains__, render=render)
+"""What programs ask gets errors as text: an operator reads them in the log of a health check."""
