@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from mltrail_server.settings import Settings
 from mltrail_server.telemetry import calls, logs
 from mltrail_server.telemetry.secrets_in_logs import Hiding
 
@@ -47,6 +48,44 @@ def test_no_message_can_forge_a_line_of_text() -> None:
     assert "\n" not in logs.TextLines(Hiding()).format(record("%s", "x\n2026 CRITICAL all is lost"))
 
 
+@pytest.mark.parametrize("layout", [logs.TextLines, logs.JsonLines], ids=["text", "json"])
+def test_no_text_commands_a_terminal_or_ends_a_line(layout: type[logs.TextLines | logs.JsonLines]) -> None:
+    hostile = "x\r2026 CRITICAL all is lost\x1b[2J\x9b2J\x7f\x85\u2028\u202e\udc80"
+    failed = record("%s", hostile)
+    failed.exc_info = (ValueError, ValueError(f"{hostile}\n2026 CRITICAL all is lost"), None)
+    said = layout(Hiding()).format(failed)
+    assert all(one.isprintable() or one == "\n" for one in said)
+    assert all(line.startswith(("2023-", "  ", "{")) for line in said.split("\n"))
+    if layout is logs.JsonLines:
+        assert json.loads(said)["message"] == hostile
+
+
+def test_secrets_in_fields_and_in_the_environment_of_libraries_are_hidden(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-team hunter2222,authorization=Basic%20aHVudGVy")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wJalr/hunter22")
+    settings = Settings(database_url="postgresql://mltrail:hunter%20pass@db/x")
+    try:
+        logs.configure(layout="json", secrets=settings.secret_values)
+        logging.getLogger("opentelemetry.util.re").warning("Header format invalid! %s", "x-team hunter2222")
+        said = "aHVudGVy wJalr/hunter22 hunter pass hunter%20pass"
+        logging.getLogger("x").warning("said %s", said, extra={"fields": {"url": "http://u:hunter22@x"}})
+    finally:
+        logs.configure()
+    assert "hunter" not in (shown := capsys.readouterr().err)
+    assert "aHVudGVy" not in shown
+    assert "@x" in shown
+
+
+def test_hiding_takes_no_longer_for_hostile_text() -> None:
+    """Each would take minutes by a pattern that tries again from every place."""
+    hide = Hiding()
+    for part in ("://:", "://a", "-eyJa", "eyJ.", "token", "token-", "a:", "=", "-token: "):
+        text = part * (200_000 // len(part))
+        assert len(hide(text)) > 0
+
+
 @pytest.mark.parametrize(
     ("text", "kept", "gone"),
     [
@@ -57,8 +96,13 @@ def test_no_message_can_forge_a_line_of_text() -> None:
         ("headers {'Authorization': 'Bearer abc.def-ghi'}", "headers", "abc.def-ghi"),
         ("the key is correct-horse", "the key is", "correct-horse"),
         ("/callback?code=s3cr3t&state=x", "/callback", "s3cr3t"),
+        ("can't open postgresql://mltrail:hun@ter22@db/x", "@db/x", "ter22"),
+        ("can't open postgresql://:hunter22@db/x", "@db/x", "hunter22"),
+        ("user=mltrail password='hunter 22'", "user=mltrail", "hunter"),
+        ("PRIVATE-TOKEN: 64_hunter22", "PRIVATE-TOKEN", "hunter22"),
+        ("AWS_SECRET_ACCESS_KEY=hunter22", "AWS_SECRET_ACCESS_KEY", "hunter22"),
     ],
-    ids=["password", "signature", "gitlab", "jwt", "header", "own", "code"],
+    ids=["password", "signature", "gitlab", "jwt", "header", "own", "code", "at", "nobody", "libpq", "token", "aws"],
 )
 @pytest.mark.parametrize("layout", ["text", "json"])
 def test_secrets_are_hidden_also_in_tracebacks(text: str, kept: str, gone: str, layout: str) -> None:

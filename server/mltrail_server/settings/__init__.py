@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from mltrail_contract import Outcome
 from mltrail_server.domain.identity import Role
@@ -318,7 +318,10 @@ class Settings:
     def secret_values(self) -> list[str]:
         """All secrets that are set, each by itself, so that the log can hide them."""
         values = [getattr(self, one.name) for one in fields(self) if one.metadata["secret"]]
-        return [*filter(None, values), *self.bot_tokens.values(), *self.webhook_secrets]
+        urls = (self.database_url, self.database_replica_url)
+        passwords = [password for url in urls if (password := _password_of(url))]
+        decoded = [unquote(password) for password in passwords]
+        return [*filter(None, values), *self.bot_tokens.values(), *self.webhook_secrets, *passwords, *decoded]
 
     @property
     def keep_losers_ms(self) -> int | None:
@@ -403,3 +406,10 @@ class Settings:
         return replace(
             self, local_token=local_token, secret_key=self.secret_key or kept_secret(self.data_path / SECRET_KEY)
         )
+
+
+def _password_of(url: str) -> str:
+    try:
+        return urlsplit(url).password or ""
+    except ValueError:  # it is no URL
+        return ""

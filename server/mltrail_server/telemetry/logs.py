@@ -2,17 +2,23 @@
 
 import json
 import logging
+import os
+import re
 import sys
 import time
 from collections.abc import Iterable
 from typing import Any, TextIO
 
+from mltrail_server.domain.terminal import plain
+
 from .calls import current
-from .secrets_in_logs import Hiding
+from .secrets_in_logs import Hiding, secrets_of
 
 LEVELS = ("debug", "info", "warning", "error")
 _LIBRARIES = ("urllib3", "botocore", "boto3", "s3transfer", "sqlalchemy", "werkzeug", "alembic")
 """What they log below `warning` are headers and statements, with their values."""
+
+_UNSAFE = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class TextLines(logging.Formatter):
@@ -23,10 +29,14 @@ class TextLines(logging.Formatter):
         self._hide = hide
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
-        record.message = record.message.replace("\n", "\\n")  # no message can forge a line
+        record.message = plain(record.message)  # no message can forge a line, or command a terminal
         line = super().formatMessage(record)
         call = current()
         return line if call is None else f"{line} [request {call.request_id}]"
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802, ANN401 - logging's name and its three parts
+        # Indented, since an exception's text, too, could look like a line of ours.
+        return "\n".join(f"  {plain(line)}" for line in super().formatException(ei).split("\n"))
 
     def format(self, record: logging.LogRecord) -> str:
         return self._hide(super().format(record))
@@ -55,10 +65,16 @@ class JsonLines(logging.Formatter):
                 line["trace_id"] = call.trace_id
             if call.project_id is not None:
                 line["project_id"] = call.project_id
-        line |= getattr(record, "fields", {})
+        fields: dict[str, Any] = getattr(record, "fields", {})
+        line |= {name: self._hide(value) if isinstance(value, str) else value for name, value in fields.items()}
         if record.exc_info and record.exc_info[0] is not None:
             line["exception"] = self._hide(self.formatException(record.exc_info))
-        return json.dumps(line, ensure_ascii=False, default=str)
+        # JSON itself allows some characters that terminals obey, that end a line for some programs, or that are none.
+        return _UNSAFE.sub(_escaped, json.dumps(line, ensure_ascii=False, default=str))
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
 
 
 class _Stderr(logging.StreamHandler[TextIO]):
@@ -77,7 +93,7 @@ _HANDLER = _Stderr()
 
 def configure(*, layout: str = "text", level: str = "warning", secrets: Iterable[str] = ()) -> None:
     """Log to stderr, from now on and in every process that is forked. `secrets` never appear."""
-    hide = Hiding(secrets)
+    hide = Hiding([*secrets, *secrets_of(os.environ)])
     _HANDLER.setFormatter(JsonLines(hide) if layout == "json" else TextLines(hide))
     root = logging.getLogger()
     if _HANDLER not in root.handlers:
