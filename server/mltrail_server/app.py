@@ -34,7 +34,7 @@ from .services.promotion import provenance
 from .settings import Settings
 from .store.db.database import Database
 from .store.db.migrate import prepare
-from .store.db.slow import SLOW_STATEMENTS
+from .store.db.named_statements import SLOW_STATEMENTS
 from .telemetry import tracing
 from .ui import errors as ui_errors
 from .ui import routes as ui_routes

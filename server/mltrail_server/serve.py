@@ -29,7 +29,7 @@ from .domain.errors import conflict, invalid
 from .ops.draining import DRAINING
 from .services.context.deps import Deps
 from .settings import Settings, is_loopback
-from .store.db.slow import SLOW_STATEMENTS
+from .store.db.named_statements import SLOW_STATEMENTS
 from .telemetry import logs
 from .telemetry.tracing import TRACING
 

@@ -33,7 +33,7 @@ class LazyClient:
     """
 
     def __init__(self, endpoint_url: str, *, patient: bool = True) -> None:
-        """One that is not `patient` soon gives up on a store that does not answer: for looking whether it does."""
+        """Unless it is `patient`, it gives up within seconds on a store that does not respond: for health checks."""
         self._endpoint_url = endpoint_url
         self._patient = patient
         self._making = threading.Lock()

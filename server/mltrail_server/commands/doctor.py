@@ -52,7 +52,7 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
         for one in doctor.run():
             results.append(one)
             if not options.json:
-                print(plain(f"{one.outcome:8}{one.name}: {one.detail}"), flush=True)
+                print(one.line(), flush=True)
     finally:
         if database is not None:
             database.dispose()

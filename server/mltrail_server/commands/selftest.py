@@ -61,6 +61,7 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
 def report(settings: Settings, given: "SelfTestInput") -> int:
     """Run the self-test and print its report. Returns 0 if it passed, else 1."""
     from mltrail_server.domain.clock import system_clock
+    from mltrail_server.services.admin.checks import FAILED
     from mltrail_server.services.admin.selftest import SelfTest
 
     if settings.local_mode:
@@ -69,9 +70,9 @@ def report(settings: Settings, given: "SelfTestInput") -> int:
         )
     test = SelfTest(settings, given, system_clock)
     print(f"mltrail {metadata.version('mltrail')} against {settings.gitlab_url}, Python {platform.python_version()}")
-    for line in test.run():
-        print(f"{line.outcome:8}{line.name}: {line.detail}")
-    reached = test.lines[0].outcome != "FAILED"
+    for one in test.run():
+        print(one.line())
+    reached = test.lines[0].outcome != FAILED
     help_wanted = (
         "fix what the lines say, then run it again; if that does not help, send this report: it contains no secrets"
         if reached

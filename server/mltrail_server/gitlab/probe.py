@@ -1,6 +1,7 @@
-"""What the self-test asks GitLab beyond normal operation: its version, the bot's token, the issuer's pages."""
+"""What the self-test and the doctor ask GitLab beyond normal operation: version, bot's token, issuer's pages, clock."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -21,6 +22,13 @@ class TokenInfo:
     scopes: list[str]
     expires_at: str | None
     active: bool
+
+    @property
+    def ends(self) -> float | None:
+        """When the day on which it expires begins, in seconds since 1970; None if it never does."""
+        if not self.expires_at:
+            return None
+        return datetime.fromisoformat(self.expires_at).replace(tzinfo=UTC).timestamp()
 
 
 class Probe:

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from mltrail_server.domain.errors import MltrailError
 from mltrail_server.domain.reasons import Reason
 from mltrail_server.services.context.deps import Deps
-from mltrail_server.store.db.slow import SLOW_STATEMENTS
+from mltrail_server.store.db.named_statements import SLOW_STATEMENTS
 from mltrail_server.telemetry.measured import MEASURED, Receiver
 
 _SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 30)

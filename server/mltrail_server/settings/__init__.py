@@ -391,7 +391,7 @@ class Settings:
         return {one.metadata["variable"]: getattr(self, one.name) for one in fields(self) if getattr(self, one.name)}
 
     def export(self, environment: MutableMapping[str, str]) -> None:
-        """Put the settings into an environment in place of its own: secrets that it has in files are variables then."""
+        """Replace the settings in an environment by these. Secrets from files become variables."""
         for variable in variables_of(self._secret_variables()):
             environment.pop(variable, None)
         environment.update(self.to_environment())

@@ -64,7 +64,7 @@ class EnvFile:
 
     @property
     def values(self) -> dict[str, str]:
-        """The values by name; one that is empty is as good as none and is left out."""
+        """The values by name, without empty ones, which mean the same as none."""
         return {name: place.value for name, place in self._places.items() if place.value}
 
     def set(self, values: Mapping[str, str], comment: str) -> None:

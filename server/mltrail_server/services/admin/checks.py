@@ -4,10 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mltrail_server.domain.errors import Code, MltrailError, conflict
+from mltrail_server.domain.terminal import plain
 from mltrail_server.gitlab import probe
 from mltrail_server.gitlab.probe import Probe, TokenInfo
 
 OK, WARNING, FAILED, SKIPPED = "ok", "warning", "FAILED", "skipped"
+
+Check = tuple[str, Callable[[], str]]
+"""A check's name, and a function that returns what was found, or raises `Skip`, `Doubt` or `MltrailError`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +19,10 @@ class CheckResult:
     name: str
     outcome: str
     detail: str
+
+    def line(self) -> str:
+        """Return it as commands print it; what comes from GitLab can't control the terminal."""
+        return plain(f"{self.outcome:8}{self.name}: {self.detail}")
 
 
 class Skip(Exception):  # noqa: N818 - no error: there is nothing to check
@@ -36,7 +44,7 @@ def attempt(name: str, step: Callable[[], str], url: str = "") -> CheckResult:
     except MltrailError as error:
         return CheckResult(name, FAILED, error.message + _unreached(error, url))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        # The answer has another shape: we need to know the field's name, and its value is nobody's business.
+        # An unexpected shape: the field's name helps to find out why, and its value is nobody's business.
         name_of_field = f" {error}" if isinstance(error, KeyError) else ""
         return CheckResult(name, FAILED, f"GitLab's answer has another shape: {type(error).__name__}{name_of_field}")
 
@@ -57,12 +65,20 @@ def gitlab_version(asked: Probe) -> str:
 
 
 def bot_token(asked: Probe) -> tuple[TokenInfo, str]:
-    """Return what GitLab says of the bot's token, and that as a line."""
+    """Return what GitLab says about the bot's token, and the line that reports it."""
     token = asked.token()
     if "api" not in token.scopes:
         raise conflict(f"its scopes are {', '.join(token.scopes)}; it needs `api` to write notes")
     line = f"{asked.user_name()}, scopes {', '.join(token.scopes)}, ends {token.expires_at or 'never'}"
     return token, line
+
+
+def clock(apart: float, most: float, *, consequence: str = "") -> str:
+    """Check how many seconds another clock is ahead of this machine's."""
+    line = f"it differs from this machine's by {apart:+.0f} s"
+    if abs(apart) > most:
+        raise Doubt(f"{line}: {consequence}set both by NTP (timedatectl set-ntp true)")
+    return line
 
 
 def issuer(url: str) -> str:

@@ -4,7 +4,7 @@ import importlib.util
 import platform
 import resource
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import fields
 from importlib import metadata
 
@@ -15,14 +15,13 @@ from mltrail_server.settings import Settings
 from mltrail_server.store.admin import overview as store
 from mltrail_server.store.db.database import Database
 
-from .checks import CheckResult, Doubt, Skip, attempt
+from .checks import Check, CheckResult, Doubt, Skip, attempt
 from .doctor_gitlab import GitLabChecks
 from .doctor_proxy import ProxyChecks
 from .doctor_storage import StorageChecks
 
 _FEWEST_FILES = 1024
 _LAG_SECONDS, _BACKUP_HOURS = 300, 36
-Check = tuple[str, Callable[[], str]]
 
 
 class Doctor:

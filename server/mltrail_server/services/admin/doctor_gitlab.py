@@ -1,7 +1,7 @@
 """The doctor's checks of GitLab, as far as they need no project; `selftest` does the rest."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from mltrail_server.domain.clock import Clock
@@ -11,12 +11,11 @@ from mltrail_server.gitlab.probe import Probe
 from mltrail_server.settings import Settings
 
 from . import checks
-from .checks import Doubt, Skip
+from .checks import Check, Doubt, Skip
 
 _SOON_DAYS = 14
 _CLOCK_SECONDS = 10.0
 _DAY = 86_400
-Check = tuple[str, Callable[[], str]]
 
 
 class GitLabChecks:
@@ -39,19 +38,13 @@ class GitLabChecks:
 
     def _gitlabs_clock(self) -> str:
         apart = probe.clock_of(self._settings.issuer) - time.time()
-        if abs(apart) > _CLOCK_SECONDS:
-            raise Doubt(
-                f"it differs from this machine's by {apart:+.0f} s: ID tokens look expired or not yet valid. Set both "
-                "by NTP (timedatectl set-ntp true)"
-            )
-        return f"it differs from this machine's by {apart:+.0f} s"
+        return checks.clock(apart, _CLOCK_SECONDS, consequence="ID tokens look expired or not yet valid; ")
 
     def _token(self, token: str) -> str:
         if not token:
             raise Doubt("MLTRAIL_GITLAB_TOKEN is not set: no comments are written, and no jobs looked up")
         info, line = checks.bot_token(Probe(self._connections, token))
-        if info.expires_at:
-            ends = datetime.fromisoformat(info.expires_at).replace(tzinfo=UTC).timestamp()
+        if (ends := info.ends) is not None:
             days = (ends - self._clock() / 1000) / _DAY
             if days < _SOON_DAYS:
                 raise Doubt(f"{line}, in {days:.0f} days: rotate it in GitLab, set the new one, and restart the server")

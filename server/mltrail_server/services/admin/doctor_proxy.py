@@ -1,7 +1,7 @@
 """The doctor's checks of the way to this server: does the external URL lead here, and what does a proxy do to calls?"""
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import requests
 
@@ -9,13 +9,12 @@ from mltrail_server.domain.clock import system_clock
 from mltrail_server.domain.errors import conflict
 from mltrail_server.settings import Settings
 
-from .checks import Doubt
+from .checks import Check, Doubt
 from .doctor_gitlab import certificate
 
 _SECONDS = 5.0
 _LARGE = 100_000_000
 _CALL = "/api/v4/projects/1/ml/mlflow/api/2.0/mlflow/experiments/get?experiment_id=0"
-Check = tuple[str, Callable[[], str]]
 
 
 class ProxyChecks:

@@ -1,11 +1,10 @@
-"""What ends on a date and then stops the service: bots' tokens and TLS certificates. Known about once an hour."""
+"""When bots' tokens and TLS certificates expire, looked up about once an hour: without them, the service stops."""
 
 import logging
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.gitlab import certificates
@@ -20,7 +19,7 @@ _MAX_AGE_MS = 60 * 60_000
 
 @dataclass(frozen=True, slots=True)
 class Expiry:
-    """Times are in seconds since 1970; None where nothing ends, or nothing is known. `bots_valid` is 1 or 0."""
+    """Times are in seconds since 1970; None if nothing expires, or if it is not known. `bots_valid` is 1 or 0."""
 
     bots_valid: int | None = None
     first_bot_ends: float | None = None
@@ -80,6 +79,6 @@ def _bots(settings: Settings) -> tuple[int | None, float | None]:
             valid = 0
             continue
         valid = (1 if valid is None else valid) if info.active else 0
-        if info.expires_at:
-            ends.append(datetime.fromisoformat(info.expires_at).replace(tzinfo=UTC).timestamp())
+        if info.ends is not None:
+            ends.append(info.ends)
     return valid, min(ends, default=None)

@@ -43,7 +43,7 @@ class Disk:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """`counts` is None until they have been counted for the first time, and `expiry` is empty as long."""
+    """Until they have been read for the first time, `counts` is None and `expiry` is empty."""
 
     waiting: Mapping[str, Waiting]
     counts: SlowCounts | None

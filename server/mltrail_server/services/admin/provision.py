@@ -28,7 +28,7 @@ _NO_RIGHT = frozenset({Code.FORBIDDEN, Code.NOT_FOUND})
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What is left to do; without what is `needed`, the server can't work."""
+    """Something left to do. What is `needed` must be done before the server can work."""
 
     what: str
     needed: bool
@@ -140,7 +140,7 @@ class Provision:
         return {"MLTRAIL_GITLAB_TOKENS": ",".join(f"{group}={token}" for group, token in pairs.items())}
 
     def _look_at(self, token: str, path: str) -> None:
-        """Say how long a bot's token lasts, and that it is no good if GitLab says so."""
+        """Say when a bot's token expires, or that GitLab no longer accepts it."""
         try:
             found = Probe(self.sessions, token).token()
         except MltrailError as error:

@@ -23,7 +23,7 @@ _CANCELLED = "57014"
 _POSTGRESQL_NO_ROOM = "53100"
 _READ_ONLY = "25006"
 _LOST = ("08", "57P", _READ_ONLY)
-"""Classes of errors of a connection that leads nowhere any more: exceptions of connections, interventions such as a
+"""SQLSTATE classes after which a connection is of no more use: exceptions of connections, interventions such as a
 shutdown, and a primary that has become a standby. https://www.postgresql.org/docs/current/errcodes-appendix.html
 """
 
@@ -73,7 +73,7 @@ def is_cancelled(error: BaseException) -> bool:
 
 
 def is_lost(driver: Any, wrapper: Exception) -> bool:  # noqa: ANN401 - psycopg
-    """Return whether the connection leads nowhere any more, and so others that were made before it, too."""
+    """Return whether the connection is of no more use, and with it all that were made before."""
     error: BaseException = getattr(wrapper, "orig", None) or wrapper
     if not isinstance(error, (driver.OperationalError, driver.InternalError)):
         return False

@@ -123,7 +123,7 @@ def _drop_invalid(connection: sa.Connection) -> None:
 def _patiently(
     database: Database, work: Callable[[], None], patience_seconds: float, report: Callable[[str], None]
 ) -> None:
-    """Do the work again and again until it gets its locks. It waits for none of them for long."""
+    """Retry the work until it gets its locks. No attempt waits long for one."""
     until = time.monotonic() + patience_seconds
     pause = threading.Event()
     reported = False

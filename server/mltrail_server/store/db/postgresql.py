@@ -16,7 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from mltrail_server.telemetry.measured import MEASURED
 
 from . import failures
-from .slow import name_queries
+from .named_statements import name_queries
 
 _log = logging.getLogger(__name__)
 _CONNECT_SECONDS = 2

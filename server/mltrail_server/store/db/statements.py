@@ -19,7 +19,7 @@ from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
 from mltrail_server.store import schema
 
-from .slow import SLOW_STATEMENTS, commented, name_of
+from .named_statements import SLOW_STATEMENTS, commented, name_of
 
 Given = Mapping[str, Any]
 Tuple = tuple[Any, ...]
