@@ -15,6 +15,11 @@ _KEPT = {"GITLAB_API_SCHEMAS"}
 _THIS_MACHINE = "127.0.0.1,localhost,::1"
 
 
+def without_settings() -> dict[str, str]:
+    """Return the environment for a server that gets all its settings from a test."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("MLTRAIL_")}
+
+
 def clean() -> None:
     """Take out what is set for others, and have no proxy asked for what is on this machine."""
     for name in [name for name in os.environ if _OF_OTHERS.fullmatch(name) and name not in _KEPT]:

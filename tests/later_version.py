@@ -4,12 +4,13 @@ The second version adds a column that it writes, a table and two indexes, one of
 the column away again; the second one can't run on what is left.
 """
 
-import os
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.environment import without_settings
 
 ROOT = Path(__file__).parents[1]
 _VERSIONS = "mltrail_server/store/db/migrations/versions"
@@ -84,10 +85,9 @@ class Version:
 
     def run(self, *arguments: str | Path, code: int = 0, **environment: str) -> str:
         """Run this version's `mltrail-server`, check its exit code, and return what it said."""
-        own = {name: value for name, value in os.environ.items() if not name.startswith("MLTRAIL_")}
         done = subprocess.run(
             [sys.executable, "-m", "mltrail_server.cli", *arguments],
-            env=own | self.environment() | environment,
+            env=without_settings() | self.environment() | environment,
             capture_output=True,
             text=True,
             check=False,

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from pathlib import Path
 
 import psycopg
 
-from tests.processes import PATIENCE_SECONDS, free_port, lives
+from tests.processes import PATIENCE_SECONDS, free_port, lives, wait_until
 
 _USER = "postgres"
 # Nothing outlives the tests, so nothing has to reach the disk.
@@ -115,9 +114,8 @@ class Cluster:
             with suppress(ProcessLookupError):  # a session that has ended meanwhile
                 os.kill(pid, signal.SIGKILL)
         self.process.wait(timeout=PATIENCE_SECONDS)
-        tick = threading.Event()
-        while any(map(lives, children)):  # it does not start beside one that is left
-            tick.wait(0.01)
+        # It does not start beside one that is left.
+        wait_until(lambda: not any(map(lives, children)), "all sessions have ended", every=0.01)
         self.process = None
 
     def processes(self) -> list[int]:

@@ -1,12 +1,20 @@
-"""What tests need that start processes: a port for each, how long to wait for it, and whether it still lives."""
+"""What tests need that start processes: a port for each, how to wait for it, and whether it still lives."""
 
 import fcntl
 import os
 import random
 import socket
-from collections.abc import Iterator
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any, TypeVar
+
+import urllib3
+
+_T = TypeVar("_T")
 
 PATIENCE_SECONDS = 300.0
 """How long a busy machine may take for what an idle one does in a few seconds."""
@@ -29,6 +37,40 @@ def free_port() -> int:
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", number))
             return number
+
+
+def wait_until(
+    condition: Callable[[], _T | None],
+    what: str,
+    *,
+    process: "subprocess.Popen[Any] | None" = None,
+    log: Path | None = None,
+    seconds: float = PATIENCE_SECONDS,
+    every: float = 0.05,
+) -> _T:
+    """Wait until a condition returns something true, and return that.
+
+    It fails, and shows the log, if that takes too long, or if the process on which it depends ends before.
+    """
+    until, tick = time.monotonic() + seconds, threading.Event()
+    while not (found := condition()):
+        assert process is None or process.poll() is None, f"the process has ended, so never: {what}{_said(log)}"
+        assert time.monotonic() < until, f"{seconds} s were not enough: {what}{_said(log)}"
+        tick.wait(every)
+    return found
+
+
+def _said(log: Path | None) -> str:
+    return "" if log is None else f"\n{log.read_text(errors='replace')}"
+
+
+def status(url: str) -> int:
+    """The status of the response to a GET; 0 where nothing listens."""
+    try:
+        with urllib3.PoolManager() as pool:  # of its own, so that no connection is kept
+            return pool.request("GET", url, retries=False, timeout=30).status
+    except urllib3.exceptions.HTTPError:
+        return 0
 
 
 def lives(pid: int) -> bool:

@@ -4,15 +4,15 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-import time
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 import urllib3
 
+from tests.environment import without_settings
 from tests.fakes.gitlab import FakeGitLab
-from tests.processes import PATIENCE_SECONDS, free_port
+from tests.processes import PATIENCE_SECONDS, free_port, status, wait_until
 
 _LOOP_SECONDS = 6.0
 """granian takes a web process that dies sooner again for one that always will, and ends the server."""
@@ -42,7 +42,7 @@ class TeamServer:
         self.process: subprocess.Popen[bytes] | None = None
         command = command or [str(COMMAND), "serve", "--port", "{port}", "--workers", str(workers)]
         self._command = [part.format(port=self.port) for part in command]
-        self._variables = variables | ({"MLTRAIL_DATABASE_URL": database_url} if database_url else {})
+        self.variables = variables | ({"MLTRAIL_DATABASE_URL": database_url} if database_url else {})
 
     def __enter__(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -75,34 +75,28 @@ class TeamServer:
     def start(self) -> None:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(self._command, env=self.environment(), stdout=log, stderr=log)
-        until, tick = time.monotonic() + PATIENCE_SECONDS, threading.Event()
-        while not self._is_ready():
-            assert self.process.poll() is None, self.log.read_text()
-            assert time.monotonic() < until, self.log.read_text()
-            tick.wait(0.05)
+        self.wait_until_ready()
 
-    def _is_ready(self) -> bool:
-        try:
-            return urllib3.request("GET", f"{self.url}/readyz", retries=False, timeout=30).status == 200
-        except urllib3.exceptions.HTTPError:
-            return False
+    def wait_until_ready(self) -> None:
+        wait_until(
+            lambda: status(f"{self.url}/readyz") == 200, "the server is ready", process=self.process, log=self.log
+        )
 
     def environment(self) -> dict[str, str]:
-        own = {name: value for name, value in os.environ.items() if not name.startswith("MLTRAIL_")}
         settings = {
             "MLTRAIL_DATA_DIR": str(self.folder / "data"),
             "MLTRAIL_EXTERNAL_URL": self.url,
             "MLTRAIL_GITLAB_URL": self.gitlab.url,
             "MLTRAIL_GITLAB_TOKEN": self.bot_token,
         }
-        return own | settings | self._variables
+        return without_settings() | settings | self.variables
 
     def settle_elsewhere(self, folder: Path, database_url: str = "") -> None:
         """Have another data folder and database from the next start on, at the same address."""
         self.folder = folder
-        self._variables.pop("MLTRAIL_DATABASE_URL", None)
+        self.variables.pop("MLTRAIL_DATABASE_URL", None)
         if database_url:
-            self._variables["MLTRAIL_DATABASE_URL"] = database_url
+            self.variables["MLTRAIL_DATABASE_URL"] = database_url
 
     def stop(self, *, seconds: float = PATIENCE_SECONDS) -> None:
         """Ask it to leave, as systemd and Kubernetes do, and wait until it has."""
@@ -125,9 +119,7 @@ class TeamServer:
     def kill(self, kind: str) -> None:
         """End one process at once: the one that has lived longest, and not before its time, see `_LOOP_SECONDS`."""
         for pid in sorted(self.processes(kind), key=_age)[-1:]:
-            tick = threading.Event()
-            while kind == "web" and _age(pid) < _LOOP_SECONDS:
-                tick.wait(0.1)
+            wait_until(partial(_may_be_killed, kind, pid), f"{kind} has run long enough", every=0.1)
             os.kill(pid, signal.SIGKILL)
 
     def run(self, *arguments: str) -> str:
@@ -139,6 +131,10 @@ class TeamServer:
 
     def get(self, path: str, **options: Any) -> urllib3.BaseHTTPResponse:
         return urllib3.request("GET", self.url + path, **options)
+
+
+def _may_be_killed(kind: str, pid: int) -> bool:
+    return kind != "web" or _age(pid) >= _LOOP_SECONDS
 
 
 def _age(pid: int) -> float:

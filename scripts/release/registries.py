@@ -1,16 +1,10 @@
 """Registries on this machine, for rehearsals: what a release is uploaded to, and can be installed from.
 
-GitLab's package registries, with pypiserver as the index, and Debian's docker-registry for images. They listen on
-127.0.0.1 only.
+GitLab's package registries, with pypiserver as the index. They listen on 127.0.0.1 only.
 """
 
 import io
-import socket
-import subprocess
 import threading
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -94,40 +88,6 @@ def packages(folder: Path, token: str) -> Iterator[tuple[Packages, str]]:
     finally:
         server.shutdown()
         server.server_close()
-
-
-@contextmanager
-def images(program: Path, folder: Path) -> Iterator[str]:
-    """A registry for images; the address is without a scheme, as in an image's name."""
-    folder.mkdir(parents=True)
-    config = folder / "config.yml"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
-    config.write_text(
-        "version: 0.1\nlog: {level: error, accesslog: {disabled: true}}\n"
-        f"storage: {{filesystem: {{rootdirectory: {folder / 'store'}}}}}\nhttp: {{addr: '{address}'}}\n"
-    )
-    with (folder / "registry.log").open("wb") as log:
-        process = subprocess.Popen([program, "serve", config], stdout=log, stderr=log)
-    try:
-        _await(f"http://{address}/v2/", process)
-        yield address
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _await(url: str, process: "subprocess.Popen[bytes]") -> None:
-    until = time.monotonic() + _PATIENCE_SECONDS
-    while True:
-        try:
-            with urllib.request.urlopen(url, timeout=5):
-                return
-        except (urllib.error.URLError, OSError) as error:
-            if process.poll() is not None or time.monotonic() > until:
-                raise RuntimeError(f"{url} does not answer") from error
-        time.sleep(0.05)
 
 
 def _form(content_type: str, body: bytes) -> Iterator[tuple[str, bytes]]:

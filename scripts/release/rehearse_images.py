@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mltrail_ci import __version__
-from scripts.release import build, provenance, registries
+from scripts.release import build, provenance
+from scripts.release.image_registry import image_registry
 
 if TYPE_CHECKING:
     from scripts.release.rehearse import Rehearsal
@@ -50,7 +51,7 @@ def missing() -> str | None:
 @contextmanager
 def pushed(rehearsal: "Rehearsal", program: Path) -> Iterator[Images]:
     """Build both, start both, and push them to a registry."""
-    with registries.images(program, rehearsal.scratch / "images") as address:
+    with image_registry(program, rehearsal.scratch / "images") as address:
         images = Images(address, _variables(rehearsal.scratch, address))
         try:
             _make(rehearsal, images)

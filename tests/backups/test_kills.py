@@ -3,8 +3,6 @@
 import os
 import signal
 import subprocess
-import threading
-import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -16,7 +14,7 @@ from mltrail_server.services.backups import shelf
 from mltrail_server.services.backups.restore import Place
 from mltrail_server.store.db import migrate
 from tests.backups.world import ONE, World, all_rows, content_of, place_at
-from tests.processes import PATIENCE_SECONDS
+from tests.processes import PATIENCE_SECONDS, wait_until
 from tests.team_server import COMMAND
 
 BACKENDS = ("sqlite",)
@@ -34,11 +32,7 @@ def kill_when(arguments: list[str], folder: Path, reached: Callable[[], bool]) -
     """Start a command for the data folder, and kill it as soon as it has come so far."""
     environment = os.environ | {"MLTRAIL_DATA_DIR": str(folder)}
     process = subprocess.Popen([COMMAND, *arguments], env=environment)
-    until, tick = time.monotonic() + PATIENCE_SECONDS, threading.Event()
-    while not reached():
-        assert process.poll() is None, "it ended before it could be killed"
-        assert time.monotonic() < until
-        tick.wait(0.001)
+    wait_until(reached, "it has come so far", process=process, every=0.001)
     process.kill()
     assert process.wait(timeout=PATIENCE_SECONDS) == -signal.SIGKILL
 

@@ -3,10 +3,7 @@
 import json
 import os
 import shutil
-import threading
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import jsonschema
 import pytest
@@ -17,6 +14,7 @@ from tests.component.render import GOLDEN, schema
 from tests.component.runner import KINDS, MERGE_REQUEST, SCHEDULE, TAG, Runner, commit, variables_of
 from tests.component.snippets import ROWS, first_of, table
 from tests.places import ROOT
+from tests.static_files import serving
 
 pytestmark = pytest.mark.node
 
@@ -113,15 +111,8 @@ def test_other_pipelines_promote_where_rules_say_so(example: Runner, source: str
 
 @pytest.fixture
 def templates_by_http() -> Iterator[str]:
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, format: str, *args: object) -> None:
-            """Keep quiet."""
-
-    handler = partial(Quiet, directory=str(ROOT / "templates"))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as http:
-        threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-        yield f"http://127.0.0.1:{http.server_address[1]}"
-        http.shutdown()
+    with serving(ROOT / "templates") as url:
+        yield url
 
 
 @pytest.mark.parametrize("way", ["project", "remote"])

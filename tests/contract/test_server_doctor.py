@@ -2,13 +2,8 @@
 
 import io
 import json
-import os
-import threading
 from argparse import Namespace
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +12,9 @@ import pytest
 from mltrail_server.artifacts.s3 import S3Files
 from mltrail_server.commands.doctor import run
 from mltrail_server.settings import Settings
+from tests.environment import without_settings
 from tests.s3 import Bucket
+from tests.static_files import serving
 from tests.team_server import TeamServer
 
 TOKEN = "token-of-prometheus"
@@ -36,20 +33,6 @@ def outcomes(environment: dict[str, str]) -> dict[str, Any]:
     found = {one["name"]: one for one in json.loads(text)["checks"]}
     assert code == (1 if any(one["outcome"] == "FAILED" for one in found.values()) else 0)
     return found
-
-
-@contextmanager
-def another_site(folder: Path) -> Iterator[str]:
-    """Serve something that is not mltrail."""
-
-    class Handler(SimpleHTTPRequestHandler):
-        def log_message(self, format: str, *args: Any) -> None:
-            """Keep quiet."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=folder)) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
 
 
 def files_of(folder: Path) -> dict[str, int]:
@@ -84,7 +67,7 @@ def test_a_teams_server(tmp_path: Path) -> None:
         found = outcomes(variables | {"MLTRAIL_GITLAB_TOKEN": "glpat-unknown-to-gitlab"})
         assert found["bot's token"]["outcome"] == "FAILED"
         assert "wrong, expired or revoked" in found["bot's token"]["detail"]
-        with another_site(tmp_path / "data") as url:
+        with serving(tmp_path / "data") as url:
             elsewhere = outcomes(variables | {"MLTRAIL_EXTERNAL_URL": url})
         assert "not from mltrail" in elsewhere["external URL"]["detail"]
         server.gitlab.tokens[server.bot_token].expires_at = "2020-01-01"
@@ -99,8 +82,7 @@ def test_metrics_that_a_proxy_makes_public(tmp_path: Path) -> None:
 
 
 def test_a_laptop_before_and_without_a_server(tmp_path: Path) -> None:
-    own = {name: value for name, value in os.environ.items() if not name.startswith("MLTRAIL_")}
-    found = outcomes(own | {"MLTRAIL_DATA_DIR": str(tmp_path / "none")})
+    found = outcomes(without_settings() | {"MLTRAIL_DATA_DIR": str(tmp_path / "none")})
     assert "no server has set it up" in found["database"]["detail"]
     assert found["file store"]["outcome"] == "skipped"
     assert "GitLab's version" not in found

@@ -5,14 +5,10 @@ import socket
 import ssl
 import subprocess
 import sys
-import threading
-import time
 from pathlib import Path
 from typing import Self
 
-import urllib3
-
-from tests.processes import PATIENCE_SECONDS, free_port
+from tests.processes import PATIENCE_SECONDS, free_port, status, wait_until
 
 CADDY = Path(sys.executable).parent / "caddy"
 CADDYFILE = Path(__file__).parents[2] / "deploy/compose/Caddyfile"
@@ -49,21 +45,15 @@ class Proxy:
         command = [str(CADDY), "run", "--config", str(self._file)]
         self._process = subprocess.Popen(command, env=os.environ | own, stdout=log, stderr=log)
         log.close()
-        until, tick = time.monotonic() + PATIENCE_SECONDS, threading.Event()
-        while not self._is_ready():
-            said = (self._folder / "proxy.log").read_text()
-            assert self._process.poll() is None, said
-            assert time.monotonic() < until, said
-            tick.wait(0.05)
+        wait_until(self._is_ready, "Caddy answers", process=self._process, log=self._folder / "proxy.log")
         return self
 
     def _is_ready(self) -> bool:
         """Whether it answers, and has made itself a certificate, which takes a moment longer."""
         try:
-            healthy = urllib3.request("GET", self._health, retries=False, timeout=30).status == 200
             with self.connect():
-                return healthy
-        except (urllib3.exceptions.HTTPError, OSError):
+                return status(self._health) == 200
+        except OSError:
             return False
 
     def connect(self) -> ssl.SSLSocket:

@@ -8,9 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
-from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
@@ -21,10 +19,11 @@ import urllib3
 from mltrail_server import cli
 from mltrail_server.settings.env_file import EnvFile
 from tests.deploy.proxy import CADDY, CADDYFILE, Proxy
+from tests.environment import without_settings
 from tests.fakes.gitlab import FakeGitLab
 from tests.length import length
 from tests.postgresql import Cluster
-from tests.processes import PATIENCE_SECONDS, free_port
+from tests.processes import PATIENCE_SECONDS, free_port, status, wait_until
 from tests.s3 import VARIABLES, Bucket
 
 COMMAND = Path(sys.executable).parent / "mltrail-server"
@@ -214,7 +213,6 @@ def test_a_whole_server_set_up_by_init_works_behind_it(
         command = ["init", "--for", "compose", "--tls", "internal", "--file", str(env_file), *answers, *token]
         assert cli.main([*command, "--project", "team/churn"]) == 0, capsys.readouterr()
         cluster.run("CREATE DATABASE behind_proxy TEMPLATE template0")
-        own = {name: value for name, value in os.environ.items() if not name.startswith("MLTRAIL_")}
         # Only the addresses are those of this test.
         places = {
             "MLTRAIL_DATABASE_URL": cluster.url("behind_proxy"),
@@ -223,12 +221,12 @@ def test_a_whole_server_set_up_by_init_works_behind_it(
             "MLTRAIL_DATA_DIR": str(tmp_path / "data"),
             **VARIABLES,
         }
-        settings = own | EnvFile.read(env_file).values | places
+        settings = without_settings() | EnvFile.read(env_file).values | places
         subprocess.run([str(COMMAND), "migrate"], env=settings, check=True, timeout=PATIENCE_SECONDS)
         server = [str(COMMAND), "serve", "--port", str(web), "--no-worker", "--workers", "1"]
         with subprocess.Popen(server, env=settings, stdout=subprocess.DEVNULL) as process:
             try:
-                _wait_for(process, f"http://127.0.0.1:{web}/readyz")
+                wait_until(lambda: status(f"http://127.0.0.1:{web}/readyz") == 200, "it is ready", process=process)
                 _log_a_run(proxy, gitlab.mint(job, proxy.url))
                 worker = [str(COMMAND), "worker", "--once"]
                 subprocess.run(worker, env=settings, check=True, timeout=PATIENCE_SECONDS)
@@ -247,17 +245,6 @@ def _pipeline(gitlab: FakeGitLab) -> Any:
     gitlab.add_member(project, developer, 30)
     sha = gitlab.add_commit(project, "a1" * 20, branch="main")
     return gitlab.add_job(gitlab.add_pipeline(project, sha, "main", "push"), "train", "train", developer, "running")
-
-
-def _wait_for(process: subprocess.Popen[bytes], url: str) -> None:
-    until, tick = time.monotonic() + PATIENCE_SECONDS, threading.Event()
-    while True:
-        with suppress(urllib3.exceptions.HTTPError):
-            if urllib3.request("GET", url, retries=False, timeout=30).status == 200:
-                return
-        assert process.poll() is None
-        assert time.monotonic() < until
-        tick.wait(0.05)
 
 
 def _log_a_run(proxy: Proxy, token: str) -> None:

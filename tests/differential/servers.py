@@ -2,19 +2,15 @@
 
 import os
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import urllib3
-
 from tests.e2e.processes import Server
-from tests.processes import PATIENCE_SECONDS, free_port
+from tests.processes import PATIENCE_SECONDS, free_port, status, wait_until
 
 TOKEN = "token-of-the-differential-test"
 CLIENTS = Path(__file__).parents[2] / ".venv-clients"
-_STEP = 0.2
 
 
 @contextmanager
@@ -38,7 +34,8 @@ def mlflow_server(folder: Path, generation: str = "mlflow-3") -> Iterator[str]:
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)
         url = f"http://127.0.0.1:{port}"
         try:
-            _wait(f"{url}/health", process, folder / "log")
+            ready = f"{url}/health"
+            wait_until(lambda: status(ready) == 200, "MLflow's server answers", process=process, log=folder / "log")
             yield url
         finally:
             os.killpg(process.pid, 15)
@@ -50,15 +47,3 @@ def mltrail_server(folder: Path) -> Iterator[str]:
     """Start ours in local mode, and answer its tracking URI."""
     with Server.started(folder, token=TOKEN) as server:
         yield f"{server.url}/api/v4/projects/1/ml/mlflow"
-
-
-def _wait(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    for _ in range(int(PATIENCE_SECONDS / _STEP)):
-        assert process.poll() is None, log.read_text()[-3000:]
-        try:
-            if urllib3.request("GET", url, retries=False).status == 200:
-                return
-        except urllib3.exceptions.HTTPError:
-            pass
-        time.sleep(_STEP)  # there is no other way to see that a foreign process has started
-    raise AssertionError(log.read_text()[-3000:])

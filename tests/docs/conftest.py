@@ -1,11 +1,7 @@
 """The docs site, built once, and a server for its files."""
 
-import threading
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 from scripts.docs_site import build
@@ -13,13 +9,9 @@ from scripts.docs_site import build
 from tests.chromium import axe as axe  # noqa: PLC0414 - pytest finds it here
 from tests.chromium import chromium as chromium  # noqa: PLC0414
 from tests.places import ROOT
+from tests.static_files import serving
 
 REPOSITORY = "https://gitlab.example.com/mlops/mltrail"
-
-
-class QuietFiles(SimpleHTTPRequestHandler):
-    def log_message(self, *_: Any) -> None:
-        pass
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +26,5 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def served(built: Path) -> Iterator[str]:
     """The address of the built pages."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietFiles, directory=built.parent)) as server:
-        threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with serving(built.parent) as url:
+        yield url

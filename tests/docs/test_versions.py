@@ -2,17 +2,15 @@
 
 import json
 import subprocess
-import threading
-from functools import partial
-from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
 from scripts.docs_site import versions
 
-from tests.docs.conftest import REPOSITORY, QuietFiles
+from tests.docs.conftest import REPOSITORY
 from tests.processes import PATIENCE_SECONDS
+from tests.static_files import serving
 
 INDEX = "# The documentation\n\n- [One](one.md)\n\n## Pages\n\n- [One](one.md)\n"
 
@@ -41,20 +39,18 @@ def test_a_reader_changes_the_version(chromium: Browser, tmp_path: Path) -> None
         "versions": ["latest", "0.2.0", "0.1.0"],
         "newest": "0.2.0",
     }
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietFiles, directory=public)) as server:
-        threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
+    with serving(public) as url:
         page = chromium.new_page()
         page.set_default_timeout(PATIENCE_SECONDS * 1000)
-        page.goto(f"http://127.0.0.1:{server.server_port}/")
+        page.goto(f"{url}/")
         page.wait_for_url("**/0.2.0/index.html")
-        page.goto(f"http://127.0.0.1:{server.server_port}/0.1.0/one.html")
+        page.goto(f"{url}/0.1.0/one.html")
         expect(page.get_by_text("The first text.")).to_be_visible()
         expect(page.get_by_text("There is a newer version")).to_be_visible()
         page.get_by_label("Version").select_option("0.2.0")
         page.wait_for_url("**/0.2.0/one.html")
         expect(page.get_by_text("The second text.")).to_be_visible()
         page.close()
-        server.shutdown()
 
 
 def git(folder: Path, *arguments: str) -> None:

@@ -2,7 +2,6 @@
 
 import gzip
 import threading
-import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -10,7 +9,7 @@ from typing import Any, Self
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from tests.processes import PATIENCE_SECONDS
+from tests.processes import wait_until
 
 
 class Span:
@@ -52,13 +51,7 @@ class Collector:
             self.spans += [Span(span, service) for scope in one.scope_spans for span in scope.spans]
 
     def wait_for(self, found: Callable[[Span], bool]) -> Span:
-        until, tick = time.monotonic() + PATIENCE_SECONDS, threading.Event()
-        while time.monotonic() < until:
-            for span in list(self.spans):
-                if found(span):
-                    return span
-            tick.wait(0.05)
-        raise AssertionError(sorted({span.name for span in self.spans}))
+        return wait_until(lambda: next(filter(found, list(self.spans)), None), "the span has come")
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()

@@ -3,36 +3,21 @@
 import json
 import socket
 import subprocess
-import threading
-import time
-from collections.abc import Callable
 from http.client import HTTPResponse
 from pathlib import Path
 
 import pytest
-import urllib3
 
 from tests.e2e.processes import COMMAND
-from tests.processes import PATIENCE_SECONDS, free_port
+from tests.processes import PATIENCE_SECONDS, free_port, status, wait_until
 from tests.team_server import TeamServer
 from tests.unfinished import begin
 
 SEARCH = json.dumps({"max_results": 5}).encode()
 
 
-def wait_until(fulfilled: Callable[[], bool]) -> None:
-    until, tick = time.monotonic() + PATIENCE_SECONDS, threading.Event()
-    while not fulfilled():
-        assert time.monotonic() < until
-        tick.wait(0.05)
-
-
 def readiness(server: TeamServer) -> int:
-    """The status of `/readyz`; 0 once nothing listens any more."""
-    try:
-        return server.get("/readyz", retries=False, timeout=30).status
-    except urllib3.exceptions.HTTPError:
-        return 0
+    return status(f"{server.url}/readyz")
 
 
 def ready(*arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -59,7 +44,7 @@ def test_a_load_balancer_is_told_while_calls_are_still_served(tmp_path: Path) ->
         server.process.terminate()
         # Each of the processes knows.
         for _ in range(20):
-            wait_until(lambda: readiness(server) == 503)
+            wait_until(lambda: readiness(server) == 503, "balancers are told")
         asked = ready("--url", f"{server.url}/readyz")
         assert (asked.returncode, "about to end" in asked.stderr) == (1, True)
         assert server.get("/healthz").status == 200
@@ -81,7 +66,7 @@ def test_calls_in_progress_are_finished(tmp_path: Path, drain_seconds: str) -> N
         for _ in range(20):
             assert readiness(server) == 200
         server.process.terminate()
-        wait_until(lambda: readiness(server) == 0)
+        wait_until(lambda: readiness(server) == 0, "nothing listens any more")
         assert finish_the_search(call) == 200
         assert server.process.wait(timeout=PATIENCE_SECONDS) == 0
         server.process = None

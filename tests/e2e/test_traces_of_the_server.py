@@ -17,6 +17,7 @@ from mltrail_server.store.db.database import Database
 from mltrail_server.store.db.project import Project
 from mltrail_server.telemetry import tracing
 from tests.e2e.collector import Collector
+from tests.environment import without_settings
 from tests.team_server import TeamServer
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -98,10 +99,9 @@ def test_a_protocol_that_it_does_not_speak_is_refused() -> None:
 
 def test_asked_for_but_not_installed_is_refused_with_what_to_do(tmp_path: Path) -> None:
     hidden = "import sys; sys.modules['opentelemetry'] = None; from mltrail_server.cli import main; sys.exit(main())"
-    own = {name: value for name, value in os.environ.items() if not name.startswith("MLTRAIL_")}
     done = subprocess.run(
         [sys.executable, "-c", hidden, "serve", "--data-dir", str(tmp_path), "--port", "0"],
-        env=own | {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"},
+        env=without_settings() | {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"},
         capture_output=True,
         text=True,
         check=False,

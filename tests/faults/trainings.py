@@ -3,16 +3,15 @@
 import json
 import os
 import subprocess
-import threading
-import time
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import yaml
 
 from tests.clients.environments import ENVIRONMENTS
 from tests.faults.load import Connection
-from tests.processes import PATIENCE_SECONDS
+from tests.processes import PATIENCE_SECONDS, wait_until
 
 STEPS = 20
 _TEMPLATE = Path(__file__).parents[2] / "templates/track.yml"
@@ -67,14 +66,20 @@ class Trainings:
         path = self.folders[client] / "runs"
         return json.loads(path.read_text()) if path.exists() else []
 
+    def _has_logged(self, client: str, runs: int) -> bool:
+        return len(self.runs(client)) >= runs
+
     def wait_for_a_run_more(self, *, seconds: float = PATIENCE_SECONDS) -> None:
         wanted = {client: len(self.runs(client)) + 1 for client in self.folders}
-        until, tick = time.monotonic() + seconds, threading.Event()
-        while any(len(self.runs(client)) < number for client, number in wanted.items()):
-            for client, process in self.processes.items():
-                assert process.poll() is None, (client, (self.folders[client] / "log").read_text()[-3000:])
-            assert time.monotonic() < until, {client: len(self.runs(client)) for client in self.folders}
-            tick.wait(0.1)
+        for client, number in wanted.items():
+            wait_until(
+                partial(self._has_logged, client, number),
+                f"{client} has logged {number} runs",
+                process=self.processes[client],
+                log=self.folders[client] / "log",
+                seconds=seconds,
+                every=0.1,
+            )
 
     def end(self) -> None:
         for own in self.folders.values():

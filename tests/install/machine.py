@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.places import ROOT
-from tests.processes import PATIENCE_SECONDS
+from tests.processes import PATIENCE_SECONDS, wait_until
 
 _CGROUPS = (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/unified"))
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -93,21 +93,19 @@ class Machine:
         return ["nsenter", "--target", str(self.pid), "--net" if network_only else "--all"]
 
     def _wait_until_up(self, outer: "subprocess.Popen[bytes]", log: Path) -> None:
-        until, tick = time.monotonic() + PATIENCE_SECONDS, threading.Event()
         # Before it has changed its root, this is the systemctl of the machine outside, which has none to ask.
-        while self.run("systemctl is-active basic.target").exit_code:
-            assert outer.poll() is None, log.read_text()
-            assert time.monotonic() < until, log.read_text()
-            tick.wait(0.1)
+        wait_until(
+            lambda: self.run("systemctl is-active basic.target").exit_code == 0,
+            "the machine is up",
+            process=outer,
+            log=log,
+            every=0.1,
+        )
 
 
 def _first_process(outer: "subprocess.Popen[bytes]", log: Path) -> int:
-    children, tick = Path(f"/proc/{outer.pid}/task/{outer.pid}/children"), threading.Event()
-    while outer.poll() is None:
-        if found := children.read_text().split():
-            return int(found[0])
-        tick.wait(0.01)
-    raise AssertionError(log.read_text())
+    children = Path(f"/proc/{outer.pid}/task/{outer.pid}/children")
+    return int(wait_until(lambda: children.read_text().split(), "the machine boots", process=outer, log=log)[0])
 
 
 @contextmanager
@@ -121,9 +119,7 @@ def _cgroup(name: str) -> Iterator[list[str]]:
     try:
         yield ["bash", "-c", f'echo $$ >{mounted / name}/cgroup.procs && exec "$@"', "join"]
     finally:
-        tick = threading.Event()
-        while not _removed(mounted / name):
-            tick.wait(0.01)
+        wait_until(lambda: _removed(mounted / name), "all processes of the machine have ended", every=0.01)
 
 
 def _removed(cgroup: Path) -> bool:

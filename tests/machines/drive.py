@@ -21,10 +21,10 @@ from tests.fakes.gitlab import Job, MergeRequest
 from tests.faults.load import Connection, Load
 from tests.faults.trainings import Trainings
 from tests.length import length
-from tests.machines.network import Host, wait_until
+from tests.machines.network import Host
 from tests.machines.probe import Disturbance, Probe
 from tests.machines.site import DATABASES, WORKERS, Site
-from tests.processes import PATIENCE_SECONDS
+from tests.processes import PATIENCE_SECONDS, wait_until
 
 _LOAD_CLIENTS = 2
 _SLOW_MS, _LOSS = 150, 0.01  # each way
@@ -108,7 +108,7 @@ class Drive:
         merge_request = self._site.merge_request()
         request = self._train(merge_request)
         note = self._wait_for_note(request, began)
-        wait_until(lambda: cut, "the worker is cut off", seconds=PATIENCE_SECONDS)
+        wait_until(lambda: cut, "the worker is cut off")
         if fault == "claim":
             began = time.monotonic()
             self._train(self._site.push(merge_request[0]), accuracy=0.5)
@@ -120,7 +120,7 @@ class Drive:
         return Measured(fault, calls, note)
 
     def _host(self, kind: str) -> Host:
-        standby = wait_until(self._site.standby, "there is a standby", seconds=PATIENCE_SECONDS)
+        standby = wait_until(self._site.standby, "there is a standby")
         primary = next(self._site.network[name] for name in DATABASES if name != standby.name)
         names = {"primary": primary.name, "standby": standby.name, "web": "web1", "worker": "worker1", "balancer": "lb"}
         return self._site.network[names.get(kind, kind if kind != "none" else "clients")]
@@ -150,7 +150,7 @@ class Drive:
         return time.monotonic() - since
 
     def _settle(self) -> None:
-        wait_until(self._site.is_whole, "all machines are back", seconds=PATIENCE_SECONDS)
+        wait_until(self._site.is_whole, "all machines are back")
 
     def _notes(self, request: int) -> list[str]:
         return [note.body for note in self._site.gitlab.notes(self._site.project, request)]
@@ -164,7 +164,7 @@ class Drive:
 
 
 def _wait_for_repair(began: float) -> None:
-    wait_until(lambda: time.monotonic() - began > _AWAY_SECONDS, "the machine is repaired", seconds=PATIENCE_SECONDS)
+    wait_until(lambda: time.monotonic() - began > _AWAY_SECONDS, "the machine is repaired")
 
 
 def check_logs(site: Site) -> None:

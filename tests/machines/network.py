@@ -10,16 +10,12 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 from tests.processes import lives
-
-_T = TypeVar("_T")
 
 ROOT = Path("/mnt")
 """A file system in memory that only the machines see."""
@@ -223,15 +219,6 @@ class Network:
 
     def __getitem__(self, name: str) -> Host:
         return self.hosts[name]
-
-
-def wait_until(condition: Callable[[], _T | None], what: str, *, seconds: float) -> _T:
-    """Wait until a condition returns something true, and return that."""
-    began, tick = time.monotonic(), threading.Event()
-    while not (found := condition()):
-        assert time.monotonic() - began < seconds, f"{seconds} s were not enough: {what}"
-        tick.wait(0.1)
-    return found
 
 
 def _set_namespace(descriptor: int) -> None:

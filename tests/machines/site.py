@@ -14,9 +14,9 @@ import psycopg
 import urllib3
 
 from tests.fakes.gitlab import FakeGitLab, Job, MergeRequest
-from tests.machines.network import ROOT, Host, Network, wait_until
+from tests.machines.network import ROOT, Host, Network
 from tests.postgresql import programs
-from tests.processes import PATIENCE_SECONDS
+from tests.processes import wait_until
 from tests.s3 import VARIABLES
 
 DEPLOY = Path(__file__).parents[2] / "deploy/machines"
@@ -55,7 +55,7 @@ class Site:
         for name in WEB:
             self._start_server(name, "serve", "--host", "0.0.0.0", "--port", "5000", "--no-worker")
         self._start_balancer()
-        wait_until(lambda: self.ready_hosts() == 2, "both web hosts are ready", seconds=PATIENCE_SECONDS)
+        wait_until(lambda: self.ready_hosts() == 2, "both web hosts are ready")
         for name in WORKERS:
             self._start_server(name, "worker", "--listen", "0.0.0.0:5001")
 
@@ -85,8 +85,8 @@ class Site:
             # What systemd sets; and this machine may have another version of PostgreSQL than Debian 12.
             environment |= {"HOME": "/var/lib/postgresql", "PATRONI_POSTGRESQL_BIN_DIR": str(programs())}
             host.starts("patroni", *patroni, environment=environment, folders=_DATABASE_FOLDERS)
-            wait_until(partial(self.state, host), f"{name} runs", seconds=PATIENCE_SECONDS)
-        wait_until(self.standby, "the standby is synchronous", seconds=PATIENCE_SECONDS)
+            wait_until(partial(self.state, host), f"{name} runs")
+        wait_until(self.standby, "the standby is synchronous")
         password = self.secrets["DATABASE_PASSWORD"]
         self.query(f"CREATE ROLE mltrail LOGIN PASSWORD '{password}'")
         self.query("CREATE DATABASE mltrail OWNER mltrail")
@@ -95,7 +95,7 @@ class Site:
         self.network["s3"].starts("moto", str(PROGRAMS / "moto_server"), "-H", "0.0.0.0", "-p", "9000")
         with self.network["clients"].entered():
             api = urllib3.PoolManager(retries=False, timeout=5)
-            wait_until(lambda: _status(api, "http://s3:9000/") == 200, "S3 answers", seconds=PATIENCE_SECONDS)
+            wait_until(lambda: _status(api, "http://s3:9000/") == 200, "S3 answers")
             assert api.request("PUT", "http://s3:9000/mltrail").status == 200
 
     def _start_server(self, name: str, *command: str) -> None:

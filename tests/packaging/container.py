@@ -5,12 +5,10 @@ with nothing writable but what is mounted.
 import os
 import shlex
 import subprocess
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Event
 
-from tests.processes import PATIENCE_SECONDS
+from tests.processes import PATIENCE_SECONDS, wait_until
 
 _USER = 10001
 _DEVICES = ("null", "zero", "full", "random", "urandom")
@@ -69,8 +67,4 @@ class Container:
 def first_process(container: "subprocess.Popen[bytes]") -> int:
     """The process with number 1 in the container, by its number here: it gets the signals that an engine sends."""
     children = Path(f"/proc/{container.pid}/task/{container.pid}/children")
-    until, tick = time.monotonic() + PATIENCE_SECONDS, Event()
-    while not (found := children.read_text().split()):
-        assert time.monotonic() < until
-        tick.wait(0.05)
-    return int(found[0])
+    return int(wait_until(lambda: children.read_text().split(), "the container has started", process=container)[0])

@@ -1,16 +1,14 @@
-"""Debian's registry for images, on this machine, and small images in it."""
+"""The registry for images that rehearsals use, and small images in it."""
 
 import gzip
 import hashlib
 import json
-import subprocess
-import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager
 from pathlib import Path
-from threading import Event
 from typing import Any
+
+from scripts.release import image_registry as registry
 
 from tests.packaging.release_tools import TOOLS
 from tests.processes import PATIENCE_SECONDS, free_port
@@ -18,33 +16,8 @@ from tests.processes import PATIENCE_SECONDS, free_port
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 
 
-@contextmanager
-def image_registry(folder: Path) -> Iterator[str]:
-    """Its address, as in an image's name."""
-    folder.mkdir()
-    address = f"127.0.0.1:{free_port()}"
-    (folder / "config.yml").write_text(
-        f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {folder / 'store'}}}}}\nhttp: {{addr: '{address}'}}\n"
-    )
-    with (folder / "log").open("wb") as log:
-        command = [TOOLS / "docker-registry", "serve", folder / "config.yml"]
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        _await(f"http://{address}/v2/", process)
-        yield address
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _await(url: str, process: "subprocess.Popen[bytes]") -> None:
-    until, tick = time.monotonic() + PATIENCE_SECONDS, Event()
-    while True:
-        with suppress(OSError), urllib.request.urlopen(url, timeout=PATIENCE_SECONDS):
-            return
-        assert process.poll() is None, "the registry has ended"
-        assert time.monotonic() < until
-        tick.wait(0.05)
+def image_registry(folder: Path) -> AbstractContextManager[str]:
+    return registry.image_registry(TOOLS / "docker-registry", folder, free_port())
 
 
 def push(repository: str, tag: str) -> str:

@@ -10,11 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPResponse
 from pathlib import Path
-from threading import Event
-from time import monotonic
 
 import pytest
-import urllib3
 
 from mltrail_ci import __version__
 from tests.component.render import render
@@ -23,7 +20,7 @@ from tests.length import length
 from tests.packaging.container import Container, first_process
 from tests.packaging.images import REVISION, Images
 from tests.places import ROOT
-from tests.processes import PATIENCE_SECONDS, lives
+from tests.processes import PATIENCE_SECONDS, lives, status, wait_until
 from tests.team_server import TeamServer
 from tests.unfinished import begin
 
@@ -66,23 +63,6 @@ def environment(images: Images, target: str) -> dict[str, str]:
     return dict(one.split("=", 1) for one in listed)
 
 
-def wait_until_ready(url: str, container: "subprocess.Popen[bytes]", log: Path) -> None:
-    until, tick = monotonic() + PATIENCE_SECONDS, Event()
-    while status(url) != 200:
-        assert container.poll() is None, log.read_text()
-        assert monotonic() < until, log.read_text()
-        tick.wait(0.05)
-
-
-def status(url: str) -> int:
-    """The status of `/readyz`; 0 where nothing listens."""
-    try:
-        with urllib3.PoolManager() as pool:
-            return pool.request("GET", f"{url}/readyz", retries=False, timeout=30).status
-    except urllib3.exceptions.HTTPError:
-        return 0
-
-
 class InImage(TeamServer):
     """A team's server that runs in the image, beside the stand-in for GitLab."""
 
@@ -103,7 +83,7 @@ class InImage(TeamServer):
     def start(self) -> None:
         command = [str(self.port) if part == "5000" else part for part in self._image_command]
         self.process = self.container.start([*self._entrypoint, *command], log=self.log)
-        wait_until_ready(self.url, self.process, self.log)
+        self.wait_until_ready()
 
     def stop(self, *, seconds: float = PATIENCE_SECONDS) -> None:
         assert self.process
@@ -137,18 +117,13 @@ def test_the_server_drains_and_finishes_a_call(images: Images, server_root: Path
     settings = {"MLTRAIL_DRAIN_SECONDS": "3600", "MLTRAIL_BODY_SECONDS": "0"}
     with served(images, server_root, tmp_path, **settings) as server:
         assert server.process
-        path = "/api/2.0/mlflow/experiments/search"
+        path, ready = "/api/2.0/mlflow/experiments/search", f"{server.url}/readyz"
         with begin(server.tracking_uri, path, server.token(), size=len(SEARCH), sent=SEARCH[:5]) as call:
             first = first_process(server.process)
             os.kill(first, signal.SIGTERM)
-            until, tick = monotonic() + PATIENCE_SECONDS, Event()
-            while status(server.url) != 503:
-                assert monotonic() < until
-                tick.wait(0.05)
+            wait_until(lambda: status(ready) == 503, "the balancer is told")
             os.kill(first, signal.SIGTERM)  # as if the time were over
-            while status(server.url):
-                assert monotonic() < until
-                tick.wait(0.05)
+            wait_until(lambda: not status(ready), "nothing listens any more")
             call.sendall(SEARCH[5:])
             answer = HTTPResponse(call)
             answer.begin()
@@ -165,10 +140,7 @@ def test_a_signal_ends_a_program_that_handles_none(images: Images, server_root: 
     program = orphan + "import time; time.sleep(3600)"
     entrypoint = images.configuration("server")["Entrypoint"][:-1]
     process = container.start([*entrypoint, "python3", "-c", program], log=tmp_path / "log")
-    tick, until = Event(), monotonic() + PATIENCE_SECONDS
-    while not (tmp_path / "log").read_text().strip():
-        assert monotonic() < until
-        tick.wait(0.05)
+    wait_until((tmp_path / "log").read_text, "the program runs", process=process)
     os.kill(first_process(process), signal.SIGTERM)
     assert process.wait(timeout=PATIENCE_SECONDS) == 128 + signal.SIGTERM
     assert not lives(process.pid)

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.store.admin import overview
-from mltrail_server.store.db.slow import SLOW_STATEMENTS
+from mltrail_server.store.db.named_statements import SLOW_STATEMENTS
 from mltrail_server.store.db.statements import Statement
 from mltrail_server.telemetry import calls
 from tests.mlflow_client import Mlflow
@@ -25,7 +25,7 @@ def fields_of(caplog: pytest.LogCaptureFixture) -> dict[str, dict[str, object]]:
     return {
         vars(one)["fields"]["statement"]: vars(one)["fields"]
         for one in caplog.records
-        if one.name == "mltrail_server.store.db.slow"
+        if one.name == "mltrail_server.store.db.named_statements"
     }
 
 

@@ -79,7 +79,7 @@ class Team:
         """As an operator does, or Kubernetes: out of the balancer, stop, start the other version, back again."""
         self.balancer.remove(server.url)
         server.stop()
-        server._variables["PYTHONPATH"] = str(version.folder)
+        server.variables["PYTHONPATH"] = str(version.folder)
         server.start()
         self.balancer.add(server.url)
 
@@ -152,7 +152,7 @@ def test_nobody_notices_an_upgrade(tmp_path: Path, cluster: Cluster) -> None:
             assert f"only versions of revision {newest.revision} or later" in answer.data.decode()
             server.stop()
             assert "can run on it" in team.run(old, "worker", "--once", code=2)
-            server._variables["PYTHONPATH"] = str(newest.folder)
+            server.variables["PYTHONPATH"] = str(newest.folder)
             server.start()
             team.balancer.add(server.url)
         assert load.check() >= BATCHES * len(marks)
