@@ -5,12 +5,12 @@ __all__ = [
     "filters",
     "indexes",
     "migrate",
+    "named_statements",
     "paging",
     "partitions",
     "planner",
     "project",
     "revisions",
-    "slow",
     "statements",
     "transaction",
 ]

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from mltrail_server.telemetry.tracing import TRACING
 
-from . import failures, postgresql, slow, sqlite
+from . import failures, named_statements, postgresql, sqlite
 from .postgresql import Replica
 from .sqlite import GroupCommit
 from .time_limits import TIME_LIMITS
@@ -27,7 +27,7 @@ class Database:
         """Called after each use with its kind (`read`, `search`, `write`) and duration in seconds, waiting included."""
         url = _with_driver(url)
         self.engine = sqlite.engine(url) if self.is_sqlite else postgresql.engine(url)
-        slow.name_queries(self.engine)
+        named_statements.name_queries(self.engine)
         self._driver: Any = self.engine.dialect.dbapi  # the module: sqlite3 or psycopg
         self._replica = Replica(_with_driver(replica_url)) if replica_url else None
         self._transactions = (
