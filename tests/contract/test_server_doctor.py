@@ -53,7 +53,7 @@ def test_a_teams_server(tmp_path: Path) -> None:
             f"ok      external URL: {server.url} leads to an mltrail server that is ready",
             "ok      Authorization header: it reaches the server",
             "ok      metrics from outside: they are not public",
-            "warning backup: there was none yet",
+            "warning backup: there is none yet",
             "skipped GitLab's certificate: ",
             "set     MLTRAIL_GITLAB_TOKEN: [hidden]",
         ):

@@ -90,7 +90,9 @@ class TestLaterVersions:
         assert "Servers of revision 0010 or later can go on" in second.run("migrate", "--check", code=3, **settings)
         assert migrate.revision(database) == "0010"
         refused = second.run("worker", "--once", code=2, **settings)
-        assert "at revision 0010, this version needs 0012. Make a backup, then run: mltrail-server migrate" in refused
+        assert (
+            "at revision 0010, and this version needs 0012. Make a backup, then run: mltrail-server migrate" in refused
+        )
         assert "at revision 0012 (it was at 0010)" in second.run("migrate", "--while-serving", **settings)
         migrate.prepare(database)  # this version, the first
         migrate.upgrade(database)

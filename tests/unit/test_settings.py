@@ -219,7 +219,7 @@ def test_a_value_that_cannot_be_meant_is_refused_by_the_variables_name(variable:
 @pytest.mark.parametrize("inside", [" ", "\u00a0", "ü", "”"])
 @pytest.mark.parametrize("variable", ["MLTRAIL_GITLAB_TOKEN", "MLTRAIL_METRICS_TOKEN", "MLTRAIL_OAUTH_CLIENT_SECRET"])
 def test_a_token_is_one_word(variable: str, inside: str) -> None:
-    with pytest.raises(MltrailError, match=f"{variable} contains a space or a letter that no token has") as caught:
+    with pytest.raises(MltrailError, match=f"{variable} contains a space or a character that no token has") as caught:
         Settings.from_environment(TEAM | {variable: f"hu{inside}sh"})
     assert "sh" not in caught.value.message.replace(variable, "").split()
 

@@ -54,7 +54,7 @@ def add(commands: Commands, _: Parser) -> None:
         action="append",
         metavar="PATH",
         default=[],
-        help="a group whose projects can use the server, and which gets a bot; can be repeated",
+        help="a group whose projects can use the server and which gets a bot; can be repeated",
     )
     parser.add_argument(
         "--token-file",
@@ -72,19 +72,19 @@ def add(commands: Commands, _: Parser) -> None:
         help="how long a bot's new token lasts (default 364, about the most that GitLab allows)",
     )
     parser.add_argument(
-        "--renew-bot-token", action="store_true", help="replace the bots' tokens in the file by new ones"
+        "--renew-bot-token", action="store_true", help="replace the bots' tokens in the file with new ones"
     )
     parser.add_argument("--image", metavar="NAME", help="for compose: the server's image, with its version")
     parser.add_argument(
         "--tls",
         choices=("automatic", "internal", "own", "off"),
         help="for compose: certificate from Let's Encrypt (default), from the proxy's own authority, from files, or "
-        "none behind another proxy",
+        "none (behind another proxy)",
     )
     parser.add_argument(
         "--database",
         metavar="URL",
-        help="for systemd: PostgreSQL, without a password (default: the one of this machine, by its socket)",
+        help="for systemd: URL of a PostgreSQL database, without a password (default: this machine's, by its socket)",
     )
     parser.add_argument(
         "--artifacts",
@@ -93,7 +93,7 @@ def add(commands: Commands, _: Parser) -> None:
     )
     parser.add_argument("--project", metavar="PATH", help="test the settings with a sandbox project, by path or ID")
     parser.add_argument(
-        "--merge-request", type=int, metavar="IID", help="an open merge request of it, to write a comment on"
+        "--merge-request", type=int, metavar="IID", help="one of its open merge requests, to write a comment on"
     )
     parser.add_argument("--dry-run", action="store_true", help="show what would be written and created")
     parser.set_defaults(run=run, data_dir=None)  # it needs no data folder
@@ -198,10 +198,12 @@ def _check_options(options: argparse.Namespace) -> None:
     if options.form == "systemd" and (options.image or options.tls):
         raise invalid("--image and --tls are for Docker Compose.")
     if options.database and urlsplit(options.database).password:
-        raise invalid("--database contains a password, which everybody on this machine can see. Put it into the file.")
+        raise invalid(
+            "--database contains a password, which everybody on this machine can see. Put the URL into the file."
+        )
     if options.form == "compose" and options.tls != "off" and (options.external_url or "").startswith("http:"):
         raise invalid(
-            "--external-url begins with http:, but the proxy serves HTTPS; --tls off is for a proxy in front."
+            "--external-url begins with http:, but the proxy serves HTTPS; if another proxy is in front, add --tls off."
         )
     if options.bot_days is not None and not 1 <= options.bot_days <= _MOST_DAYS:
         raise invalid(f"--bot-days must be from 1 to {_MOST_DAYS}.")
@@ -216,7 +218,7 @@ def _kept(variable: str, file: EnvFile, given: str | None, option: str) -> str:
     """Return a value from the file or the option. Raises INVALID if they differ."""
     kept, wanted = file.values.get(variable, "").rstrip("/"), (given or "").strip().rstrip("/")
     if kept and wanted and kept != wanted:
-        raise invalid(f"{file.path} has {variable}={kept}, which is kept: change it there, or leave {option} out.")
+        raise invalid(f"{file.path} already has {variable}={kept}: change it there, or leave {option} out.")
     return kept or wanted
 
 
@@ -250,14 +252,14 @@ def _token(options: argparse.Namespace) -> str:
     elif TOKEN_VARIABLE in os.environ:
         token = os.environ[TOKEN_VARIABLE].strip()
     elif sys.stdin.isatty():
-        token = getpass.getpass("Token of an administrator or of the groups' owner, scope api (empty: none): ").strip()
+        token = getpass.getpass("Token of an administrator or a group owner, scope api (empty: none): ").strip()
     else:
         raise invalid(
-            f"There is no token: give --token-file or set {TOKEN_VARIABLE}; with --without-token, what is to be "
-            "created in GitLab is listed."
+            f"There is no token: give --token-file or set {TOKEN_VARIABLE}; or add --without-token, to list what to "
+            "create in GitLab."
         )
     if not (token.isascii() and token.isprintable()):
-        raise invalid("The token contains a space or a letter that no token has; copy it again.")
+        raise invalid("The token contains a space or a character that no token has; copy it again.")
     return token
 
 
@@ -267,7 +269,7 @@ def _check_place(path: Path) -> None:
     top = next((one for one in (folder, *folder.parents) if (one / ".git").exists()), None)
     if top is not None and not _is_ignored(path.resolve()):
         raise invalid(
-            f"{path} would hold secrets, is in a Git working tree ({top}), and Git does not ignore it: add it to "
+            f"{path} would hold secrets, but is in a Git working tree ({top}), and Git does not ignore it: add it to "
             ".gitignore, or choose another place with --file."
         )
     if not folder.exists() and path == Path(_FILES["systemd"]):
@@ -311,9 +313,9 @@ def _next(answers: "Answers", options: argparse.Namespace) -> list[str]:
         ]
     host = urlsplit(answers.external_url).hostname
     certificate = {
-        "automatic": f"Have {host} lead to this machine, and open ports 80 and 443 to Let's Encrypt",
+        "automatic": f"Point {host} to this machine, and open ports 80 and 443 to Let's Encrypt",
         "own": "Put the certificate with its chain into certificates/tls.crt and its key into certificates/tls.key",
-        "internal": "Give people and jobs the proxy's authority, see docs/how-to/run-with-compose.md",
+        "internal": "Have people's browsers and jobs trust the proxy's authority, see docs/how-to/run-with-compose.md",
         "off": f"Have your proxy pass {answers.external_url} on to port 80 of this machine",
     }
     steps = [certificate[answers.tls.value], "Start it in the folder of compose.yaml: docker compose up -d --wait"]
@@ -323,7 +325,7 @@ def _next(answers: "Answers", options: argparse.Namespace) -> list[str]:
 
 
 def _list(left: list["Left"], steps: list[str]) -> None:
-    items = [*(f"{'Needed for the start: ' if one.needed else ''}{one.what}" for one in left), *steps]
+    items = [*(f"{'Needed before the start: ' if one.needed else ''}{one.what}" for one in left), *steps]
     if items:
         print("\nLeft to do:")
     for number, what in enumerate(items, start=1):

@@ -35,7 +35,7 @@ def add(commands: Commands, shared: Parser) -> None:
         "--partitions",
         type=int,
         metavar="N",
-        help="on PostgreSQL, distribute the metric tables over N partitions by project (1: none); rewrites them",
+        help="on PostgreSQL, split the metric tables into N partitions by project (1: none); rewrites them",
     )
     parser.set_defaults(run=run)
 
@@ -64,7 +64,8 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
                 return STOP_FIRST
         migrate.upgrade(database, report=lambda line: print(line, file=sys.stderr))
         after = migrate.state(database)
-        print(f"The schema is at revision {after.revision} (it was at {before.revision or 'nothing'}).")
+        was = f"it was at {before.revision}" if before.revision else "the database was empty"
+        print(f"The schema is at revision {after.revision} ({was}).")
         if before.revision != after.revision and before.revision:
             print(f"Servers of revision {after.oldest} or later can run on it.")
         if options.partitions is not None:
@@ -89,7 +90,9 @@ def _check(found: "State", pending: "list[Migration]") -> int:
         print(f"  {one.revision} ({one.kind}) {one.title}")
     oldest = revisions.oldest_for(pending[-1].revision)
     if oldest <= (found.revision or ""):
-        print(f"Servers of revision {oldest} or later can go on running: migrate, then replace one after the other.")
+        print(
+            f"Servers of revision {oldest} or later can go on running: migrate, then replace them one after the other."
+        )
         return GO_ON
     print(
         f"Only servers of revision {oldest} or later can run on it: stop all others first. To keep serving, upgrade "

@@ -25,7 +25,7 @@ def add(commands: Commands, shared: Parser) -> None:
         type=_seconds,
         metavar="SECONDS",
         default=0,
-        help="keep asking for so long if it is not ready (default %(default)s)",
+        help="how long to keep asking if it is not ready (default %(default)s)",
     )
     ready.set_defaults(run=run)
 
@@ -43,7 +43,7 @@ def run(_settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _problem(url: str) -> str:
-    """Return what keeps the server from being ready, "" if nothing does."""
+    """Return what keeps the server from being ready; "" if nothing does."""
     import http.client
     from urllib.parse import urlsplit
 

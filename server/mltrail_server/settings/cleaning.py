@@ -41,7 +41,7 @@ def cleaned(name: str, variable: str, text: str) -> str:
     _check_visible(variable, text, allowed="\r\n" if name in _LINES_INSIDE else "")
     if name in _WORDS and not (text.isascii() and _in_one_piece(name, text)):
         raise _wrong(
-            variable, "contains a space or a letter that no token has; copy it again, without quotes around it"
+            variable, "contains a space or a character that no token has; copy it again, without quotes around it"
         )
     if name in _URLS and any(character.isspace() for character in text):
         raise _wrong(variable, "contains a space, which URLs can't; write it as %20")

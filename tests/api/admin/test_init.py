@@ -96,7 +96,7 @@ def test_an_administrator_gets_everything(here: Installation, administrator: Use
     (hook,) = here.group.hooks.values()
     assert (hook.url, hook.token) == (WEBHOOK, values["MLTRAIL_WEBHOOK_SECRET"])
     assert "passed" in said  # the self-test
-    assert "1. Have mltrail.example.com lead to this machine" in said
+    assert "1. Point mltrail.example.com to this machine" in said
     assert administrator.username in said
 
 
@@ -135,7 +135,7 @@ def test_run_again_it_changes_nothing(here: Installation, administrator: User) -
     said = here.init()
     assert here.file.read_text() == before
     assert "complete" in said
-    assert "which ends on" in said
+    assert "which expires on" in said
     assert (len(here.gitlab.applications), len(here.group.tokens), len(here.group.hooks)) == (1, 1, 1)
 
 
@@ -175,7 +175,7 @@ def test_without_a_token_everything_is_listed(here: Installation) -> None:
         "1. Needed",
         "2. For a ",
         "3. Webhoo",
-        "4. Have m",
+        "4. Point ",
         "5. Start ",
         "6. Test i",
     ]
@@ -215,14 +215,14 @@ def test_a_bots_token_is_renewed_only_on_request(here: Installation) -> None:
     said = here.init("--renew-bot-token")
     assert here.values["MLTRAIL_GITLAB_TOKEN"] == here.group.tokens[1].token.text
     assert not old.token.revoked  # the server still runs with it
-    assert f"revoke the older one of that name (ID {old.id}" in said
+    assert f"revoke the old one of the same name (ID {old.id}" in said
 
 
 def test_a_bots_token_that_ends_soon_or_has_ended_is_named(here: Installation) -> None:
     here.init("--bot-days", "20")
-    assert f"ends on {here.group.tokens[0].expires_at}: run this again with --renew-bot-token" in here.init()
+    assert f"expires on {here.group.tokens[0].expires_at}: run this again with --renew-bot-token" in here.init()
     here.group.tokens[0].token.revoked = True
-    assert "GitLab does not accept the bot's token of team: add --renew-bot-token" in here.init(code=1)
+    assert "GitLab does not accept the bot's token for team: add --renew-bot-token" in here.init(code=1)
 
 
 def test_a_lost_file_leaves_nothing_unsaid(here: Installation, administrator: User) -> None:
@@ -234,7 +234,7 @@ def test_a_lost_file_leaves_nothing_unsaid(here: Installation, administrator: Us
     said = here.init()
     assert len(here.gitlab.applications) == 1
     assert f"renew the secret at {here.gitlab.url}/admin/applications/1" in said
-    assert f"revoke the older one of that name (ID {here.group.tokens[0].id}" in said
+    assert f"revoke the old one of the same name (ID {here.group.tokens[0].id}" in said
     (hook,) = here.group.hooks.values()
     assert hook.token == here.values["MLTRAIL_WEBHOOK_SECRET"]
     assert "gave the new secret to the webhook" in said
@@ -287,7 +287,7 @@ def test_a_dry_run_changes_nothing(here: Installation, administrator: User) -> N
     ("arguments", "says"),
     [
         (["--external-url", "https://mltrail.example.com/a#b"], "MLTRAIL_EXTERNAL_URL"),
-        (["--external-url", "http://mltrail.example.com"], "--tls off is for a proxy in front"),
+        (["--external-url", "http://mltrail.example.com"], "add --tls off"),
         (["--bot-days", "0"], "--bot-days must be from 1 to 400"),
         (["--database", "postgresql://db/x"], "--database and --artifacts are for systemd"),
     ],
@@ -327,8 +327,8 @@ def test_a_gitlab_that_is_none_is_not_written_down(here: Installation, tmp_path:
 def test_another_url_than_the_files_is_refused(here: Installation) -> None:
     here.init()
     said = here.init("--external-url", "https://other.example.com", code=2)
-    assert f"MLTRAIL_EXTERNAL_URL={EXTERNAL_URL}, which is kept" in said
-    assert "PROXY_TLS=automatic, which is kept" in here.init("--tls", "own", code=2)
+    assert f"already has MLTRAIL_EXTERNAL_URL={EXTERNAL_URL}:" in said
+    assert "already has PROXY_TLS=automatic:" in here.init("--tls", "own", code=2)
 
 
 def test_a_file_that_git_would_commit_is_refused(here: Installation) -> None:

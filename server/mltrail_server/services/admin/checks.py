@@ -69,7 +69,7 @@ def bot_token(asked: Probe) -> tuple[TokenInfo, str]:
     token = asked.token()
     if "api" not in token.scopes:
         raise conflict(f"its scopes are {', '.join(token.scopes)}; it needs `api` to write notes")
-    line = f"{asked.user_name()}, scopes {', '.join(token.scopes)}, ends {token.expires_at or 'never'}"
+    line = f"{asked.user_name()}, scopes {', '.join(token.scopes)}, expires {token.expires_at or 'never'}"
     return token, line
 
 
@@ -77,7 +77,7 @@ def clock(apart: float, most: float, *, consequence: str = "") -> str:
     """Check how many seconds another clock is ahead of this machine's."""
     line = f"it differs from this machine's by {apart:+.0f} s"
     if abs(apart) > most:
-        raise Doubt(f"{line}: {consequence}set both by NTP (timedatectl set-ntp true)")
+        raise Doubt(f"{line}: {consequence}synchronize both by NTP (timedatectl set-ntp true)")
     return line
 
 

@@ -85,7 +85,7 @@ class Doctor:
         if self._database is None:
             raise conflict(
                 "no server has set it up: give this command the same variables or --data-dir as mltrail-server serve, "
-                "and start that first"
+                "and start the server first"
             )
         began = time.perf_counter()
         self._database.ping()
@@ -93,7 +93,7 @@ class Doctor:
 
     def _worker(self) -> str:
         if self._settings.local_mode:
-            raise Skip("local mode needs none")
+            raise Skip("local mode needs no worker")
         now = self._clock()
         with self._known().read() as connection:
             waiting = store.waiting(connection, now=now)
@@ -101,8 +101,8 @@ class Doctor:
         due = sum(one.due for one in waiting.values())
         if lag > _LAG_SECONDS:
             raise Doubt(
-                f"{due} items are due, the oldest for {lag:.0f} s: no worker runs, or it does not keep up. Look at its "
-                "log; a worker of its own tells its health with --listen"
+                f"{due} items are due, the oldest for {lag:.0f} s: no worker is running, or it does not keep up. Look "
+                "at its log; a separate worker answers health checks if started with --listen"
             )
         return f"{due} items are due, the oldest for {lag:.0f} s"
 
@@ -110,7 +110,7 @@ class Doctor:
         with self._known().read() as connection:
             ended = store.last_backup(connection)
         if ended is None:
-            raise Doubt("there was none yet: set up mltrail-server backup, see docs/how-to/back-up-and-restore.md")
+            raise Doubt("there is none yet: set up mltrail-server backup, see docs/how-to/back-up-and-restore.md")
         hours = (self._clock() - ended) / 3_600_000
         if hours > _BACKUP_HOURS:
             raise Doubt(f"the last one without damage ended {hours:.0f} hours ago: look at the log of its timer")

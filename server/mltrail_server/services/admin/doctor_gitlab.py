@@ -1,4 +1,4 @@
-"""The doctor's checks of GitLab, as far as they need no project; `selftest` does the rest."""
+"""The doctor's checks of GitLab that need no project; `selftest` does the rest."""
 
 import time
 from collections.abc import Iterator
@@ -42,7 +42,7 @@ class GitLabChecks:
 
     def _token(self, token: str) -> str:
         if not token:
-            raise Doubt("MLTRAIL_GITLAB_TOKEN is not set: no comments are written, and no jobs looked up")
+            raise Doubt("MLTRAIL_GITLAB_TOKEN is not set: no comments are written and no jobs are looked up")
         info, line = checks.bot_token(Probe(self._connections, token))
         if (ends := info.ends) is not None:
             days = (ends - self._clock() / 1000) / _DAY
@@ -52,15 +52,15 @@ class GitLabChecks:
 
 
 def certificate(url: str, clock: Clock) -> str:
-    """Check how long the certificate of a URL is still valid."""
+    """Check how much longer the certificate of a URL is valid."""
     try:
         ends = certificates.expires(url)
     except OSError as error:
         raise Doubt(f"{url} can't be reached from here, or its certificate is not valid: {error}") from error
     if ends is None:
-        raise Skip(f"{url} has no TLS")
+        raise Skip(f"{url} does not use TLS")
     days = (ends - clock() / 1000) / _DAY
     day = datetime.fromtimestamp(ends, UTC).date()
     if days < _SOON_DAYS:
-        raise Doubt(f"it ends on {day}, in {days:.0f} days: renew it")
-    return f"it ends on {day}"
+        raise Doubt(f"it expires on {day}, in {days:.0f} days: renew it")
+    return f"it expires on {day}"

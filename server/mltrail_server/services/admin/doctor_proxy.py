@@ -50,7 +50,7 @@ class ProxyChecks:
         without = self._get(_CALL, {})
         if with_token.status_code == without.status_code and _message(with_token) == _message(without):
             raise conflict(
-                "the server refuses a call with a token as it refuses one without: the proxy must pass on the header "
+                "the server refuses a call with a token just as it does one without: the proxy must pass on the header "
                 "Authorization (nginx: proxy_set_header Authorization $http_authorization)"
             )
         return "it reaches the server"
@@ -71,7 +71,7 @@ class ProxyChecks:
     def _metrics(self) -> str:
         if self._get("/metrics", {}).status_code == 200:
             raise conflict(
-                f"everybody who reaches {self._url} can read /metrics: set MLTRAIL_METRICS_TOKEN, or don't let the "
+                f"everybody who can reach {self._url} can read /metrics: set MLTRAIL_METRICS_TOKEN, or don't let the "
                 "proxy forward /metrics"
             )
         return "they are not public"
@@ -81,8 +81,8 @@ class ProxyChecks:
             return requests.get(self._url + path, headers=headers, timeout=_SECONDS, allow_redirects=False)
         except requests.RequestException as error:
             raise Doubt(
-                f"{self._url} can't be reached from this machine ({type(error).__name__}). If jobs and browsers can, "
-                "that is all right: run this command where they are, or look at DNS and the firewall"
+                f"{self._url} can't be reached from this machine ({type(error).__name__}). If jobs and browsers can "
+                "reach it, that is all right: run this command where they are. Otherwise check DNS and the firewall"
             ) from error
 
 

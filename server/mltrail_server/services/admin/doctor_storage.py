@@ -55,7 +55,7 @@ class StorageChecks:
         finally:
             replica.dispose()
         if lag is None:
-            raise Doubt("MLTRAIL_DATABASE_REPLICA_URL is no replica: searches would read another database")
+            raise Doubt("MLTRAIL_DATABASE_REPLICA_URL is not a replica: searches would read another database")
         if lag > _REPLICA_SECONDS:
             raise Doubt(f"it is {lag:.0f} s behind, and so are searches")
         return f"it is {lag:.0f} s behind"
@@ -76,7 +76,7 @@ class StorageChecks:
         share = found.free / found.size
         line = f"{found.free / 1e9:.1f} GB are free, {share:.0%}"
         if share < _FREE_SHARE:
-            raise Doubt(f"{line}: free some, or enlarge it")
+            raise Doubt(f"{line}: free some space, or enlarge the disk")
         return line
 
     def _file_store(self) -> str:
@@ -97,7 +97,7 @@ def _schema(database: Database) -> str:
     if found.revision == revisions.newest():
         return f"revision {found.revision}"
     revisions.check_can_run(found)
-    raise Doubt(f"revision {found.revision}, of a later version; this one has {revisions.newest()}, and can run on it")
+    raise Doubt(f"revision {found.revision}, of a later version; this one, of {revisions.newest()}, can run on it")
 
 
 def _sqlite(database: Database) -> str:
@@ -106,10 +106,12 @@ def _sqlite(database: Database) -> str:
         mode = facts.journal_mode(connection)
     rights = stat.S_IMODE(path.stat().st_mode)
     if mode != "wal":
-        raise Doubt(f"{path} can't write ahead (it uses {mode}): is it on a network disk? SQLite needs a local one")
+        raise Doubt(
+            f"{path} has no write-ahead log (its mode is {mode}): is it on a network disk? SQLite needs a local one"
+        )
     if rights & stat.S_IRWXO:
         raise Doubt(f"{path} can be read by everybody on this machine: chmod 600 {path}")
-    return f"{path}, {path.stat().st_size / 1e6:.1f} MB, writes ahead, mode {rights:03o}"
+    return f"{path}, {path.stat().st_size / 1e6:.1f} MB, with a write-ahead log, mode {rights:03o}"
 
 
 def _postgresql(database: Database) -> str:
@@ -117,9 +119,9 @@ def _postgresql(database: Database) -> str:
         found = facts.of_postgresql(connection)
     line = f"{found.version}, encoding {found.encoding}, collation {found.collation}"
     if found.number < _OLDEST_POSTGRESQL:
-        raise Doubt(f"{line}: mltrail is tested with 14 and newer; upgrade it")
+        raise Doubt(f"{line}: mltrail supports 14 and newer; upgrade it")
     if found.encoding != "UTF8":
-        raise conflict(f"{line}: names in other alphabets can't be stored. Create it anew with ENCODING 'UTF8'")
+        raise conflict(f"{line}: names in other alphabets can't be stored. Create a new database with ENCODING 'UTF8'")
     return f"{line}, {found.partitions} partitions" if found.partitions else line
 
 

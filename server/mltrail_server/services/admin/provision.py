@@ -87,7 +87,7 @@ class Provision:
     def _bot(self, gitlab: Provisioning | None, path: str, *, shared: bool) -> None:
         name = "MLTRAIL_GITLAB_TOKEN" if shared else "MLTRAIL_GITLAB_TOKENS"
         if name + SUFFIX in self.file.values:  # both at once are refused by the server
-            self.done.append(f"left the bot's token of {path} alone, which is in the file that {name}{SUFFIX} names")
+            self.done.append(f"left the bot's token for {path} alone, which is in the file that {name}{SUFFIX} names")
             return
         known = self._bot_token(path, shared=shared)
         if known and not self.renew_bot_token:
@@ -106,7 +106,7 @@ class Provision:
             group = gitlab.group(path)
             older = [one for one in gitlab.bot_tokens(group) if one.name == self.bot_name]
             if self.dry_run:
-                self.done.append(f"would create the access token {self.bot_name!r} of group {path}, until {expires_at}")
+                self.done.append(f"would create the access token {self.bot_name!r} in group {path}, until {expires_at}")
                 return
             made = gitlab.create_bot_token(group, self.bot_name, expires_at)
         except MltrailError as error:
@@ -117,14 +117,16 @@ class Provision:
             lambda: gitlab.revoke_bot_token(group, made.id),
             f"the access token {self.bot_name!r} at {self._page(path, 'access_tokens')}",
         )
-        self.done.append(f"created the access token {self.bot_name!r} of group {path}, which ends on {made.expires_at}")
+        self.done.append(
+            f"created the access token {self.bot_name!r} in group {path}, which expires on {made.expires_at}"
+        )
         self._name_older(older, path)
 
     def _name_older(self, older: list[BotToken], path: str) -> None:
         for one in older:
             self._leave(
-                f"Once the server runs with the new token, revoke the older one of that name (ID {one.id}, ends on "
-                f"{one.expires_at or 'no date'}) at {self._page(path, 'access_tokens')}",
+                f"Once the server runs with the new token, revoke the old one of the same name (ID {one.id}, expires "
+                f"on {one.expires_at or 'no date'}) at {self._page(path, 'access_tokens')}",
                 needed=False,
             )
 
@@ -147,12 +149,12 @@ class Provision:
             cause = getattr(error.__cause__, "response_code", None)
             if cause != 401:
                 raise
-            self._leave(f"GitLab does not accept the bot's token of {path}: add --renew-bot-token", needed=True)
+            self._leave(f"GitLab does not accept the bot's token for {path}: add --renew-bot-token", needed=True)
             return
-        self.done.append(f"kept the bot's token of {path}, which ends on {found.expires_at or 'no date'}")
+        self.done.append(f"kept the bot's token for {path}, which expires on {found.expires_at or 'no date'}")
         if found.expires_at and date.fromisoformat(found.expires_at) < self.today + timedelta(days=_SOON_DAYS):
             self._leave(
-                f"The bot's token of {path} ends on {found.expires_at}: run this again with --renew-bot-token",
+                f"The bot's token for {path} expires on {found.expires_at}: run this again with --renew-bot-token",
                 needed=False,
             )
 
@@ -195,7 +197,7 @@ class Provision:
     def _leave_existing(self, found: Application) -> None:
         page = f"{self.answers.gitlab_url}/admin/applications/{found.number}"
         self._leave(
-            f"GitLab has an application for {self.redirect_uri} already, and tells its secret only once: set "
+            f"GitLab already has an application for {self.redirect_uri}, but shows its secret only once: set "
             f"MLTRAIL_OAUTH_CLIENT_ID and MLTRAIL_OAUTH_CLIENT_SECRET (renew the secret at {page}), or delete it there "
             "and run this again",
             needed=False,
@@ -240,8 +242,8 @@ class Provision:
             except MltrailError as left:
                 raise MltrailError(
                     Code.CONFLICT,
-                    f"The settings can't be written ({error.strerror}), so its secret is lost, and GitLab does not "
-                    f"remove it: delete {what} yourself.",
+                    f"The settings can't be written ({error.strerror}), so the secret is lost that GitLab has just "
+                    f"created, and GitLab refuses to take it back: delete {what} yourself.",
                 ) from left
             raise
 

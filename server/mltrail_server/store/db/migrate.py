@@ -136,11 +136,13 @@ def _patiently(
             holders = _holders(database)
             if time.monotonic() > until:
                 raise unavailable(
-                    f"The migration has waited for {patience_seconds:.0f} s for a table that others use, and has "
-                    f"changed nothing. Wait until they are done, or end them, and run it again: {holders}"
+                    f"The migration waited {patience_seconds:.0f} s for a table that others use, and has changed "
+                    f"nothing. Wait until they are done, or end them, and run it again: {holders}"
                 ) from error
             if not reported:
-                report(f"The migration waits for a table without blocking others. The longest transactions: {holders}")
+                report(
+                    f"The migration is waiting for a table, without blocking others. Longest transactions: {holders}"
+                )
                 reported = True
             pause.wait(_PAUSE_SECONDS)
         else:

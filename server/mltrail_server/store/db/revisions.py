@@ -142,7 +142,7 @@ def check_can_run(found: State) -> None:
     check_migratable(found)
     if found.revision is not None and found.revision != newest() and not can_run_on_later(found):
         raise conflict(
-            f"The database's schema is at revision {found.revision}, this version needs {newest()}. "
+            f"The database's schema is at revision {found.revision}, and this version needs {newest()}. "
             "Make a backup, then run: mltrail-server migrate"
         )
 
