@@ -4,6 +4,7 @@ PORT ?= 5000
 DEV := .venv
 TRAIN := .venv-train
 RELEASE := .venv-release
+LOCK = $(DEV)/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --no-annotate
 
 .DEFAULT_GOAL := help
 
@@ -44,37 +45,30 @@ docs: env ## Build the docs site into .site/html; a warning, such as a broken li
 	$(DEV)/bin/python -m scripts.docs_site
 
 lock: env ## Lock the newest versions that the ranges in pyproject.toml allow
-	$(DEV)/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --no-annotate \
-	  pyproject.toml --extra server --extra postgres --extra traces --extra backup --extra mysql --extra otel --group dev --output-file requirements/dev.txt
-	$(DEV)/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --no-annotate \
-	  --group train --output-file requirements/train.txt
-	$(DEV)/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --no-annotate \
-	  --group release --output-file requirements/release.txt
-	$(DEV)/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --no-annotate \
-	  pyproject.toml --output-file image/requirements.txt
-	$(DEV)/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-emit-index-url --no-annotate \
-	  pyproject.toml --extra server --extra postgres --extra traces --extra backup --extra otel \
+	$(LOCK) pyproject.toml --extra server --extra postgres --extra traces --extra backup --extra mysql --extra otel --group dev \
+	  --output-file requirements/dev.txt
+	$(LOCK) --group train --output-file requirements/train.txt
+	$(LOCK) --group release --output-file requirements/release.txt
+	$(LOCK) pyproject.toml --output-file image/requirements.txt
+	$(LOCK) pyproject.toml --extra server --extra postgres --extra traces --extra backup --extra otel \
 	  --output-file image/requirements-server.txt
-	$(DEV)/bin/uv pip compile --quiet --upgrade --python-version 3.11 --universal --generate-hashes --no-header --no-emit-index-url --no-annotate \
-	  requirements/patroni.in --output-file requirements/patroni.txt
+	$(LOCK) --python-version 3.11 requirements/patroni.in --output-file requirements/patroni.txt
 	for clients in mlflow-1.28 mlflow-2.7 mlflow-2 mlflow-3.1 mlflow-3.5 mlflow-3.10 mlflow-3.14 mlflow-3; do \
-	  $(DEV)/bin/uv pip compile --quiet --upgrade --python-version 3.11 --universal --generate-hashes --no-header --no-emit-index-url \
-	    --no-annotate requirements/clients/$$clients.in $$(ls requirements/clients/$$clients.override 2>/dev/null | sed 's/^/--override /') \
+	  $(LOCK) --python-version 3.11 requirements/clients/$$clients.in \
+	    $$(ls requirements/clients/$$clients.override 2>/dev/null | sed 's/^/--override /') \
 	    --output-file requirements/clients/$$clients.txt; done
 
 release-rehearsal: release-env release-tools helm buildah ## Go through a whole release against registries on this machine; see dist/rehearsal
 	PYTHONPATH=component:. $(RELEASE)/bin/python -m scripts.release.rehearse
-
-release-tools: ## Fetch cosign and an image registry for rehearsals from Debian; nothing is installed
-	scripts/release_tools
 
 images: env ## Build both images for this machine by buildah, as localhost/mltrail/server and localhost/mltrail/cli
 	rm -rf dist && $(DEV)/bin/uv build --quiet --wheel --out-dir dist
 	PYTHON=$(DEV)/bin/python image/build server localhost/mltrail/server "$$(dpkg --print-architecture)"
 	PYTHON=$(DEV)/bin/python image/build cli localhost/mltrail/cli "$$(dpkg --print-architecture)"
 
-buildah: ## Install buildah and make a small Debian, for the tests of the images, if they are missing (Debian, as root)
-	scripts/buildah
+screenshots: env chromium ## Take new pictures of the pages and of the comment
+	$(DEV)/bin/python -m scripts.screenshots
+	$(DEV)/bin/python -m scripts.note_pictures
 
 clean: ## Remove environments, caches and the demo's data
 	rm -rf $(DEV) $(TRAIN) $(RELEASE) .venv-clients .cache .hypothesis .demo .playground .site public .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
@@ -85,14 +79,20 @@ client-envs: ## Make the environments of the MLflow clients that we test with
 postgresql: ## Install PostgreSQL's programs for the tests if they are missing (Debian, as root)
 	scripts/postgresql
 
-machines: ## Install what the tests of several machines need if it is missing (Debian, as root)
-	scripts/machines
-
 mariadb: ## Install MariaDB's programs for the tests if they are missing (Debian, as root)
 	scripts/mariadb
 
+chromium: ## Install Chromium for the tests of the pages if it is missing (Debian, as root)
+	scripts/chromium
+
+machines: ## Install what the tests of several machines need if it is missing (Debian, as root)
+	scripts/machines
+
 systemd: ## Install systemd, and what docs/how-to/install.md installs, for the tests if they are missing (Debian, as root)
 	scripts/systemd
+
+buildah: ## Install buildah and make a small Debian, for the tests of the images, if they are missing (Debian, as root)
+	scripts/buildah
 
 helm: env ## Fetch helm for the tests of the chart if it is missing
 	scripts/helm
@@ -100,12 +100,8 @@ helm: env ## Fetch helm for the tests of the chart if it is missing
 promtool: ## Install promtool for the tests if it is missing (Debian, as root)
 	scripts/promtool
 
-screenshots: env chromium ## Take new pictures of the pages and of the comment
-	$(DEV)/bin/python -m scripts.screenshots
-	$(DEV)/bin/python -m scripts.note_pictures
-
-chromium: ## Install Chromium for the tests of the pages if it is missing (Debian, as root)
-	scripts/chromium
+release-tools: ## Fetch cosign and an image registry for rehearsals from Debian; nothing is installed
+	scripts/release_tools
 
 env: $(DEV)/.ready
 train-env: $(TRAIN)/.ready
