@@ -13,6 +13,7 @@ from mltrail_server.artifacts.s3 import S3Files
 from mltrail_server.commands.doctor import run
 from mltrail_server.settings import Settings
 from tests.environment import without_settings
+from tests.processes import free_port
 from tests.s3 import Bucket
 from tests.static_files import serving
 from tests.team_server import TeamServer
@@ -70,6 +71,14 @@ def test_a_teams_server(tmp_path: Path) -> None:
         with serving(tmp_path / "data") as url:
             elsewhere = outcomes(variables | {"MLTRAIL_EXTERNAL_URL": url})
         assert "not from mltrail" in elsewhere["external URL"]["detail"]
+        nowhere = f"127.0.0.1:{free_port()}"
+        unreached = outcomes(variables | {"MLTRAIL_EXTERNAL_URL": f"http://{nowhere}"})
+        assert unreached["external URL"]["outcome"] == "warning"
+        assert unreached["large uploads"]["outcome"] == "skipped", "what was not asked is not said to be well"
+        down = outcomes(variables | {"MLTRAIL_DATABASE_URL": f"postgresql://mltrail:hush@{nowhere}/mltrail"})
+        assert nowhere.split(":")[1] in down["database"]["detail"], "it names what does not answer"
+        assert "hush" not in str(down)
+        assert server.gitlab.url not in down["database"]["detail"]
         server.gitlab.tokens[server.bot_token].expires_at = "2020-01-01"
         assert outcomes(variables)["bot's token"]["outcome"] == "warning"
 

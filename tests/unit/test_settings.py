@@ -33,7 +33,8 @@ def test_secrets_are_not_shown() -> None:
 @pytest.mark.parametrize(
     ("environment", "says"),
     [
-        ({"MLTRAIL_GITLAB_TOKN": "x"}, "unknown setting MLTRAIL_GITLAB_TOKN"),
+        ({"MLTRAIL_GITLAB_TOKN": "x"}, "unknown setting MLTRAIL_GITLAB_TOKN; did you mean MLTRAIL_GITLAB_TOKEN"),
+        ({"MLTRAIL_COLOUR": "x"}, "unknown setting MLTRAIL_COLOUR; the known ones are MLTRAIL_ALLOWED_NAMESPACES, "),
         ({"MLTRAIL_GITLAB_URL": "gitlab.example.com"}, "must be an http or https URL"),
         ({"MLTRAIL_GITLAB_URL": "https://gitlab.example.com"}, "MLTRAIL_EXTERNAL_URL must name"),
         ({"MLTRAIL_DATABASE_URL": "postgresql://db/x"}, "set MLTRAIL_GITLAB_URL to serve a team"),

@@ -1,8 +1,9 @@
 """All settings, and the only reader of the environment."""
 
+import difflib
 import os
 import re
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Collection, Mapping, MutableMapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
@@ -19,6 +20,13 @@ __all__ = ["Settings", "is_loopback"]
 
 _SPAN = re.compile(r"(\d{1,5})([hdw])", re.ASCII)
 _UNITS_MS = {"h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+
+
+def _meant(unknown: str, variables: Collection[str]) -> str:
+    if unknown.removesuffix(SUFFIX) in variables:
+        return "only secrets can be in files"
+    alike = difflib.get_close_matches(unknown, variables, n=1, cutoff=0.8)
+    return f"did you mean {alike[0]}?" if alike else f"the known ones are {', '.join(sorted(variables))}"
 
 
 def _span_ms(text: str) -> int | None:
@@ -375,9 +383,7 @@ class Settings:
         environment = with_secrets_read(environment, cls._secret_variables())
         unknown = sorted(name for name in environment if name.startswith("MLTRAIL_") and name not in variables)
         if unknown:
-            if unknown[0].removesuffix(SUFFIX) in variables:
-                raise mistake(f"unknown setting {unknown[0]}; only secrets can be in files")
-            raise mistake(f"unknown setting {unknown[0]}; the known ones are {', '.join(sorted(variables))}")
+            raise mistake(f"unknown setting {unknown[0]}; {_meant(unknown[0], variables)}")
         read = {variables[name]: value for name, value in environment.items() if name in variables}
         read |= {name: value for name, value in given.items() if value}
         names = {name: variable for variable, name in variables.items()}

@@ -298,9 +298,10 @@ def test_wrong_use_is_refused_before_anything_happens(here: Installation, argume
     assert here.gitlab.requests == []
 
 
-def test_a_group_that_does_not_exist_is_named(here: Installation) -> None:
-    said = here.init(group="taem", code=1)
-    assert "/groups/taem/-/settings/access_tokens, and set MLTRAIL_GITLAB_TOKEN (GitLab has no such group" in said
+def test_a_group_that_does_not_exist_is_named_before_it_gets_into_the_file(here: Installation) -> None:
+    said = here.init(group="taem", code=2)
+    assert "GitLab has no group taem, or does not show it to owner" in said
+    assert not here.file.exists()
 
 
 def test_a_password_is_not_taken_from_the_command_line(here: Installation) -> None:

@@ -17,6 +17,10 @@ from cryptography.x509.oid import NameOID
 
 from mltrail_server import worker
 from mltrail_server.app import create_app, create_deps
+from mltrail_server.domain.clock import system_clock
+from mltrail_server.domain.errors import MltrailError
+from mltrail_server.services.admin import doctor_gitlab
+from mltrail_server.services.admin.checks import Doubt
 from mltrail_server.settings import Settings
 from tests.clock import FrozenClock
 from tests.fakes.gitlab import FakeGitLab
@@ -27,7 +31,13 @@ BACKENDS = ("sqlite",)
 
 
 def certificate(
-    name: str, key: ec.EllipticCurvePrivateKey, issuer: str, signer: ec.EllipticCurvePrivateKey, *, ca: bool
+    name: str,
+    key: ec.EllipticCurvePrivateKey,
+    issuer: str,
+    signer: ec.EllipticCurvePrivateKey,
+    *,
+    ca: bool,
+    ends: dt.timedelta = dt.timedelta(1),
 ) -> x509.Certificate:
     now = dt.datetime.now(dt.UTC)
     named = [x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, one)]) for one in (name, issuer)]
@@ -43,7 +53,7 @@ def certificate(
         decipher_only=False,
     )
     builder = x509.CertificateBuilder(
-        named[1], named[0], key.public_key(), x509.random_serial_number(), now - dt.timedelta(1), now + dt.timedelta(1)
+        named[1], named[0], key.public_key(), x509.random_serial_number(), now - dt.timedelta(1), now + ends
     )
     address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
     return (
@@ -56,13 +66,14 @@ def certificate(
     )
 
 
-@pytest.fixture
-def authority(tmp_path: Path) -> tuple[Path, ssl.SSLContext]:
-    """The authority's file, and what a server with a certificate of it serves with."""
+def make_authority(tmp_path: Path, ends: dt.timedelta = dt.timedelta(1)) -> tuple[Path, ssl.SSLContext]:
+    """Return the authority's file, and what a server with a certificate of it serves with."""
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     files = {
         "ca.pem": certificate("Own CA", ca_key, "Own CA", ca_key, ca=True).public_bytes(serialization.Encoding.PEM),
-        "gitlab.pem": certificate("gitlab", key, "Own CA", ca_key, ca=False).public_bytes(serialization.Encoding.PEM),
+        "gitlab.pem": certificate("gitlab", key, "Own CA", ca_key, ca=False, ends=ends).public_bytes(
+            serialization.Encoding.PEM
+        ),
         "gitlab.key": key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         ),
@@ -72,6 +83,11 @@ def authority(tmp_path: Path) -> tuple[Path, ssl.SSLContext]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "gitlab.pem", tmp_path / "gitlab.key")
     return tmp_path / "ca.pem", context
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> tuple[Path, ssl.SSLContext]:
+    return make_authority(tmp_path)
 
 
 @pytest.fixture
@@ -126,3 +142,22 @@ def test_it_is_trusted_by_the_variable_and_not_without(
         for mlflow in asked:
             assert mlflow.error("GET", "experiments/get", experiment_id="0")[0] == 503
     deps.db.dispose()
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_the_doctor_trusts_the_same_authorities(
+    gitlab: FakeGitLab, authority: tuple[Path, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(Doubt, match="is not valid here"):
+        doctor_gitlab.certificate(gitlab.url, system_clock)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority[0]))
+    with pytest.raises(Doubt, match="in 1 days: renew it"):
+        doctor_gitlab.certificate(gitlab.url, system_clock)
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_a_certificate_that_has_expired_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    authority, context = make_authority(tmp_path, ends=dt.timedelta(hours=-1))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority))
+    with FakeGitLab(tls=context) as gitlab, pytest.raises(MltrailError, match="has expired: renew it"):
+        doctor_gitlab.certificate(gitlab.url, system_clock)

@@ -34,7 +34,7 @@ class Doubt(Exception):  # noqa: N818 - no error: it works, but somebody should 
 
 
 def attempt(name: str, step: Callable[[], str], url: str = "") -> CheckResult:
-    """Make one check; never raises. `url` is what it asks: it is named if there is no answer."""
+    """Make one check; never raises. `url` is the GitLab that it asks, if any: it is named if there is no answer."""
     try:
         return CheckResult(name, OK, step())
     except Skip as reason:
@@ -42,7 +42,7 @@ def attempt(name: str, step: Callable[[], str], url: str = "") -> CheckResult:
     except Doubt as reason:
         return CheckResult(name, WARNING, str(reason))
     except MltrailError as error:
-        return CheckResult(name, FAILED, error.message + _unreached(error, url))
+        return CheckResult(name, FAILED, _unreached(error, url) or error.message)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         # An unexpected shape: the field's name helps to find out why, and its value is nobody's business.
         name_of_field = f" {error}" if isinstance(error, KeyError) else ""
@@ -50,10 +50,18 @@ def attempt(name: str, step: Callable[[], str], url: str = "") -> CheckResult:
 
 
 def _unreached(error: MltrailError, url: str) -> str:
-    """Say which URL did not answer and why: often it is wrong, or its certificate is from a private authority."""
-    if error.code is not Code.UNAVAILABLE or error.__cause__ is None or not url:
+    """Say what did not answer and why: often its URL is wrong, or its certificate is from a private authority.
+
+    The error's own message is for callers, who can only wait. A driver's says what an operator can do about it.
+    """
+    cause = error.__cause__
+    if error.code is not Code.UNAVAILABLE or cause is None:
         return ""
-    return f" ({type(error.__cause__).__name__}, asking {url})"
+    if not url:
+        said = str(getattr(cause, "orig", None) or cause).strip()  # SQLAlchemy's own text has the statement
+        return f"it can't be used: {said.splitlines()[0] if said else type(cause).__name__}"
+    known = type(cause).__name__ in error.message
+    return error.message if known else f"{error.message} ({type(cause).__name__}, asking {url})"
 
 
 def gitlab_version(asked: Probe) -> str:
@@ -75,7 +83,7 @@ def bot_token(asked: Probe) -> tuple[TokenInfo, str]:
 
 def clock(apart: float, most: float, *, consequence: str = "") -> str:
     """Check how many seconds another clock is ahead of this machine's."""
-    line = f"it differs from this machine's by {apart:+.0f} s"
+    line = f"it differs from this machine's by {round(apart):+d} s"
     if abs(apart) > most:
         raise Doubt(f"{line}: {consequence}synchronize both by NTP (timedatectl set-ntp true)")
     return line

@@ -54,11 +54,15 @@ class Doctor:
 
     def run(self) -> Iterator[CheckResult]:
         """Make all checks, in an order in which one failure does not hide the next."""
-        url = self._settings.gitlab_url
-        for name, step in self._checks():
-            yield attempt(name, step, url)
+        for name, step in self._of_this_server():
+            yield attempt(name, step)
+        if not self._settings.local_mode:
+            for name, step in self._gitlab.all():
+                yield attempt(name, step, self._settings.gitlab_url)
+            for name, step in self._proxy.all():
+                yield attempt(name, step)
 
-    def _checks(self) -> Iterator[Check]:
+    def _of_this_server(self) -> Iterator[Check]:
         yield "versions", self._versions
         yield "open files", _open_files
         yield "database", self._opened
@@ -67,9 +71,6 @@ class Doctor:
             yield "worker", self._worker
             yield "backup", self._backup
         yield from self._storage.of_files()
-        if not self._settings.local_mode:
-            yield from self._gitlab.all()
-            yield from self._proxy.all()
 
     def _versions(self) -> str:
         needed = {"psycopg": "postgres"} if self._settings.database.startswith("postgres") else {}

@@ -1,10 +1,12 @@
 """The doctor's checks of GitLab that need no project; `selftest` does the rest."""
 
+import ssl
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from mltrail_server.domain.clock import Clock
+from mltrail_server.domain.errors import conflict
 from mltrail_server.gitlab import certificates, probe
 from mltrail_server.gitlab.connections import Connections
 from mltrail_server.gitlab.probe import Probe
@@ -16,6 +18,7 @@ from .checks import Check, Doubt, Skip
 _SOON_DAYS = 14
 _CLOCK_SECONDS = 10.0
 _DAY = 86_400
+_EXPIRED = 10  # X509_V_ERR_CERT_HAS_EXPIRED
 
 
 class GitLabChecks:
@@ -55,8 +58,12 @@ def certificate(url: str, clock: Clock) -> str:
     """Check how much longer the certificate of a URL is valid."""
     try:
         ends = certificates.expires(url)
+    except ssl.SSLCertVerificationError as error:
+        if error.verify_code == _EXPIRED:
+            raise conflict(f"the certificate of {url} has expired: renew it") from error
+        raise Doubt(f"the certificate of {url} is not valid here: {error.verify_message}") from error
     except OSError as error:
-        raise Doubt(f"{url} can't be reached from here, or its certificate is not valid: {error}") from error
+        raise Doubt(f"{url} can't be reached from here: {error}") from error
     if ends is None:
         raise Skip(f"{url} does not use TLS")
     days = (ends - clock() / 1000) / _DAY

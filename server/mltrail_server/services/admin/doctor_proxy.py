@@ -9,7 +9,7 @@ from mltrail_server.domain.clock import system_clock
 from mltrail_server.domain.errors import conflict
 from mltrail_server.settings import Settings
 
-from .checks import Check, Doubt
+from .checks import Check, Doubt, Skip
 from .doctor_gitlab import certificate
 
 _SECONDS = 5.0
@@ -20,7 +20,7 @@ _CALL = "/api/v4/projects/1/ml/mlflow/api/2.0/mlflow/experiments/get?experiment_
 class ProxyChecks:
     def __init__(self, settings: Settings) -> None:
         self._url = settings.external_url.rstrip("/")
-        self._metrics_token = settings.metrics_token
+        self._reachable = True
 
     def all(self) -> Iterator[Check]:
         yield "external URL", self._reached
@@ -57,6 +57,7 @@ class ProxyChecks:
 
     def _large(self) -> str:
         """Announce a large body without sending it: a proxy with a limit refuses it at once."""
+        self._check_reachable()
         path = f"{self._url}/api/v4/projects/1/ml/mlflow/api/2.0/mlflow-artifacts/artifacts/doctor"
         try:
             response = requests.put(path, data=_Nothing(_LARGE), timeout=_SECONDS, allow_redirects=False)
@@ -77,13 +78,20 @@ class ProxyChecks:
         return "they are not public"
 
     def _get(self, path: str, headers: dict[str, str]) -> requests.Response:
+        self._check_reachable()
         try:
             return requests.get(self._url + path, headers=headers, timeout=_SECONDS, allow_redirects=False)
         except requests.RequestException as error:
+            self._reachable = False
+            where = "its certificate" if isinstance(error, requests.exceptions.SSLError) else "DNS and the firewall"
             raise Doubt(
                 f"{self._url} can't be reached from this machine ({type(error).__name__}). If jobs and browsers can "
-                "reach it, that is all right: run this command where they are. Otherwise check DNS and the firewall"
+                f"reach it, that is all right: run this command where they are. Otherwise check {where}"
             ) from error
+
+    def _check_reachable(self) -> None:
+        if not self._reachable:
+            raise Skip("the external URL can't be reached from here")
 
 
 def _message(response: requests.Response) -> object:

@@ -18,7 +18,7 @@ from .checks import Check, Doubt, Skip
 _OLDEST_POSTGRESQL = 140_000
 _CLOCK_SECONDS = 5.0
 _REPLICA_SECONDS = 60.0
-_FREE_SHARE = 0.1
+_FREE_SHARE, _FREE_BYTES = 0.1, 100_000_000
 
 
 class StorageChecks:
@@ -75,6 +75,8 @@ class StorageChecks:
             raise Skip("the folder does not exist yet")
         share = found.free / found.size
         line = f"{found.free / 1e9:.1f} GB are free, {share:.0%}"
+        if found.free < _FREE_BYTES:
+            raise conflict(f"{line}: what the server can't store it refuses with 503. Free some, or enlarge it")
         if share < _FREE_SHARE:
             raise Doubt(f"{line}: free some space, or enlarge the disk")
         return line

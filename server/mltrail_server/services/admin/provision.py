@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from urllib.parse import urlsplit
 
-from mltrail_server.domain.errors import Code, MltrailError
+from mltrail_server.domain.errors import Code, MltrailError, invalid
 from mltrail_server.gitlab.connections import Connections
 from mltrail_server.gitlab.probe import Probe, issuer_page
 from mltrail_server.gitlab.provisioning import Application, BotToken, Group, Hook, Provisioning
@@ -60,20 +60,36 @@ class Provision:
         return f"mltrail ({self.host})"
 
     def check(self) -> None:
-        """Ask GitLab who the token belongs to, before anything is written.
+        """Ask GitLab who the token belongs to, and for the new groups, before anything is written.
 
         Raises UNAVAILABLE if this is no GitLab or can't be reached, UNAUTHENTICATED or FORBIDDEN if the token can't be
-        used for anything.
+        used for anything, INVALID for a group that it does not see, which is most likely misspelt.
         """
         issuer_page(self.answers.gitlab_url)
         if not self.token:
             return
-        caller = Provisioning(self.sessions, self.token).caller()
+        gitlab = Provisioning(self.sessions, self.token)
+        caller = gitlab.caller()
         if "api" not in caller.scopes:
             raise MltrailError(
                 Code.FORBIDDEN, f"The token of {caller.name} has {', '.join(caller.scopes)}; it needs the scope api."
             )
+        kept = self.file.values.get("MLTRAIL_ALLOWED_NAMESPACES", "").split(",")
+        for path in self.answers.groups:
+            if path not in kept:
+                self._check_group(gitlab, path, caller.name)
         self.done.append(f"the token is {caller.name}'s")
+
+    def _check_group(self, gitlab: Provisioning, path: str, caller: str) -> None:
+        try:
+            gitlab.group(path)
+        except MltrailError as error:
+            if error.code is not Code.NOT_FOUND:
+                raise
+            raise invalid(
+                f"GitLab has no group {path}, or does not show it to {caller}: correct it, or use the token of an "
+                "administrator or of the group's owner. Nothing was written."
+            ) from error
 
     def run(self, *, new_webhook_secret: bool) -> None:
         """Create what is missing. Without a token, everything that is missing is left to do by hand."""
@@ -182,7 +198,7 @@ class Provision:
         except MltrailError as error:
             self._refused(
                 error,
-                f"{by_hand}. An administrator's token could do this (with Admin Mode, one with the scope admin_mode)",
+                f"{by_hand}. An administrator's token could do this; in Admin Mode it also needs the scope admin_mode",
                 needed=False,
             )
             return
