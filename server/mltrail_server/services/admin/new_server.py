@@ -58,7 +58,7 @@ class Answers:
 
 
 Value = str | Callable[[Mapping[str, str]], str]
-"""A value, or what makes it from the values so far."""
+"""A value, or a function that makes it from the values so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Group:
 
 
 BOT = "The bot's access tokens, scope api. Renew them with: mltrail-server init --renew-bot-token"
-SIGN_IN = "The OAuth application by which people sign in to the pages."
+SIGN_IN = "The OAuth application that people sign in to the pages with."
 PLACES = "GitLab, this server's own URL, and the groups that can use it."
 WEBHOOKS = "The secret of GitLab's webhooks."
 
@@ -87,8 +87,8 @@ def groups_of(answers: Answers) -> Sequence[Group]:
         ),
         Group(WEBHOOKS, {"MLTRAIL_WEBHOOK_SECRET": _random}),
         Group(
-            "Generated, and worth a copy in a safe place: with another key everybody has to sign in again, and what "
-            "was signed can't be verified.",
+            "Generated. Keep a copy in a safe place: with another key, everybody has to sign in again, and what was "
+            "signed can't be verified.",
             {
                 "MLTRAIL_SECRET_KEY": _random,
                 "MLTRAIL_SIGNING_KEY": lambda _: _signing_key(),
@@ -128,7 +128,7 @@ def _of_compose(answers: Answers) -> Sequence[Group]:
     port: dict[str, Value] = {"PROXY_HTTPS_PORT": str(answers.port)} if own_port else {}
     return (
         Group(
-            "The database. PostgreSQL takes this password when it is first started, and no other later.",
+            "The database. PostgreSQL takes this password when it is first started; it can't be changed here later.",
             bundled_database,
         ),
         Group("The store for files: Garage takes these keys when it is first started.", bundled_store),
@@ -144,10 +144,10 @@ def _of_systemd(answers: Answers) -> Sequence[Group]:
     database = answers.database or "postgresql:///mltrail?host=/var/run/postgresql"
     return (
         Group(
-            "The database, by its socket: PostgreSQL knows the user mltrail by the system's account.",
+            "The database, by its socket: PostgreSQL knows the user mltrail by its Unix account.",
             {"MLTRAIL_DATABASE_URL": database},
         ),
-        Group("Files, and what is generated at the first start.", {"MLTRAIL_DATA_DIR": "/var/lib/mltrail", **files}),
+        Group("Files, and what is generated when first started.", {"MLTRAIL_DATA_DIR": "/var/lib/mltrail", **files}),
     )
 
 
