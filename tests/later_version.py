@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.environment import without_settings
+from tests.places import ROOT
 
-ROOT = Path(__file__).parents[1]
 _VERSIONS = "mltrail_server/store/db/migrations/versions"
 
 _EXPANDED = """

@@ -10,7 +10,6 @@ python -m scripts.release.rehearse [--out FOLDER] [--built FOLDER] [--no-images]
 import argparse
 import hashlib
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -19,83 +18,21 @@ import tarfile
 import tempfile
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from mltrail_ci import __version__
 from scripts.release import build, notes, registries, sbom
 from scripts.release import rehearse_images as images
+from scripts.release.rehearsal import HOME, ROOT, TOOLS, Rehearsal, RehearsalError
 
-ROOT = Path(__file__).parents[2]
-TOOLS = ROOT / ".cache/release-tools/usr/bin"
 TOKEN = "glcbt-rehearsal"  # noqa: S105 - opens nothing but the rehearsal's own registries
 UV = Path(sys.executable).with_name("uv")
-HOME = "https://gitlab.example.com/mlops/mltrail"
 HELM = ROOT / ".cache/helm/helm"
 CHART_VALUES = (
     *("--set", "externalUrl=https://mltrail.example.com", "--set", "gitlab.url=https://gitlab.example.com"),
     *("--set", "image.repository=registry.example.com/mlops/mltrail/server", "--set", "files.s3.bucket=my-bucket"),
     *("--set", "secrets.existingSecret=mltrail", "--set", "database.existingSecret=mltrail-database"),
 )
-NOT_RUN = (
-    "signing without a key, by the job's identity: only gitlab.com's jobs can, with Sigstore's servers",
-    "PyPI's trusted publishing and its attestations: only from a job on gitlab.com (.ci/pypi)",
-    "the keyword `release:`, which publishes in the Catalog: GitLab does it",
-)
-
-
-class RehearsalError(Exception):
-    """Something that would have gone wrong in the release."""
-
-
-@dataclass
-class Rehearsal:
-    """One run, in a folder of its own."""
-
-    out: Path
-    scratch: Path
-    verified: dict[str, list[str]] = field(default_factory=dict)
-    not_run: list[str] = field(default_factory=lambda: [*NOT_RUN])
-
-    @property
-    def files(self) -> Path:
-        """What the pipeline calls dist/."""
-        return self.out / "files"
-
-    def note(self, name: str, how: str) -> None:
-        self.verified.setdefault(name, []).append(how)
-        print(f"  {name}: {how}")
-
-    def run(self, *command: str | Path, cwd: Path = ROOT, **variables: str) -> str:
-        """Run a command as a job of the pipeline would. Raises `RehearsalError` with its output."""
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(("CI_", "COSIGN_"))}
-        environment |= {
-            "PATH": f"{Path(sys.executable).parent}:{TOOLS}:{os.environ['PATH']}",
-            "PYTHONPATH": f"{ROOT / 'component'}:{ROOT}",
-            "CI_PROJECT_URL": HOME,
-            "CI_COMMIT_TAG": __version__,
-            **variables,
-        }
-        ran = subprocess.run(
-            list(map(str, command)),
-            cwd=cwd,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        if ran.returncode != 0:
-            raise RehearsalError(f"{' '.join(map(str, command))} failed:\n{ran.stdout}")
-        return ran.stdout
-
-    def expect(self, holds: bool, otherwise: str) -> None:
-        if not holds:
-            raise RehearsalError(otherwise)
-
-    def one(self, pattern: str) -> Path:
-        (path,) = self.files.glob(pattern)
-        return path
 
 
 def rehearse(out: Path, built: Path | None, *, with_images: bool) -> Rehearsal:

@@ -12,16 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mltrail_ci import __version__
 from scripts.release import build, provenance
 from scripts.release.image_registry import image_registry
+from scripts.release.rehearsal import ROOT, Rehearsal
 
-if TYPE_CHECKING:
-    from scripts.release.rehearse import Rehearsal
-
-ROOT = Path(__file__).parents[2]
 BASE = ROOT / ".cache/image-base.tar"
 """A small Debian that scripts/buildah has made. Without it, the build takes Debian's own image from its registry."""
 
@@ -49,7 +45,7 @@ def missing() -> str | None:
 
 
 @contextmanager
-def pushed(rehearsal: "Rehearsal", program: Path) -> Iterator[Images]:
+def pushed(rehearsal: Rehearsal, program: Path) -> Iterator[Images]:
     """Build both, start both, and push them to a registry."""
     with image_registry(program, rehearsal.scratch / "images") as address:
         images = Images(address, _variables(rehearsal.scratch, address))
@@ -62,15 +58,20 @@ def pushed(rehearsal: "Rehearsal", program: Path) -> Iterator[Images]:
             rehearsal.run(*buildah, "rmi", "--all", "--force", **images.variables)
 
 
-def _make(rehearsal: "Rehearsal", images: Images) -> None:
+def copy_context(wheel: Path, to: Path) -> None:
+    """Copy what `image/build` needs of the repository, beside the wheel of this version."""
+    shutil.copytree(ROOT / "image", to / "image")
+    version = Path("component/mltrail_ci/__init__.py")
+    (to / version).parent.mkdir(parents=True)
+    shutil.copy(ROOT / version, to / version)
+    (to / "dist").mkdir()
+    shutil.copy(wheel, to / "dist")
+
+
+def _make(rehearsal: Rehearsal, images: Images) -> None:
     context, variables = rehearsal.scratch / "context", images.variables
     buildah = variables["BUILDAH"].split()
-    shutil.copytree(ROOT / "image", context / "image")
-    version = Path("component/mltrail_ci/__init__.py")
-    (context / version).parent.mkdir(parents=True)
-    shutil.copy(ROOT / version, context / version)
-    (context / "dist").mkdir()
-    shutil.copy(rehearsal.one("*.whl"), context / "dist")
+    copy_context(rehearsal.one("*.whl"), context)
     if BASE.exists():
         container = rehearsal.run(*buildah, "from", "scratch", **variables).strip()
         rehearsal.run(*buildah, "add", "--quiet", container, BASE, "/", **variables)

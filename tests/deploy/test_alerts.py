@@ -16,8 +16,8 @@ from scripts import grafana_dashboard
 from scripts.metrics_table import metrics
 
 from tests.mlflow_client import Mlflow
+from tests.places import ROOT
 
-ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy/observability"
 ALERTS = FOLDER / "alerts.yaml"
 PAGE = ROOT / "docs/how-to/watch.md"

@@ -10,10 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tests.places import ROOT
-
-BASE = ROOT / ".cache/image-base.tar"
-"""A small Debian, made by scripts/buildah."""
+from scripts.release.rehearse_images import BASE, copy_context
 
 REVISION = "a1" * 20
 _MADE_AT = "1700000000"
@@ -30,12 +27,7 @@ class Images:
         return self.folder / "context"
 
     def prepare(self, wheel: Path) -> None:
-        shutil.copytree(ROOT / "image", self.context / "image")
-        version = Path("component/mltrail_ci/__init__.py")
-        (self.context / version).parent.mkdir(parents=True)
-        shutil.copy(ROOT / version, self.context / version)
-        (self.context / "dist").mkdir()
-        shutil.copy(wheel, self.context / "dist")
+        copy_context(wheel, self.context)
         container = self.buildah("from", "scratch")
         self.buildah("add", "--quiet", container, str(BASE), "/")
         self.buildah("commit", "--quiet", container, "localhost/base")

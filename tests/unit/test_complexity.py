@@ -5,9 +5,9 @@ https://en.wikipedia.org/wiki/Cyclomatic_complexity
 
 import ast
 from collections.abc import Iterator
-from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.places import ROOT
+
 FOLDERS = ("server", "component", "benchmarks", "scripts", "tests/fakes")
 MOST = 15
 

@@ -21,8 +21,9 @@ import pytest
 from tests import later_version
 from tests.faults.load import Connection, Load
 from tests.faults.trainings import Trainings
-from tests.later_version import ROOT, Version
+from tests.later_version import Version
 from tests.length import length
+from tests.places import ROOT
 from tests.postgresql import Cluster
 from tests.processes import free_port
 from tests.team_server import TeamServer

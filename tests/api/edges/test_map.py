@@ -15,8 +15,8 @@ from tests.api.promotion.promoting import promote
 from tests.api.trail import SHAS, Trail
 from tests.fakes.gitlab import MergeRequest, Pipeline
 from tests.mlflow_client import Mlflow
+from tests.places import ROOT
 
-ROOT = Path(__file__).parents[3]
 SERVER = Path(mltrail_server.__file__).parent
 MAP = (ROOT / "docs/explanation/architecture.md").read_text()
 
