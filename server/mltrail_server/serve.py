@@ -141,12 +141,12 @@ def _work(deps: Deps, parent: int) -> None:
 
 
 def _after_draining(stop: Callable[..., None], seconds: float) -> Callable[..., None]:
-    """Return a signal handler that has `/readyz` say no for so long before it calls `stop`. A second SIGTERM stops at
+    """Return a signal handler that has `/readyz` say no for that long before it calls `stop`. A second SIGTERM stops at
     once, and so does Ctrl-C.
     """
 
     def drain() -> None:
-        print(f"Ending in {seconds:g} seconds; until then /readyz responds with 503.", flush=True)
+        print(f"Stopping in {seconds:g} seconds; until then, /readyz responds with 503.", flush=True)
         time.sleep(seconds)
         stop()
 

@@ -160,7 +160,7 @@ def _said(changed: list[str], options: argparse.Namespace) -> str:
 
 
 def _answers(file: EnvFile, options: argparse.Namespace) -> "Answers":
-    """Put together what the file, the options and the person say. Raises INVALID for what is missing or contradicts."""
+    """Combine what the file, the options and the person say. Raises INVALID for what is missing or contradictory."""
     from mltrail_server.services.admin.new_server import Answers, Form, Tls
 
     _check_options(options)
@@ -179,7 +179,7 @@ def _answers(file: EnvFile, options: argparse.Namespace) -> "Answers":
         database=options.database or "",
         artifacts=options.artifacts or "",
     )
-    # The same checks as at the server's start, before anything is written.
+    # The same checks as when the server starts, before anything is written.
     Settings.from_environment(
         {
             "MLTRAIL_GITLAB_URL": answers.gitlab_url,
@@ -244,7 +244,7 @@ def _ask(question: str, option: str) -> str:
 
 
 def _token(options: argparse.Namespace) -> str:
-    """Read the token without showing it. It is never an argument's value, which everybody on the machine can see."""
+    """Read the token without showing it. It is never an argument, which everybody on the machine could see."""
     if options.without_token:
         return ""
     if options.token_file:

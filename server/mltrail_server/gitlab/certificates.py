@@ -1,4 +1,4 @@
-"""Until when a URL's TLS certificate is valid."""
+"""When a URL's TLS certificate expires."""
 
 import socket
 import ssl

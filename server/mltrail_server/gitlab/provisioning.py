@@ -17,7 +17,7 @@ from .connections import NO_WAITING, Connections
 from .errors import translating_errors
 
 SCOPES = "openid read_api"
-"""What the sign-in to the pages asks for."""
+"""The scopes that signing in to the pages asks for."""
 
 _EVENTS = ("pipeline_events", "job_events", "merge_requests_events")
 _MOST_QUOTED = 200
@@ -81,7 +81,7 @@ class Provisioning:
         return Group(int(got["id"]), str(got["full_path"]))
 
     def applications(self) -> list[Application]:
-        """List the applications of the whole GitLab. https://docs.gitlab.com/api/applications/"""
+        """List the applications of the GitLab instance. https://docs.gitlab.com/api/applications/"""
         got = self._list("/applications", "applications")
         return [Application(int(one["id"]), str(one["application_id"]), str(one["callback_url"])) for one in got]
 
@@ -120,7 +120,7 @@ class Provisioning:
         self._post(f"/groups/{group.id}/hooks", "group webhook", _hook(url, secret), {"id"})
 
     def update_hook(self, group: Group, hook: Hook, secret: str) -> None:
-        """Give a webhook another secret, and the events that mltrail wants."""
+        """Give a webhook a new secret, and the events that mltrail wants."""
         with _telling_refusals("group webhook"):
             path = f"/groups/{group.id}/hooks/{hook.id}"
             self._sessions.bot(self._token).http_put(path, post_data=_hook(hook.url, secret), **NO_WAITING)
@@ -151,7 +151,7 @@ def _hook(url: str, secret: str) -> dict[str, Any]:
 
 @contextmanager
 def _telling_refusals(what: str) -> Iterator[None]:
-    """Translate errors as everywhere, but quote what GitLab does not accept; the token itself is known to be good."""
+    """Translate errors as elsewhere, but quote what GitLab does not accept; the token itself is known to be good."""
     try:
         with translating_errors(what):
             yield

@@ -1,4 +1,4 @@
-"""Every response has an `X-Request-Id`, by which the log, an error message and a trace are found.
+"""Every response has an `X-Request-Id`, which leads to its log lines, error message and trace.
 
 A proxy's ID is kept, if it is 1 to 64 letters, digits and `._-`; everything else gets a new one.
 """

@@ -1,4 +1,4 @@
-"""What is told about each request once its response has been sent: a line in the log, a span of a trace."""
+"""What is reported about each request once its response has been sent: a line in the log, a span of a trace."""
 
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
 class Watched(ABC):
-    """A part around the application. `begin` returns what to call, with status and bytes, at the end."""
+    """A layer around the application. `begin` returns what to call at the end, with status and bytes."""
 
     def __init__(self, inner: "WSGIApplication") -> None:
         self._inner = inner
@@ -36,7 +36,7 @@ class Watched(ABC):
 
 
 class _Answer:
-    """A response's body, which counts what is sent."""
+    """A response's body, which counts the bytes that are sent."""
 
     def __init__(self, ended: "Callable[[int, int], None]") -> None:
         self.body: Iterable[bytes] = ()

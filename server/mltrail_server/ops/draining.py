@@ -1,10 +1,10 @@
-"""Whether this server is about to end. All of its processes know, so that `/readyz` says so, whichever answers it."""
+"""Whether this server is about to stop. All of its processes know, so `/readyz` says so whichever of them answers."""
 
 import mmap
 
 
 class Draining:
-    """False until `begin` was called, in this process or in one that has forked from the same one."""
+    """False until `begin` is called, in this process or in one that was forked from the same one."""
 
     def __init__(self) -> None:
         self._shared = mmap.mmap(-1, 1)  # memory that forked processes share

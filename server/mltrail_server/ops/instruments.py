@@ -1,4 +1,4 @@
-"""The metrics that a process counts itself. Labels are routes and words of ours, never what users name.
+"""The metrics that a process counts itself. Labels are routes and our own words, never names that users chose.
 
 Web processes and worker keep their numbers in files in one folder, `PROMETHEUS_MULTIPROC_DIR`, and the process that
 serves the request adds them up (https://prometheus.github.io/client_python/multiprocess/).
@@ -16,7 +16,7 @@ from mltrail_server.telemetry.measured import MEASURED, Receiver
 
 _SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 30)
 _OF_THEIR_OWN = frozenset({Reason.SEARCH_TOO_SLOW})
-"""Reasons that are counted apart from their code."""
+"""Reasons that are counted separately from their code."""
 
 
 class Instruments(Receiver):
@@ -44,10 +44,11 @@ class Instruments(Receiver):
             "mltrail_database_connections_in_use", "Connections to PostgreSQL that calls are using, of all processes"
         )
         self._most = self._gauge(
-            "mltrail_database_connections_limit", "The most connections to PostgreSQL that all processes may open"
+            "mltrail_database_connections_limit", "How many connections to PostgreSQL all processes together may open"
         )
         self._waits = self._counter(
-            "mltrail_database_connection_waits_total", "Calls that waited, since their process had no connection left"
+            "mltrail_database_connection_waits_total",
+            "Calls that had to wait, since their process had no connection left",
         )
         self._slow = self._counter(
             "mltrail_slow_statements_total",
@@ -61,7 +62,7 @@ class Instruments(Receiver):
         )
         self._keys_at = self._gauge(
             "mltrail_jwks_fetched_timestamp_seconds",
-            "When the issuer's keys (JWKS) were fetched last; 0 before the first time",
+            "When the issuer's keys (JWKS) were last fetched; 0 before the first time",
             mode="max",
         )
         self._keys_failed = self._counter(

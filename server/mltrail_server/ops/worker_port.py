@@ -1,4 +1,4 @@
-"""A port for a worker that runs by itself: `/healthz` for what restarts it, `/metrics` for Prometheus."""
+"""A port for a separate worker: `/healthz` for what restarts it, `/metrics` for Prometheus."""
 
 import logging
 import socket
@@ -36,7 +36,7 @@ class Progress(Protocol):
 
 @contextmanager
 def listening(deps: Deps, instruments: Instruments, address: tuple[str, int], progress: Progress) -> Iterator[int]:
-    """Answer at an address while the block runs, and give the block the port. Raises CONFLICT if it is taken."""
+    """Listen on an address while the block runs, and give the block the port. Raises CONFLICT if it is taken."""
     host, port = address
     try:
         server = make_server(
@@ -89,7 +89,7 @@ class _Server(ThreadingMixIn, WSGIServer):
         super().process_request(request, client_address)
 
     def service_actions(self) -> None:
-        """Hang up on who takes too long; called twice a second."""
+        """Hang up on clients that take too long; called twice a second."""
         for connection, end in list(self._ends.items()):
             if time.monotonic() > end:
                 with suppress(OSError):  # it is closed by now

@@ -189,9 +189,9 @@ class Settings:
     )
     drain_seconds: str = _setting(
         "MLTRAIL_DRAIN_SECONDS",
-        "How many seconds a server that gets SIGTERM goes on while `/readyz` responds with 503, so that load balancers "
-        "stop sending it calls. After that it finishes the calls in progress, and ends. A second SIGTERM, or Ctrl-C, "
-        "ends the wait",
+        "How many seconds a server that gets SIGTERM goes on serving calls while `/readyz` responds with 503, so that "
+        "load balancers stop sending it calls. Then it finishes the calls in progress, and exits. A second SIGTERM, "
+        "or Ctrl-C, ends the wait",
         "0",
     )
     backup_recipients: str = _setting(
@@ -220,21 +220,21 @@ class Settings:
         "URL of the S3-compatible store that `import` reads files from. Unset: `MLTRAIL_S3_ENDPOINT_URL`, or AWS",
     )
     log_format: str = _setting(
-        "MLTRAIL_LOG_FORMAT", "`text`: log lines for people; `json`: one JSON object a line", "text"
+        "MLTRAIL_LOG_FORMAT", "`text`: log lines for people; `json`: one JSON object per line", "text"
     )
     log_level: str = _setting(
-        "MLTRAIL_LOG_LEVEL", "The least that is logged: `debug`, `info`, `warning` or `error`", "warning"
+        "MLTRAIL_LOG_LEVEL", "The lowest level that is logged: `debug`, `info`, `warning` or `error`", "warning"
     )
     log_requests: str = _setting(
         "MLTRAIL_LOG_REQUESTS",
-        "`on`: each request is logged with its route, status, milliseconds and bytes, but neither path nor query; "
-        "`off`: only what goes wrong is",
+        "`on`: each request is logged with its route, status, milliseconds and bytes, but without its path or query; "
+        "`off`: only what goes wrong is logged",
         "off",
     )
     slow_statement_ms: str = _setting(
         "MLTRAIL_SLOW_STATEMENT_MS",
-        "How many milliseconds a statement of the database may take before it is logged by its name, without its "
-        "values. `0`: none is",
+        "How many milliseconds a database statement may take before it is logged by its name, without its values. "
+        "`0`: no statement is logged",
         "1000",
     )
     metrics_token: str = _setting(

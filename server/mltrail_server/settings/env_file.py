@@ -124,7 +124,7 @@ class EnvFile:
 
 
 def written(name: str, value: str) -> str:
-    """Write a value so that both take it literally. Raises INVALID for one that can't be written so."""
+    """Write a value so that both take it literally. Raises INVALID for one that can't be written like that."""
     if _PLAIN.fullmatch(value):
         return value
     if "'" in value or not value.isprintable():

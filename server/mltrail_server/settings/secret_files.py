@@ -15,7 +15,7 @@ _MOST_BYTES = 64 * 1024
 
 
 def with_secrets_read(environment: Mapping[str, str], secrets: Collection[str]) -> dict[str, str]:
-    """Return the environment with the content of each file as that secret's variable.
+    """Return the environment with the content of each file in the variable of its secret.
 
     Raises INVALID if a file can't be read or holds nothing, and if the variable itself is set, too.
     """

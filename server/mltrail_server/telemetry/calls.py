@@ -1,4 +1,4 @@
-"""The call that a thread is working on: its log lines, spans and slow statements are found by it."""
+"""The call that a thread is working on, which its log lines, spans and slow statements are found by."""
 
 import re
 import secrets
@@ -27,7 +27,7 @@ current = _CURRENT.get
 
 
 def begin(sent_id: str = "") -> CurrentCall:
-    """Begin a call in this thread. It keeps the ID that a proxy has given it, if that is one, else gets a new one."""
+    """Begin a call in this thread. It keeps the ID that a proxy has given it, if valid; else it gets a new one."""
     call = CurrentCall(sent_id if sent_id and _VALID.fullmatch(sent_id) else secrets.token_hex(8))
     _CURRENT.set(call)
     return call

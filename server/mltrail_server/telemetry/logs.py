@@ -16,7 +16,7 @@ from .secrets_in_logs import Hiding, secrets_of
 
 LEVELS = ("debug", "info", "warning", "error")
 _LIBRARIES = ("urllib3", "botocore", "boto3", "s3transfer", "sqlalchemy", "werkzeug", "alembic")
-"""What they log below `warning` are headers and statements, with their values."""
+"""Below `warning`, they log headers and statements, with their values."""
 
 _UNSAFE = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -43,7 +43,7 @@ class TextLines(logging.Formatter):
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line, for programs."""
+    """One JSON object per line, for programs."""
 
     def __init__(self, hide: Hiding) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ def _escaped(found: re.Match[str]) -> str:
 
 
 class _Stderr(logging.StreamHandler[TextIO]):
-    """Writes to what `sys.stderr` is at the time."""
+    """Writes to whatever `sys.stderr` is at the time."""
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)

@@ -1,4 +1,4 @@
-"""What happens below the edges and is worth a number: `ops/instruments.py` receives it, or nobody."""
+"""What happens below the edges and is worth counting: `ops/instruments.py` receives it, or nobody does."""
 
 
 class Receiver:

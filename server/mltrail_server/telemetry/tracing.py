@@ -96,7 +96,7 @@ class Tracing:
     def span(
         self, name: str, attributes: "Mapping[str, Any] | None" = None, *, inner: bool = False
     ) -> "Iterator[None]":
-        """Make a span of the block, if there are traces. One that is `inner` is made inside of another span only: the
+        """Make a span of the block, if there are traces. One that is `inner` is made only inside another span: the
         worker asks once a second what is due. Errors that leave it are noted by their kind only: their text may quote
         values.
         """
@@ -113,7 +113,7 @@ class Tracing:
                 raise
 
     def record(self, name: str, seconds: float, attributes: Mapping[str, Any]) -> None:
-        """Make a span, inside of another one, of a call that has just ended. Call it only if there is a tracer."""
+        """Make a span, inside another one, of a call that has just ended. Call it only if there is a tracer."""
         from opentelemetry.trace import SpanKind  # noqa: PLC0415 - see above
 
         if self.tracer is None or not _is_inside():

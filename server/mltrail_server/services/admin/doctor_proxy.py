@@ -1,4 +1,4 @@
-"""The doctor's checks of the way to this server: does the external URL lead here, and what does a proxy do to calls?"""
+"""The doctor's checks of the way to this server: does the external URL lead here, and does a proxy change calls?"""
 
 import secrets
 from collections.abc import Iterator

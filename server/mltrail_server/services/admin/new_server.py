@@ -25,7 +25,7 @@ class Form(StrEnum):
 
 
 class Tls(StrEnum):
-    """Where the proxy of Docker Compose gets its certificate from; see deploy/compose/Caddyfile."""
+    """Where Docker Compose's proxy gets its certificate from; see deploy/compose/Caddyfile."""
 
     AUTOMATIC = "automatic"
     INTERNAL = "internal"
@@ -38,7 +38,7 @@ class Answers:
     form: Form
     gitlab_url: str
     external_url: str
-    groups: tuple[str, ...]  # the first one's bot is everybody's, the others have their own
+    groups: tuple[str, ...]  # the first one's bot is the default, the others have their own
     image: str = ""  # of the server, with its version; for Compose
     tls: Tls = Tls.AUTOMATIC
     database: str = ""  # "" for the usual one of the form
@@ -100,7 +100,7 @@ def groups_of(answers: Answers) -> Sequence[Group]:
 
 
 def missing(group: Group, values: Mapping[str, str]) -> dict[str, str]:
-    """Make the values of a group that are not there yet; one that is in a file of its own (X_FILE) is there."""
+    """Make the values of a group that are not there yet; one in a file of its own (X_FILE) counts as there."""
     known, made = dict(values), {}
     for name, value in group.values.items():
         if name not in known and name + SUFFIX not in known:
@@ -156,6 +156,6 @@ def _random(_: Mapping[str, str]) -> str:
 
 
 def _signing_key() -> str:
-    """Make an Ed25519 key, in PEM on one line: settings files have none with several."""
+    """Make an Ed25519 key, in PEM on one line: a settings file's values can't have several."""
     key = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     return key.decode().strip().replace("\n", "\\n")

@@ -249,7 +249,7 @@ class Provision:
             self.done.append(f"created a webhook in group {group.path}")
 
     def _keep(self, save: Callable[[], None], undo: Callable[[], None], what: str) -> None:
-        """Save what was just created; if that fails, remove it again, or say that it is still there."""
+        """Save what was just created; if that fails, delete it again, or say that it is still there."""
         try:
             save()
         except OSError as error:
@@ -264,7 +264,7 @@ class Provision:
             raise
 
     def _refused(self, error: MltrailError, by_hand: str, *, needed: bool, why_not: str = "") -> None:
-        """Leave to a person what GitLab does not let this token do."""
+        """Leave what GitLab does not let this token do to a person."""
         if error.code not in (*_NO_RIGHT, Code.CONFLICT):
             raise error
         reason = why_not if why_not and error.code in _NO_RIGHT else error.message.rstrip(".")

@@ -31,7 +31,7 @@ def of_postgresql(connection: sa.Connection) -> PostgresFacts:
 
 
 def replica_lag(connection: sa.Connection) -> float | None:
-    """Return by how many seconds a replica is behind; None for a database that is no replica."""
+    """Return how many seconds a replica is behind; None for a database that is not a replica."""
     query = sa.text(
         "SELECT CASE WHEN NOT pg_is_in_recovery() THEN NULL "
         "WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0 "

@@ -7,10 +7,10 @@ from alembic import op
 
 
 def add_index(name: str, table: str, columns: Sequence[str]) -> None:
-    """Build an index: on PostgreSQL concurrently, on a partitioned table one partition after the other.
+    """Build an index: on PostgreSQL concurrently; on a partitioned table, one partition after the other.
 
-    Only for a migration with `concurrently = True`. It can be repeated after it was interrupted. `columns` are names or
-    such as `started_ms DESC`.
+    Only for a migration with `concurrently = True`. It can be repeated after an interruption. `columns` are names, or
+    names with an order, such as `started_ms DESC`.
     """
     on = ", ".join(columns)
     context = op.get_context()

@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 _CONNECT_SECONDS = 2
 POOL_SIZE = 16
 MOST_CONNECTIONS = POOL_SIZE + 10
-"""With those that SQLAlchemy opens for a while when the pool is empty."""
+"""Including those that SQLAlchemy opens for a while when the pool is empty."""
 _AWAY_SECONDS = 10.0
 """How long a replica that did not answer is not asked again: otherwise each search would wait for it."""
 
@@ -34,7 +34,7 @@ _LOST_CONNECTION = {
     "tcp_user_timeout": 10_000,
 }
 """When the database's machine is taken for dead: after 3 s without an answer to a new connection, else after 10 s. By
-default Linux would wait for a quarter of an hour for a machine that was cut off. A URL's own parameters come first.
+default, Linux would wait a quarter of an hour for a machine that was cut off. A URL's own parameters take precedence.
 
 https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
 """
@@ -63,7 +63,7 @@ def _by_host(url: str) -> str:
 
 
 class _Hosts:
-    """Of several hosts, tries the one first that was good last: the first one named may be cut off, and each new
+    """Of several hosts, first tries the one that last worked: the first one named may be cut off, and each new
     connection would wait for it.
     """
 
@@ -150,7 +150,7 @@ class PostgresTransactions:
         return _without_stale_plans(self._engine)
 
     def lost(self) -> None:
-        """Have no connection used again that is idle now: they lead to the same machine as one that was just lost."""
+        """Never again use connections that are idle now: they lead to the same machine as one that was just lost."""
         self._lost = time.monotonic()
 
     def _count_wait(self) -> None:

@@ -1,7 +1,7 @@
 """The revisions of the schema that this version knows, and which versions can run on a database.
 
 A migration declares what it means for the versions that do not know it. With `kind = "expand"` they can go on. With
-`kind = "contract"` it takes something away: only versions at the revision `oldest`, or at a later one, can go on. What
+`kind = "contract"` it removes something: only versions at the revision `oldest`, or at a later one, can go on. What
 follows for a database is stored there, so that an older version learns it from a later one.
 """
 
@@ -73,7 +73,7 @@ def migrations() -> list[Migration]:
 
 @cache
 def _read(path: Path) -> Migration:
-    """Read what a migration declares, without Alembic. `scripts.check_migrations` checks that it declares it so."""
+    """Read what a migration declares, without Alembic. `scripts.check_migrations` checks that it is in this form."""
     text = path.read_text(encoding="utf-8")
     said = dict(re.findall(r'^(kind|oldest) = "(\w+)"$', text, re.MULTILINE))
     title = text.partition("\n")[0].strip('"')
@@ -97,7 +97,7 @@ def known() -> set[str]:
 
 
 def oldest_for(revision: str) -> str:
-    """Return the oldest revision whose code can run on a schema of this one."""
+    """Return the oldest revision whose code can run on a schema at this revision."""
     until = [migration for migration in migrations() if migration.revision <= revision]
     return max([until[0].revision, *(migration.oldest for migration in until[1:])])
 
@@ -138,7 +138,7 @@ def check_migratable(found: State) -> None:
 
 
 def check_can_run(found: State) -> None:
-    """Refuse to run on a schema that is older than this version's, or that has left it behind. Raises CONFLICT."""
+    """Refuse to run on a schema that is older than this version's, or too new for it. Raises CONFLICT."""
     check_migratable(found)
     if found.revision is not None and found.revision != newest() and not can_run_on_later(found):
         raise conflict(
