@@ -32,12 +32,11 @@ class Server:
             command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         ) as process:
             assert process.stdout
-            lines: list[str] = []
-            while not any("Started worker" in line for line in lines):
-                lines.append(process.stdout.readline())
-                assert lines[-1], lines
-            found = next(match for line in lines if (match := _TRACKING_URI.search(line)))
             try:
+                lines = [process.stdout.readline()]
+                while not (found := _TRACKING_URI.search(lines[-1])):
+                    assert lines[-1], lines
+                    lines.append(process.stdout.readline())
                 _wait_until_it_answers(found[1])
                 yield cls(found[1], process)
             finally:
@@ -45,6 +44,6 @@ class Server:
 
 
 def _wait_until_it_answers(url: str) -> None:
-    """Ask until there is an answer: a process says that it has started a little before it listens."""
+    """Ask until there is an answer: a server says where it serves a little before it listens."""
     patient = urllib3.Retry(total=round(PATIENCE_SECONDS / 0.2), backoff_factor=0.05, backoff_max=0.2)
     assert urllib3.request("GET", f"{url}/healthz", retries=patient).status == 200

@@ -18,6 +18,7 @@ SERVER = Path(sys.executable).parent / "mltrail-server"
 def start(folder: Path, port: int, *options: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [SERVER, "serve", "--port", str(port), "--data-dir", folder, *options],
+        env=os.environ | {"MLTRAIL_LOG_LEVEL": "info"},  # granian says which processes have started
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
