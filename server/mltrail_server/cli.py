@@ -26,7 +26,7 @@ from .commands import (
     selftest,
 )
 from .commands.arguments import Parser, address, port
-from .domain.errors import MltrailError, invalid
+from .domain.errors import Code, MltrailError, invalid
 from .domain.terminal import plain_lines
 from .settings import Settings
 from .telemetry import logs
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if sys.stdout is not None:
             sys.stdout.flush()  # a full disk or a closed pipe is noticed here, not as Python ends
     except MltrailError as error:
-        return _failed(error.message)
+        return _failed(error.message + _cause(error))
     except KeyboardInterrupt:
         return _failed("stopped.")
     except BrokenPipeError:
@@ -68,7 +68,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _is_of_database(error: Exception) -> bool:
     """Return whether a database is out of order: there is no connection, or it is none. Wrong SQL is a bug."""
     kind = type(error)  # not imported: most commands do without it
-    return kind.__module__ == "sqlalchemy.exc" and kind.__name__ in {"OperationalError", "DatabaseError"}
+    if kind.__module__ != "sqlalchemy.exc":
+        return False
+    if kind.__name__ == "ProgrammingError":
+        from .store.db import failures  # noqa: PLC0415
+
+        return failures.is_no_right(error)
+    return kind.__name__ in {"OperationalError", "DatabaseError"}
+
+
+def _cause(error: MltrailError) -> str:
+    """Say what the database has said, such as that a password is wrong. Callers of the API are not told."""
+    if error.code is not Code.UNAVAILABLE or error.__cause__ is None:
+        return ""
+    from .store.db import failures  # noqa: PLC0415 - loaded by now, if it was the database
+
+    return f" ({words})" if (words := failures.words_of(error)) else ""
 
 
 def _failed(message: str) -> int:

@@ -1,5 +1,6 @@
 """Settings: docs/reference/settings.md."""
 
+import os
 import stat
 from dataclasses import fields
 from pathlib import Path
@@ -107,6 +108,17 @@ def test_a_file_without_a_secret_is_refused_by_the_variables_name(
 def test_a_folder_is_no_secret(tmp_path: Path) -> None:
     with pytest.raises(MltrailError, match=r"MLTRAIL_GITLAB_TOKEN_FILE names .*, which can't be read: Is a directory"):
         Settings.from_environment(TEAM | {"MLTRAIL_GITLAB_TOKEN_FILE": str(tmp_path)})
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(MltrailError, match=r"MLTRAIL_GITLAB_TOKEN_FILE names .*, which is a pipe and not a file"):
+        Settings.from_environment(TEAM | {"MLTRAIL_GITLAB_TOKEN_FILE": str(tmp_path / "pipe")})
+
+
+def test_more_than_a_secret_is_not_read() -> None:
+    with pytest.raises(MltrailError, match="which is too large for a secret"):
+        Settings.from_environment(TEAM | {"MLTRAIL_GITLAB_TOKEN_FILE": "/dev/zero"})
 
 
 def test_a_secret_in_place_of_its_files_name_is_not_shown() -> None:

@@ -1,18 +1,20 @@
 """`mltrail-server init`: write a new server's settings, and create what it needs in GitLab."""
 
 import argparse
+import fcntl
 import getpass
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from mltrail_server.domain.errors import invalid
+from mltrail_server.domain.errors import conflict, invalid
 from mltrail_server.domain.terminal import plain
 from mltrail_server.settings import Settings
 from mltrail_server.settings.env_file import EnvFile
@@ -100,11 +102,30 @@ def add(commands: Commands, _: Parser) -> None:
 
 
 def run(_: Settings, options: argparse.Namespace) -> int:
+    path: Path = options.file or Path(_FILES[options.form])
+    if options.dry_run:
+        return _run(EnvFile.read(path), options)
+    _check_place(path)
+    with _alone(path):
+        return _run(EnvFile.read(path), options)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Keep a second one out: each would replace the other's secrets, of which GitLab then knows the lost ones, too."""
+    folder = os.open(path.resolve().parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise conflict(f"Another mltrail-server init is writing {path}; wait until it is done.") from error
+    finally:
+        os.close(folder)
+
+
+def _run(file: EnvFile, options: argparse.Namespace) -> int:
     from mltrail_server.services.admin import new_server, provision
 
-    file = EnvFile.read(options.file or Path(_FILES[options.form]))
-    if not options.dry_run:
-        _check_place(file.path)
     answers = _answers(file, options)
     token = _token(options)
 

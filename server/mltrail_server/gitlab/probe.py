@@ -1,7 +1,7 @@
 """What the self-test and the doctor ask GitLab beyond normal operation: version, bot's token, issuer's pages, clock."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -44,7 +44,11 @@ class Probe:
 
     def token(self) -> TokenInfo:
         got = self._get("/personal_access_tokens/self", "bot's token", {"scopes", "active"})
-        return TokenInfo(list(got["scopes"]), got.get("expires_at"), got["active"] is True)
+        with responses.readable("bot's token"):
+            expires_at = got.get("expires_at") or None
+            if expires_at is not None:
+                date.fromisoformat(expires_at)
+            return TokenInfo([responses.text(scope) for scope in got["scopes"]], expires_at, got["active"] is True)
 
     def user_name(self) -> str:
         return str(self._get("/user", "bot's user", {"id", "username"})["username"])

@@ -73,22 +73,28 @@ class Provisioning:
             token = session.http_get("/personal_access_tokens/self", **NO_WAITING)
             scopes = responses.with_fields(token, "token", frozenset({"scopes"}))["scopes"]
             user = session.http_get("/user", **NO_WAITING)
-        return Caller(str(responses.with_fields(user, "user", frozenset({"username"}))["username"]), list(scopes))
+        with responses.readable("token"):
+            name = responses.with_fields(user, "user", frozenset({"username"}))["username"]
+            return Caller(responses.text(name), [responses.text(scope) for scope in scopes])
 
     def group(self, path: str) -> Group:
         """https://docs.gitlab.com/api/groups/#retrieve-a-group"""
         got = self._get(f"/groups/{gitlab.utils.EncodedId(path)}", "group", {"id", "full_path"}, with_projects="false")
-        return Group(int(got["id"]), str(got["full_path"]))
+        with responses.readable("group"):
+            return Group(int(got["id"]), responses.text(got["full_path"]))
 
     def applications(self) -> list[Application]:
         """List the applications of the GitLab instance. https://docs.gitlab.com/api/applications/"""
         got = self._list("/applications", "applications")
-        return [Application(int(one["id"]), str(one["application_id"]), str(one["callback_url"])) for one in got]
+        with responses.readable("applications"):
+            return [Application(int(one["id"]), str(one["application_id"]), str(one["callback_url"])) for one in got]
 
     def create_application(self, name: str, redirect_uri: str) -> Application:
         data = {"name": name, "redirect_uri": redirect_uri, "scopes": SCOPES, "confidential": True}
         got = self._post("/applications", "OAuth application", data, {"id", "application_id", "secret"})
-        return Application(int(got["id"]), str(got["application_id"]), redirect_uri, str(got["secret"]))
+        with responses.readable("OAuth application"):
+            client_id, secret = responses.text(got["application_id"]), responses.text(got["secret"])
+            return Application(int(got["id"]), client_id, redirect_uri, secret)
 
     def delete_application(self, number: int) -> None:
         self._delete(f"/applications/{number}", "OAuth application")
@@ -96,17 +102,21 @@ class Provisioning:
     def bot_tokens(self, group: Group) -> list[BotToken]:
         """List the group's access tokens that can still be used. https://docs.gitlab.com/api/group_access_tokens/"""
         got = self._list(f"/groups/{group.id}/access_tokens", "group access tokens")
-        return [
-            BotToken(int(one["id"]), str(one["name"]), one.get("expires_at"))
-            for one in got
-            if one.get("active") and not one.get("revoked")
-        ]
+        with responses.readable("group access tokens"):
+            return [
+                BotToken(int(one["id"]), str(one["name"]), one.get("expires_at"))
+                for one in got
+                if one.get("active") and not one.get("revoked")
+            ]
 
     def create_bot_token(self, group: Group, name: str, expires_at: str) -> BotToken:
         """Create a group access token that lasts until a date, such as 2027-11-29."""
         data = {"name": name, "scopes": ["api"], "access_level": Role.DEVELOPER.value, "expires_at": expires_at}
         got = self._post(f"/groups/{group.id}/access_tokens", "group access token", data, {"id", "token"})
-        return BotToken(int(got["id"]), name, got.get("expires_at") or expires_at, str(got["token"]))
+        with responses.readable("group access token"):
+            return BotToken(
+                int(got["id"]), name, str(got.get("expires_at") or expires_at), responses.text(got["token"])
+            )
 
     def revoke_bot_token(self, group: Group, number: int) -> None:
         self._delete(f"/groups/{group.id}/access_tokens/{number}", "group access token")
@@ -114,7 +124,8 @@ class Provisioning:
     def hooks(self, group: Group) -> list[Hook]:
         """List a group's webhooks, which GitLab Premium has. https://docs.gitlab.com/api/group_webhooks/"""
         got = self._list(f"/groups/{group.id}/hooks", "group webhooks")
-        return [Hook(int(one["id"]), str(one["url"])) for one in got]
+        with responses.readable("group webhooks"):
+            return [Hook(int(one["id"]), str(one["url"])) for one in got]
 
     def create_hook(self, group: Group, url: str, secret: str) -> None:
         self._post(f"/groups/{group.id}/hooks", "group webhook", _hook(url, secret), {"id"})
@@ -131,7 +142,7 @@ class Provisioning:
         return responses.with_fields(got, what, fields)
 
     def _list(self, path: str, what: str) -> list[dict[str, Any]]:
-        with _telling_refusals(what):
+        with _telling_refusals(what), responses.readable(what):
             return list(self._sessions.bot(self._token).http_list(path, per_page=100, get_all=True, **NO_WAITING))
 
     def _post(self, path: str, what: str, data: dict[str, Any], fields: set[str]) -> dict[str, Any]:

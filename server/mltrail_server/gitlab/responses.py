@@ -1,6 +1,8 @@
 """Read GitLab's responses: with at least the fields that we rely on, or else an error in words."""
 
+from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -25,6 +27,24 @@ def with_fields(got: object, what: str, fields: AbstractSet[str]) -> dict[str, A
     if not isinstance(got, dict) or not got.keys() >= fields:
         raise unavailable(f"GitLab's response for the {what} can't be read.")
     return got
+
+
+@contextmanager
+def readable(what: str) -> Iterator[None]:
+    """Raise UNAVAILABLE if the block finds something else in a response than it must hold: a proxy may have answered in
+    GitLab's place.
+    """
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise unavailable(f"GitLab's response for the {what} can't be read.") from error
+
+
+def text(value: object) -> str:
+    """Return a text that must not be empty. Raises TypeError."""
+    if not isinstance(value, str) or not value:
+        raise TypeError
+    return value
 
 
 def milliseconds(text: object) -> int | None:

@@ -19,11 +19,11 @@ from .checks import mistake
 
 _ITEM = re.compile(
     r"""
-    [ \t]*(?:\#[^\n]*)?(?:\n|\Z)  # nothing, or a comment on its own line
+    [ \t]*(?:\#[^\n]*)?(?<!\\)(?:\n|\Z)  # nothing, or a comment; systemd 252 continues one after a backslash
     |
     (?P<name>[A-Za-z_][A-Za-z0-9_]*)=
     (?P<value>
-        '(?P<single>[^'\n]*)'
+        '(?P<single>[^'\n]*)(?<!\\)'  # Compose takes a quote behind a backslash as part of the value
         | "(?P<double>[^"\\$`\n]*)"
         | (?P<plain>(?!\#)(?:(?![ \t]\#)[^\n'"\\$`])*)
     )
@@ -127,6 +127,9 @@ def written(name: str, value: str) -> str:
     """Write a value so that both take it literally. Raises INVALID for one that can't be written like that."""
     if _PLAIN.fullmatch(value):
         return value
-    if "'" in value or not value.isprintable():
-        raise mistake(f"{name} can't be written into a settings file: it contains a quote or a line break")
+    if "'" in value or value.endswith("\\") or not value.isprintable():
+        raise mistake(
+            f"{name} can't be written into a settings file: it contains a quote or a line break, or ends with a "
+            "backslash"
+        )
     return f"'{value}'"

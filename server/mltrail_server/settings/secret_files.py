@@ -5,6 +5,7 @@ environment shows. No message repeats what is in a file, or a variable that does
 secret itself, set as the wrong variable.
 """
 
+import stat
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -37,6 +38,8 @@ def _content(variable: str, name: str) -> str:
     if not path.is_absolute():
         raise _wrong(f"{variable} must be the absolute path of a file that holds the secret, such as /run/secrets/it")
     try:
+        if stat.S_ISFIFO(path.stat().st_mode):  # it would be waited for, perhaps for ever, and can be read only once
+            raise _wrong(f"{variable} names {path}, which is a pipe and not a file")
         with path.open("rb") as file:
             content = file.read(_MOST_BYTES + 1)
         text = content.decode("utf-8")

@@ -1,5 +1,6 @@
 """`mltrail-server init`: docs/how-to/run-with-compose.md and docs/how-to/install.md."""
 
+import fcntl
 import os
 import pty
 import re
@@ -9,8 +10,10 @@ import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+import requests
 
 from mltrail_server import cli
 from mltrail_server.services.promotion.provenance import signer
@@ -260,6 +263,54 @@ def test_a_token_that_cannot_be_saved_is_revoked_or_named(
     assert ("delete the access token 'mltrail (mltrail.example.com)' at" in said) == (not undone)
 
 
+def test_two_at_once_do_not_replace_each_others_secrets(here: Installation) -> None:
+    folder = os.open(here.folder, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        assert "Another mltrail-server init is writing" in here.init(code=2)
+    finally:
+        os.close(folder)
+    assert here.gitlab.requests == []
+    here.init()
+
+
+@pytest.mark.parametrize("body", ["null", "[]", "[1]", "[null]", '{"id": null}', "<html>", '{"id": 1, "token": null}'])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/personal_access_tokens/self"),
+        ("GET", "/user"),
+        ("GET", "/access_tokens"),
+        ("POST", "/access_tokens"),
+        ("GET", "/applications"),
+        ("POST", "/applications"),
+        ("GET", "/hooks"),
+    ],
+)
+def test_what_gitlab_never_answers_is_said_in_a_sentence(
+    here: Installation, administrator: User, monkeypatch: pytest.MonkeyPatch, method: str, path: str, body: str
+) -> None:
+    del administrator
+    send = requests.adapters.HTTPAdapter.send
+
+    def changed(
+        self: requests.adapters.HTTPAdapter, request: requests.PreparedRequest, **options: Any
+    ) -> requests.Response:
+        answer = send(self, request, **options)
+        if request.method == method and (request.url or "").partition("?")[0].endswith(path):
+            assert answer.content is not None  # read, so that the connection is free again
+            answer._content = body.encode()
+            answer.headers["Content-Type"] = "application/json"
+        return answer
+
+    monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", changed)
+    given = ["init", "--for", "systemd", "--file", str(here.file), "--gitlab-url", here.gitlab.url, "--group", "team"]
+    code = cli.main([*given, "--external-url", EXTERNAL_URL, "--token-file", str(here.token_file)])
+    assert code in (0, 2)  # an empty list is an answer
+    assert code == 0 or "GitLab" in here.errors()
+    assert "None" not in here.values.values()
+
+
 def test_a_gitlab_that_fails_half_way_is_finished_by_the_next_run(here: Installation, administrator: User) -> None:
     del administrator
     here.gitlab.fail_next("POST", "/applications", 503)
@@ -348,6 +399,8 @@ def test_a_file_that_git_would_commit_is_refused(here: Installation) -> None:
         ('A="a\\b"', "line 1"),
         ("export A=b", "line 1"),
         ("A=1\nA=2", "A has a value already"),
+        ("A='b\\'", "line 1"),
+        ("# C:\\\nA=b", "line 1"),
     ],
 )
 def test_what_compose_and_systemd_would_read_differently_is_refused(here: Installation, line: str, says: str) -> None:

@@ -7,6 +7,7 @@ from mltrail_server.domain.errors import Code, MltrailError, conflict
 from mltrail_server.domain.terminal import plain
 from mltrail_server.gitlab import probe
 from mltrail_server.gitlab.probe import Probe, TokenInfo
+from mltrail_server.store.db import failures
 
 OK, WARNING, FAILED, SKIPPED = "ok", "warning", "FAILED", "skipped"
 
@@ -58,8 +59,7 @@ def _unreached(error: MltrailError, url: str) -> str:
     if error.code is not Code.UNAVAILABLE or cause is None:
         return ""
     if not url:
-        said = str(getattr(cause, "orig", None) or cause).strip()  # SQLAlchemy's own text has the statement
-        return f"it can't be used: {said.splitlines()[0] if said else type(cause).__name__}"
+        return f"it can't be used: {failures.words_of(error) or type(cause).__name__}"
     known = type(cause).__name__ in error.message
     return error.message if known else f"{error.message} ({type(cause).__name__}, asking {url})"
 

@@ -252,13 +252,14 @@ class Provision:
         """Save what was just created; if that fails, delete it again, or say that it is still there."""
         try:
             save()
-        except OSError as error:
+        except (OSError, MltrailError) as error:
             try:
                 undo()
             except MltrailError as left:
+                why = error.strerror if isinstance(error, OSError) else error.message
                 raise MltrailError(
                     Code.CONFLICT,
-                    f"The settings can't be written ({error.strerror}), so the secret is lost that GitLab has just "
+                    f"The settings can't be written ({why}), so the secret is lost that GitLab has just "
                     f"created, and GitLab refuses to take it back: delete {what} yourself.",
                 ) from left
             raise

@@ -2,6 +2,7 @@
 
 __all__ = [
     "database",
+    "failures",
     "filters",
     "indexes",
     "migrate",

@@ -8,6 +8,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from mltrail_server.domain.errors import MltrailError, conflict, invalid, unavailable
 from mltrail_server.domain.reasons import Reason
+from mltrail_server.telemetry.secrets_in_logs import Hiding
 
 _FOREIGN_KEY_VIOLATION, _UNIQUE_VIOLATION = "23503", "23505"
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
@@ -21,7 +22,14 @@ _SQLITE_NO_ROOM = (
 """https://www.sqlite.org/rescode.html"""
 _CANCELLED = "57014"
 _POSTGRESQL_NO_ROOM = "53100"
+_NO_RIGHT = "42501"
 _READ_ONLY = "25006"
+_BY_STATE = {
+    _READ_ONLY: "The database accepts no writes just now; another machine may be taking over. This call stored "
+    "nothing: try again in a moment.",
+    _NO_RIGHT: "The database denies its user a right that this needs. Tell whoever runs the server.",
+}
+_MOST_QUOTED = 400
 _LOST = ("08", "57P", _READ_ONLY)
 """SQLSTATE classes after which a connection is of no more use: exceptions of connections, interventions such as a
 shutdown, and a primary that has become a standby. https://www.postgresql.org/docs/current/errcodes-appendix.html
@@ -50,11 +58,8 @@ def _out_of_order(driver: Any, error: BaseException) -> MltrailError | None:  # 
             "Tell whoever runs the server.",
             retry_after=30,
         )
-    if getattr(error, "sqlstate", None) == _READ_ONLY:
-        return unavailable(
-            "The database accepts no writes just now; another machine may be taking over. This call stored nothing: "
-            "try again in a moment."
-        )
+    if getattr(error, "sqlstate", None) in _BY_STATE:
+        return unavailable(_BY_STATE[getattr(error, "sqlstate", "")])
     if is_stale_plan(error):
         return unavailable("The database's tables have just been changed; try again in a moment.", retry_after=1)
     if is_cancelled(error):
@@ -62,6 +67,21 @@ def _out_of_order(driver: Any, error: BaseException) -> MltrailError | None:  # 
     if isinstance(error, (driver.OperationalError, OperationalError, PoolTimeoutError)):
         return unavailable("The database does not answer just now; try again in a moment.")
     return None
+
+
+def is_no_right(error: BaseException) -> bool:
+    """Return whether PostgreSQL denies a right, such as one to create tables."""
+    return getattr(getattr(error, "orig", None) or error, "sqlstate", None) == _NO_RIGHT
+
+
+def words_of(error: MltrailError) -> str:
+    """Return what the database itself has said, on one line, for whoever runs the server; "" if it said nothing. It may
+    name hosts, users and tables.
+    """
+    cause = getattr(error.__cause__, "orig", None) or error.__cause__
+    if cause is None or type(cause).__module__.partition(".")[0] not in ("psycopg", "sqlite3"):
+        return ""
+    return Hiding()(" ".join(str(cause).split())[:_MOST_QUOTED])
 
 
 def is_cancelled(error: BaseException) -> bool:
