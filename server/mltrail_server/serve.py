@@ -14,8 +14,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from multiprocessing import get_context
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from flask import Flask
@@ -140,25 +141,24 @@ def _work(deps: Deps, parent: int) -> None:
     worker.run_until_signalled(deps, parent=parent)
 
 
-def _after_draining(stop: Callable[..., None], seconds: float) -> Callable[..., None]:
-    """Return a signal handler that has `/readyz` say no for that long before it calls `stop`. A second SIGTERM stops at
-    once, and so does Ctrl-C.
-    """
+def _after_draining(stop: Callable[[], None], seconds: float) -> Callable[..., None]:
+    """Return a signal handler that has `/readyz` say no for that long before it calls `stop`, once. A second signal
+    ends the wait, and Ctrl-C stops at once.
 
-    def drain() -> None:
-        print(f"Stopping in {seconds:g} seconds; until then, /readyz responds with 503.", flush=True)
-        time.sleep(seconds)
+    A handler may interrupt anything, even itself, so it must neither wait nor take a lock: a thread does what follows.
+    """
+    signals: SimpleQueue[int] = SimpleQueue()  # its `put` is made for signal handlers
+
+    def follow() -> None:
+        if signals.get() == signal.SIGTERM and seconds:
+            DRAINING.begin()
+            print(f"Stopping in {seconds:g} seconds; until then, /readyz responds with 503.", flush=True)
+            with suppress(Empty):
+                signals.get(timeout=min(seconds, threading.TIMEOUT_MAX))
         stop()
 
-    def handle(number: int, _frame: object) -> None:
-        if seconds and number == signal.SIGTERM and not DRAINING:
-            DRAINING.begin()
-            # In a thread, since a signal handler must neither print nor wait.
-            threading.Thread(target=drain, name="drain", daemon=True).start()
-        else:
-            stop()
-
-    return handle
+    threading.Thread(target=follow, name="drain", daemon=True).start()
+    return lambda number, _frame: signals.put(number)
 
 
 def _serve_http(app: Flask, settings: Settings, host: str, port: int, workers: int) -> None:

@@ -1,13 +1,16 @@
 """A server that is asked to leave tells load balancers first, and finishes what it has begun."""
 
 import json
+import signal
 import socket
 import subprocess
+import threading
 from http.client import HTTPResponse
 from pathlib import Path
 
 import pytest
 
+from mltrail_server.serve import _after_draining
 from tests.e2e.processes import COMMAND
 from tests.processes import PATIENCE_SECONDS, free_port, status, wait_until
 from tests.team_server import TeamServer
@@ -70,6 +73,33 @@ def test_calls_in_progress_are_finished(tmp_path: Path, drain_seconds: str) -> N
         assert finish_the_search(call) == 200
         assert server.process.wait(timeout=PATIENCE_SECONDS) == 0
         server.process = None
+
+
+@pytest.mark.e2e
+def test_signals_that_come_together_let_it_stop(tmp_path: Path) -> None:
+    """A handler that took a lock would wait for itself, once it is interrupted by the next one."""
+    with TeamServer(tmp_path, MLTRAIL_DRAIN_SECONDS="999999999999999999") as server:
+        assert server.process is not None
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGINT, signal.SIGTERM):
+            server.process.send_signal(number)
+        server.process.wait(timeout=PATIENCE_SECONDS)
+        server.process = None
+        wait_until(lambda: readiness(server) == 0, "nothing listens any more")
+
+
+def test_a_burst_of_signals_stops_once_and_not_in_the_handler() -> None:
+    stopped: list[str] = []
+    done = threading.Event()
+
+    def stop() -> None:
+        stopped.append(threading.current_thread().name)
+        done.set()
+
+    handle = _after_draining(stop, 0.0)
+    for _ in range(50):
+        handle(signal.SIGINT, None)
+    assert done.wait(PATIENCE_SECONDS)
+    assert stopped == ["drain"]
 
 
 @pytest.mark.e2e
