@@ -1,4 +1,4 @@
-"""Start the server, wait until it is ready, and end it: run this in a container of its image, by image/check."""
+"""Start the server, wait until it is ready, and stop it. image/check runs this in a container of its image."""
 
 import signal
 import socket

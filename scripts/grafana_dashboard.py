@@ -18,7 +18,7 @@ _ACROSS = 3
 
 @dataclass(frozen=True)
 class Panel:
-    """A chart of some queries by their legend; `stat` shows the newest value only."""
+    """A chart of some queries, by legend; a `stat` shows only the newest value."""
 
     title: str
     queries: dict[str, str]
@@ -38,7 +38,7 @@ def _quantile(metric: str, share: float, by: str = "", where: str = "") -> str:
 
 ROWS: dict[str, list[Panel]] = {
     "Does it work?": [
-        Panel("Instances that respond", {"{{job}}": 'sum by (job) (up{job=~"mltrail.*"})'}, kind="stat"),
+        Panel("Instances up", {"{{job}}": 'sum by (job) (up{job=~"mltrail.*"})'}, kind="stat"),
         Panel("Internal errors in a day", {"errors": "sum(increase(mltrail_internal_errors_total[1d]))"}, kind="stat"),
         Panel("Version", {"{{version}}": "count by (version) (mltrail_info)"}, kind="stat"),
     ],
@@ -67,7 +67,7 @@ ROWS: dict[str, list[Panel]] = {
         ),
     ],
     "Worker and comments": [
-        Panel("Oldest that is due", {"{{kind}}": "max by (kind) (mltrail_worker_lag_seconds)"}, "s"),
+        Panel("Age of the oldest due item", {"{{kind}}": "max by (kind) (mltrail_worker_lag_seconds)"}, "s"),
         Panel("Due", {"{{kind}}": "max by (kind) (mltrail_worker_due)"}),
         Panel("Looks", {"{{kind}}, {{outcome}}": _rate("mltrail_worker_looks_total", "kind, outcome")}, "ops"),
         Panel("Passes", {"{{outcome}}": _rate("mltrail_worker_passes_total", "outcome")}, "ops"),
@@ -77,7 +77,7 @@ ROWS: dict[str, list[Panel]] = {
     "Database": [
         Panel("Transactions", {"{{kind}}": _rate("mltrail_database_transaction_seconds_count", "kind")}, "ops"),
         Panel(
-            "Seconds of a transaction (19 of 20)",
+            "Seconds per transaction (19 of 20)",
             {"{{kind}}": _quantile("mltrail_database_transaction_seconds", 0.95, "kind")},
             "s",
         ),
@@ -93,16 +93,18 @@ ROWS: dict[str, list[Panel]] = {
     ],
     "GitLab and S3": [
         Panel("Calls to GitLab", {"{{status}}": _rate("mltrail_gitlab_call_seconds_count", "status")}, "reqps"),
-        Panel("GitLab's seconds (19 of 20)", {"GitLab": _quantile("mltrail_gitlab_call_seconds", 0.95)}, "s"),
+        Panel("Seconds per call to GitLab (19 of 20)", {"GitLab": _quantile("mltrail_gitlab_call_seconds", 0.95)}, "s"),
         Panel(
             "Calls to S3",
             {"{{operation}}, {{status}}": _rate("mltrail_s3_call_seconds_count", "operation, status")},
             "reqps",
         ),
         Panel(
-            "S3's seconds (19 of 20)", {"{{operation}}": _quantile("mltrail_s3_call_seconds", 0.95, "operation")}, "s"
+            "Seconds per call to S3 (19 of 20)",
+            {"{{operation}}": _quantile("mltrail_s3_call_seconds", 0.95, "operation")},
+            "s",
         ),
-        Panel("Keys of ID tokens: failed attempts", {"failed": "sum(increase(mltrail_jwks_fetch_failures_total[1h]))"}),
+        Panel("Keys for ID tokens: failed fetches", {"failed": "sum(increase(mltrail_jwks_fetch_failures_total[1h]))"}),
     ],
     "Space and dates": [
         Panel("Stored files", {"bytes": "max(mltrail_stored_bytes)"}, "bytes"),

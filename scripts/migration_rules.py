@@ -1,4 +1,4 @@
-"""What a migration may do, so that servers of the version before go on running while it is applied and afterwards.
+"""What a migration may do, so that servers of the previous version go on running while it is applied and afterwards.
 
 Its statements for PostgreSQL are parsed by PostgreSQL's own parser. The rules are explained in CONTRIBUTING.md.
 """

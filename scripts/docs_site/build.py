@@ -27,7 +27,7 @@ def site(tree: Path, to: Path, source: Path, repository: str, *, version: str, s
 
 
 def check_links(tree: Path, work: Path) -> None:
-    """Ask every other site that the pages link to. It takes minutes, and a site may be down: for a nightly job.
+    """Check links to every other site. It takes minutes, and a site may be down: for a nightly job.
 
     Raises `CalledProcessError` when Sphinx has listed what is broken.
     """

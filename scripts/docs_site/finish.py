@@ -1,10 +1,10 @@
-"""What a page needs beyond what the theme gives, for those who use it by keyboard, by phone, or hear it read out."""
+"""What a page needs beyond the theme, for readers with a keyboard, a phone or a screen reader."""
 
 import html
 import re
 from pathlib import Path
 
-# A table with a longer text than this in a cell is one for reading, and not one for comparing figures.
+# A table with a cell longer than this is for reading, not for comparing figures.
 _FIGURES = 60
 
 _CHANGES = (
@@ -12,7 +12,7 @@ _CHANGES = (
     (r"<pre>", '<pre tabindex="0">'),
     (r'<div class="(table-wrapper[^"]*)">', r'<div class="\1" tabindex="0">'),
     (r'<p class="caption" role="heading">', '<p class="caption" role="heading" aria-level="2">'),
-    # The corner of a table names nothing.
+    # The corner cell of a table is no heading.
     (r'<th class="head[^"]*"><p></p></th>', "<td></td>"),
     (r'<aside class="sidebar-drawer">', '<aside class="sidebar-drawer" aria-label="All pages">'),
     (r'<aside class="toc-drawer([^"]*)">', r'<aside class="toc-drawer\1" aria-label="This page">'),
@@ -32,7 +32,7 @@ def finish(folder: Path) -> None:
 
 
 def _stackable(table: re.Match[str]) -> str:
-    """Where there is no room, the style sheet puts the cells of a table below each other: their columns are named then.
+    """Where there is no room, the style sheet stacks the cells of a table: each then shows its column's name.
 
     The roles are what the elements have anyway; `display: block` would take them away.
     """

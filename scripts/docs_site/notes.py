@@ -16,7 +16,7 @@ def framed(page: str) -> str:
 
 
 def as_html(note: str) -> str:
-    """Answer HTML without empty lines, so that it is one block of Markdown."""
+    """Return HTML without empty lines, so that it is one block of Markdown."""
     extensions, options = comrak.ExtensionOptions(), comrak.RenderOptions()
     extensions.table = extensions.autolink = extensions.strikethrough = extensions.tasklist = True
     options.unsafe_ = True
@@ -33,7 +33,7 @@ def as_html(note: str) -> str:
 
 
 def _parts(page: str) -> tuple[str, str, str]:
-    """Split at the first rule and at the last one; those between are of the charts' settings."""
+    """Split at the first rule and at the last one; those in between belong to the charts' settings."""
     head, _, rest = page.partition("\n---\n\n")
     note, _, log = rest.rpartition("\n---\n\n")
     return head, note, log
@@ -49,7 +49,7 @@ def _table(found: re.Match[str]) -> str:
 
 
 def _chart(found: re.Match[str]) -> str:
-    """Draw Mermaid's line chart, the only one that comments contain."""
+    """Draw Mermaid's line chart, the only kind that comments contain."""
     text = html.unescape(found[1])
     labels = json.loads(_one(r"x-axis (\[.*\])", text))
     low, high = map(float, _one(r"y-axis (.*)", text).split("-->"))

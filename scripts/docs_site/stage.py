@@ -59,7 +59,7 @@ class Stage:
         return "".join(parts)
 
     def target(self, source: str, link: str) -> str:
-        """Where a link of a page leads on the site."""
+        """Where a page's link leads on the site."""
         if re.match(r"[a-z]+:|#", link):
             return link
         path, _, anchor = unquote(link).partition("#")
@@ -95,7 +95,7 @@ class Stage:
 
 
 def _unique(sections: list[tuple[str, list[str]]]) -> Iterator[tuple[str, list[str]]]:
-    """Leave each page where it comes first; those of the project are listed last."""
+    """Leave each page where it comes first; the project's own pages are listed last."""
     last = set(sections[-1][1])
     seen: set[str] = set()
     for number, (title, pages) in enumerate(sections):

@@ -36,7 +36,7 @@ def tags(root: Path) -> list[str]:
 
 
 def chosen(tags: list[str]) -> list[str]:
-    """The newest patch of each minor version, newest first. Tags that are no released version are left out."""
+    """The newest patch of each minor version, newest first. Tags that are not released versions are left out."""
     newest: dict[tuple[int, ...], tuple[int, ...]] = {}
     for tag in tags:
         if _RELEASE.fullmatch(tag):
@@ -47,7 +47,7 @@ def chosen(tags: list[str]) -> list[str]:
 
 @contextmanager
 def checkout(root: Path, tag: str, folder: Path) -> Iterator[Path]:
-    """The files of a tag, in a folder for as long as they are needed."""
+    """The files of a tag, in a temporary folder."""
     subprocess.run(["git", "worktree", "add", "--quiet", "--force", "--detach", folder, tag], cwd=root, check=True)
     try:
         yield folder

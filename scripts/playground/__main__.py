@@ -1,4 +1,4 @@
-"""`make playground`: a GitLab to push to, with mltrail beside it."""
+"""`make playground`: a stand-in for GitLab to push to, with mltrail beside it."""
 
 import argparse
 import secrets
@@ -15,7 +15,7 @@ from . import pages
 from .pipelines import Pipelines
 from .repository import Repository
 
-# Ports that a program without special rights can open, but to which no browser goes: https://fetch.spec.whatwg.org/#port-blocking
+# Ports that a program without special privileges can open, but that browsers block: https://fetch.spec.whatwg.org/#port-blocking
 _NO_BROWSER = {1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, *range(6665, 6670), 6679, 6697, 10080}
 FOLDER = Path(__file__).parents[2] / ".playground"
 
@@ -44,7 +44,7 @@ def play(options: argparse.Namespace) -> None:
     front, secret = pages.Front(), secrets.token_urlsafe(16)
     port = options.gitlab_port or options.port + 80
     for one in {options.port, port} & _NO_BROWSER:
-        raise DemoError(f"No browser opens port {one}; choose others: make playground PORT=5100")
+        raise DemoError(f"Browsers block port {one}; choose others: make playground PORT=5100")
     try:
         gitlab = FakeGitLab(port, front=front)
     except (OSError, SystemExit) as error:
@@ -67,7 +67,7 @@ def play(options: argparse.Namespace) -> None:
 
 
 def _write_token(file: Path, churn: DemoProject) -> None:
-    """What a person exports to use an MLflow client, here with the developer's access token."""
+    """What people export to use an MLflow client, here with the developer's access token."""
     file.touch(mode=0o600)
     file.write_text(
         f"export MLFLOW_TRACKING_URI={churn.tracking_uri}\nexport MLFLOW_TRACKING_TOKEN={churn.developer_token}\n"

@@ -1,4 +1,4 @@
-"""What git runs in the playground's repository after a push: tells the playground, and prints what it answers.
+"""What git runs in the playground's repository after a push: it tells the playground, and prints the answer.
 
 Git shows each line to the reader, as `remote: …`.
 """
@@ -23,7 +23,7 @@ def main(url: str, secret: str) -> None:
                     sys.stdout.buffer.write(said)
                     sys.stdout.flush()
         except (urllib.error.URLError, OSError):
-            print("The playground does not run any more, so no pipeline has started. Start it again: make playground")
+            print("The playground is no longer running, so no pipeline has started. Start it again: make playground")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Front:
-    """Stands before the stand-in's API: pages are answered here, everything else there."""
+    """In front of the stand-in's API: answers pages itself, and passes everything else on."""
 
     def __init__(self) -> None:
         self.pages: Flask | None = None
@@ -113,12 +113,12 @@ def _existing(pipelines: Pipelines, iid: int) -> MergeRequest:
 
 
 def _after(pipelines: Pipelines, one: MergeRequest) -> list[Pipeline]:
-    """The pipelines of the commit that a merge has made."""
+    """The pipelines of the commit that a merge has created."""
     return [each for each in pipelines.pipelines() if one.merge_commit_sha and each.sha == one.merge_commit_sha]
 
 
 def _refused(pipelines: Pipelines, one: MergeRequest) -> str:
-    """Why this can't be merged, as of a project in which pipelines must succeed."""
+    """Why this can't be merged, as in a project in which pipelines must succeed."""
     newest = next(iter(pipelines.pipelines(one)), None)
     state = pipelines.churn.gitlab.status_of(newest) if newest else "missing"
     if one.state != "opened":

@@ -65,7 +65,7 @@ class Pipelines:
             project.branches[branch] = sha
 
     def merge(self, request: MergeRequest) -> Pipeline | None:
-        """Merge, and answer the pipeline that has yet to run. None: there are conflicts."""
+        """Merge, and return the pipeline that has yet to run. None: there are conflicts."""
         sha = self.repository.merge(request.source_branch, request.target_branch)
         if sha is None:
             return None
@@ -94,7 +94,7 @@ class Pipelines:
             yield f"Pipeline {pipeline.id}: {self.churn.gitlab.status_of(pipeline)}"
 
     def pipelines(self, request: MergeRequest | None = None) -> list[Pipeline]:
-        """Those of a merge request, or all, newest first."""
+        """The pipelines of a merge request, or all of them, newest first."""
         found = self.churn.gitlab.pipelines.values()
         return [one for one in reversed(found) if request is None or one.merge_request is request]
 

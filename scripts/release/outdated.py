@@ -1,4 +1,4 @@
-"""List what is locked in an older version than pip's newest: `python -m scripts.release.outdated LOCK…`."""
+"""List what is locked at an older version than the newest for pip: `python -m scripts.release.outdated LOCK…`."""
 
 import re
 import subprocess

@@ -26,13 +26,13 @@ class PublishError(Exception):
 
 @dataclass(frozen=True)
 class Registries:
-    """Those of one project, with the job's token."""
+    """The registries of one project, with the job's token."""
 
     packages: str
     token: str
 
     def python(self, *paths: Path) -> None:
-        """Upload to the index what it does not have yet, by a token that no process list shows."""
+        """Upload to the index what it does not have yet, with a token that no process list shows."""
         answer = requests.get(
             f"{self.packages}/pypi/simple/mltrail", auth=("gitlab-ci-token", self.token), timeout=_PATIENCE
         )

@@ -19,7 +19,7 @@ NOT_RUN = (
 
 
 class RehearsalError(Exception):
-    """Something that would have gone wrong in the release."""
+    """Something that would have gone wrong in the real release."""
 
 
 @dataclass

@@ -179,7 +179,7 @@ def verify(rehearsal: Rehearsal, path: Path, original: Path | None = None) -> No
 
 
 def _by_key(rehearsal: Rehearsal) -> list[str | Path]:
-    # Without this file, cosign would ask Sigstore's servers for it, though a key needs none of it.
+    # Without this file, cosign would ask Sigstore's servers for it, although it is not needed with a key.
     trusted = rehearsal.scratch / "trusted-root.json"
     trusted.write_text('{"mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1"}')
     return ["--private-infrastructure", "--trusted-root", trusted]

@@ -26,7 +26,7 @@ NAMES = ("cli", "server")
 
 @dataclass(frozen=True)
 class Images:
-    """Both images, in a store of the rehearsal's own and in a registry that runs meanwhile."""
+    """Both images, in the rehearsal's own store and in a registry that runs for that long."""
 
     address: str
     variables: dict[str, str]
@@ -36,7 +36,7 @@ class Images:
 
 
 def missing() -> str | None:
-    """Why there will be no images."""
+    """Why no images will be built."""
     if not shutil.which("buildah"):
         return "the images: buildah is missing (make buildah)"
     if os.geteuid() != 0:

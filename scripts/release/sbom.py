@@ -99,7 +99,7 @@ class Bom:
 
 
 def wheel(path: Path, locks: Iterable[Path]) -> str:
-    """The document of a wheel. What its image's lock files pin is what it was tested with."""
+    """The document of a wheel. It was tested with what its images' lock files pin."""
     with zipfile.ZipFile(path) as archive:
         (name,) = (one for one in archive.namelist() if one.endswith(".dist-info/METADATA"))
         metadata = archive.read(name).decode()
@@ -149,7 +149,7 @@ def _add_python(bom: Bom, site: Path, pins: dict[tuple[str, str], Pin]) -> None:
         }
         pin = pins.pop((name, one.version), None)
         bom.add(_python_component(name, one.version, licences(one), pin), needs)
-    # Left is what only other systems or versions of Python install.
+    # What is left is installed only by other systems or versions of Python.
     for pin in pins.values():
         bom.add({**_python_component(pin.name, pin.version, _elsewhere(pin), pin), "scope": "excluded"})
 

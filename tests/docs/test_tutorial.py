@@ -142,5 +142,5 @@ def test_a_port_to_which_no_browser_goes_is_refused(tmp_path: Path) -> None:
     ran = subprocess.run([*command, "--folder", str(tmp_path)], cwd=ROOT, capture_output=True, check=False, text=True)
     assert (ran.returncode, ran.stderr) == (
         1,
-        "playground: No browser opens port 6000; choose others: make playground PORT=5100\n",
+        "playground: Browsers block port 6000; choose others: make playground PORT=5100\n",
     )

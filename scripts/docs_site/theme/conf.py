@@ -24,7 +24,7 @@ myst_heading_slug_func = "scripts.docs_site.anchors.anchor"
 # Blocks of YAML, JSON and console output may hold an ellipsis.
 suppress_warnings = ["misc.highlighting_failure"]
 
-# Addresses that are made up, and those whose anchors a script makes.
+# Made-up addresses, and those whose anchors are created by a script.
 linkcheck_ignore = [r"https?://([\w-]+\.)*example\.com", r"https?://(localhost|127\.0\.0\.1)"]
 linkcheck_anchors_ignore_for_url = [r"https://gitlab\.com/", r"https://github\.com/"]
 linkcheck_timeout, linkcheck_retries = 30, 2
@@ -58,7 +58,7 @@ def entrances(doctree: nodes.document) -> None:
 
 
 def dark_pictures(app: Sphinx, doctree: nodes.document) -> None:
-    """A picture that has a dark sibling is shown in the dark theme by that."""
+    """In the dark theme, a picture that has a dark sibling is replaced by it."""
     for image in [*doctree.findall(nodes.image)]:
         stem = re.sub(r"(-light)?\.png$", "", image["uri"])
         dark = f"{stem}-dark.png"
