@@ -1,4 +1,4 @@
-"""A browser for tests of pages, and axe-core, which says what hinders people who see, hear or move otherwise."""
+"""A browser for tests of pages, and axe-core, which finds what makes pages hard to use for people with disabilities."""
 
 import importlib.util
 import os
@@ -43,7 +43,7 @@ def axe() -> str:
 
 
 def findings(page: Page, axe: str, impacts: frozenset[str] = GRAVE) -> list[str]:
-    """Run axe-core and list what has one of the impacts. It runs in a world of its own, past the page's policy."""
+    """Run axe-core and list findings with these impacts. It runs in an isolated world, past the page's own policy."""
     found = page.evaluate(f"{axe}; axe.run(document, {{resultTypes: ['violations']}})")
     return [
         f"{one['id']}: {node['html'][:200]} {node.get('failureSummary', '')[:300]}"

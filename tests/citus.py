@@ -35,14 +35,14 @@ _QUERIES = ("SelectStmt", *_WRITES)
 
 
 NOT_PLANNED = "/* mltrail: tracking.metrics.add_on_postgresql */ "
-"""How the one statement begins that is known to be refused, see docs/explanation/scale.md."""
+"""How the one statement begins that Citus is known to refuse, see docs/explanation/scale.md."""
 
 _SEEN: dict[str, list[str]] = {}
 
 
 @dataclass
 class Watch:
-    """Looks at each statement of ours that is sent to PostgreSQL, from `begin` on."""
+    """Checks each of our statements that is sent to PostgreSQL, from `begin` on."""
 
     found: list[str] = field(default_factory=list)
 
@@ -71,7 +71,7 @@ class _Statement:
     found: list[str] = field(default_factory=list)
 
     def free(self) -> set[str]:
-        """Return the distributed tables, by alias, that are not kept to one project."""
+        """Return the distributed tables, by alias, that are not tied to one project."""
         kept = set(self.pinned)
         while more := {b for pair in self.tied for a, b in (pair, pair[::-1]) if a in kept} - kept:
             kept |= more

@@ -1,4 +1,4 @@
-"""Later versions of mltrail, as upgrades will bring them: this one's source with other tables and further migrations.
+"""Later versions of mltrail, as upgrades will bring them: this one's source with other tables and more migrations.
 
 The second version adds a column that it writes, a table and two indexes, one of them on a table in use. The third takes
 the column away again; the second one can't run on what is left.
@@ -84,7 +84,7 @@ class Version:
         return self.folder / _VERSIONS
 
     def run(self, *arguments: str | Path, code: int = 0, **environment: str) -> str:
-        """Run this version's `mltrail-server`, check its exit code, and return what it said."""
+        """Run this version's `mltrail-server`, check its exit code, and return what it printed."""
         done = subprocess.run(
             [sys.executable, "-m", "mltrail_server.cli", *arguments],
             env=without_settings() | self.environment() | environment,

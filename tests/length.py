@@ -1,4 +1,4 @@
-"""How long the tests run that have a long form: those marked `long`.
+"""How long tests that have a long form run: those marked `long`.
 
 `make test` runs their short form with all other tests, `make test-long` runs them alone, at full length.
 """

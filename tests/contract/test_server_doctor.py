@@ -22,7 +22,7 @@ TOKEN = "token-of-prometheus"
 
 
 def doctor(environment: dict[str, str], *, as_json: bool = False) -> tuple[int, str]:
-    """Run it in this process, which is faster than a program of its own."""
+    """Run it in this process, which is faster than starting a program."""
     text = io.StringIO()
     with redirect_stdout(text):
         code = run(Settings.from_environment(environment), Namespace(json=as_json))

@@ -15,7 +15,7 @@ CADDYFILE = Path(__file__).parents[2] / "deploy/compose/Caddyfile"
 
 
 class Proxy:
-    """Serves `https://localhost:PORT` with a certificate of its own authority, in front of `upstream` (`host:port`)."""
+    """Serves `https://localhost:PORT` with a certificate of its own making, in front of `upstream` (`host:port`)."""
 
     def __init__(self, folder: Path, upstream: str) -> None:
         self.port = free_port()
@@ -49,7 +49,7 @@ class Proxy:
         return self
 
     def _is_ready(self) -> bool:
-        """Whether it answers, and has made itself a certificate, which takes a moment longer."""
+        """Whether it answers and has created its certificate, which takes a moment longer."""
         try:
             with self.connect():
                 return status(self._health) == 200

@@ -1,4 +1,4 @@
-"""Alerts and dashboard: every alert fires when it should and only then, and asks for metrics that exist.
+"""Alerts and dashboard: every alert fires when it should and only then, and uses metrics that exist.
 
 Grafana itself does not run here.
 """
@@ -29,7 +29,7 @@ ERRORS = "mltrail_http_errors_total"
 DAYS = 86_400
 LAST_BACKUP = "mltrail_last_backup_timestamp_seconds"
 
-# For each alert what is measured when it fires after four hours, and when it does not. Time begins at zero, and there
+# For each alert, what is measured when it fires after four hours, and when it does not. Time begins at zero, and there
 # is a sample each minute. https://prometheus.io/docs/prometheus/latest/configuration/unit_testing_rules/#series
 CASES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     "MltrailDown": ({'up{job="mltrail"}': "0x240"}, {'up{job="mltrail"}': "1x240", 'up{job="other"}': "0x240"}),
@@ -167,7 +167,7 @@ def test_every_alert_fires_when_it_should_and_only_then(tmp_path: Path) -> None:
 
 
 def asked_for() -> Iterator[tuple[str, str]]:
-    """What asks for metrics, and the query."""
+    """Each alert and panel, with its query."""
     for one in rules():
         yield one["alert"], one["expr"]
     for panel in grafana_dashboard.dashboard()["panels"]:

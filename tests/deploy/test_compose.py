@@ -86,7 +86,7 @@ def test_the_servers_settings_are_settings(compose: dict[str, Any], env: dict[st
 
 
 def test_the_file_is_read_alike_by_compose_and_systemd(env: dict[str, str]) -> None:
-    """Without quotes only where neither sees anything in a character, else in single quotes."""
+    """Without quotes only if no character means anything special to either, else in single quotes."""
     for name, value in env.items():
         assert re.fullmatch(r"[\w./:@,+=%~?&-]*|'[^'\n]*'", written(name, value)), name
 

@@ -1,4 +1,4 @@
-"""Caddy with our Caddyfile: what it collects first, what it passes on at once, and a whole server behind it.
+"""Caddy with our Caddyfile: what it buffers, what it passes on at once, and a whole server behind it.
 
 In front of a listener that records what arrives and when, it shows what the server sees.
 """
@@ -134,7 +134,7 @@ def test_a_slow_body_reaches_the_server_as_a_whole(proxy: Proxy, listener: Liste
     with begun(proxy, "POST", "/api/v4/projects/42/ml/mlflow/api/2.0/mlflow/runs/log-batch", size) as connection:
         for _ in range(size // len(PIECE) - 1):
             connection.sendall(PIECE)
-        # Another request overtakes it: the proxy had time to pass the first one on, and has not.
+        # Another request overtakes it: the proxy had time to pass the first one on, and did not.
         _post(proxy)
         assert listener.received == 1
         connection.sendall(PIECE)
@@ -202,7 +202,7 @@ class _Answering(BaseHTTPRequestHandler):
 def test_a_whole_server_set_up_by_init_works_behind_it(
     tmp_path: Path, cluster: Cluster, bucket: Bucket, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """From `init` to a run that is logged by HTTPS: with PostgreSQL, S3, and the settings as they were written."""
+    """From `init` to a run that is logged over HTTPS: with PostgreSQL, S3, and the settings as they were written."""
     web = free_port()
     with FakeGitLab() as gitlab, Proxy(tmp_path, f"127.0.0.1:{web}") as proxy:
         job = _pipeline(gitlab)

@@ -1,4 +1,4 @@
-"""The docs site: complete, whole, readable by everybody, and it asks nobody else for anything."""
+"""The docs site: complete, unbroken, readable by everybody, and loading nothing from other sites."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The tutorial, walked as it stands in the page: its commands in a shell, its button in a browser."""
+"""The tutorial, done exactly as written: its commands in a shell, its button in a browser."""
 
 import os
 import re
@@ -53,7 +53,7 @@ class Reader:
         assert ran.returncode == 0, ran.stdout
 
     def sees(self, block: str) -> None:
-        """Each line that the page shows has been printed."""
+        """Check that each line that the page shows has been printed."""
         printed = [line.rstrip() for line in self.printed.splitlines()]
         assert [line for line in self.here(block).splitlines() if line.rstrip() not in printed] == []
 

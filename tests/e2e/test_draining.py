@@ -1,4 +1,4 @@
-"""A server that is asked to leave tells load balancers first, and finishes what it has begun."""
+"""A server that is asked to stop tells load balancers first, and finishes what it has begun."""
 
 import json
 import signal
@@ -45,7 +45,7 @@ def test_a_load_balancer_is_told_while_calls_are_still_served(tmp_path: Path) ->
         assert server.process
         assert ready("--url", f"{server.url}/readyz").returncode == 0
         server.process.terminate()
-        # Each of the processes knows.
+        # Every process knows.
         for _ in range(20):
             wait_until(lambda: readiness(server) == 503, "balancers are told")
         asked = ready("--url", f"{server.url}/readyz")
@@ -53,7 +53,7 @@ def test_a_load_balancer_is_told_while_calls_are_still_served(tmp_path: Path) ->
         assert server.get("/healthz").status == 200
         with begin_a_search(server) as call:
             assert finish_the_search(call) == 200
-        # Whoever can't wait asks again.
+        # Those who can't wait send the signal again.
         server.process.terminate()
         assert server.process.wait(timeout=PATIENCE_SECONDS) == 0
         server.process = None

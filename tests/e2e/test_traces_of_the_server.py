@@ -63,7 +63,7 @@ def test_a_request_continues_its_callers_trace_down_to_the_statements(tmp_path: 
             server.stop()
             lines = [json.loads(line) for line in server.log.read_text().splitlines() if line.startswith("{")]
         assert any(line.get("trace_id") == TRACE and line.get("route") == ROUTE for line in lines)
-        # The worker's question, each second, whether anything is due is no trace.
+        # The worker's check, every second, whether anything is due is not traced.
         assert not [span for span in collector.spans if span.name.startswith("database") and not span.parent]
         texts = [f"{span.name} {span.attributes}" for span in collector.spans]
         assert not [text for text in texts if "secret-plan" in text]

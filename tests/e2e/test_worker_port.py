@@ -1,4 +1,4 @@
-"""A worker that runs by itself can be watched: `worker --listen`."""
+"""A separate worker can be watched: `worker --listen`."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""A database that hangs: its connections stay open, and nothing comes back. No time-out of the network notices it."""
+"""A database that hangs: its connections stay open, and nothing comes back. No network timeout notices it."""
 
 import os
 import signal

@@ -30,7 +30,7 @@ def retry_variables() -> dict[str, str]:
 
 
 class Trainings:
-    """One for each client. `before` is a command that runs theirs, `variables` are further ones for them."""
+    """One training for each client. `before` is a command that runs it; `variables` are added to its environment."""
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class Trainings:
             assert process.wait(timeout=PATIENCE_SECONDS) == 0, (self.folders[client] / "log").read_text()[-3000:]
 
     def check(self, connection: Connection) -> int:
-        """Every run is there once, and all of it; return how many runs that was."""
+        """Check that every run is there once and complete; return how many there are."""
         experiments = set()
         for client in self.folders:
             for run_id in self.runs(client):

@@ -1,4 +1,4 @@
-"""A machine with a real systemd, in Linux namespaces: this machine's Debian, without what was written to it later."""
+"""A machine with a real systemd, in Linux namespaces: this machine's Debian, without what was added to it later."""
 
 import os
 import subprocess
@@ -29,7 +29,7 @@ class Machine:
     @classmethod
     @contextmanager
     def booted(cls, folder: Path, wheels: Path) -> Iterator["Machine"]:
-        """Boot it, and end all of its processes afterwards."""
+        """Boot it, and stop all of its processes afterwards."""
         assert os.getuid() == 0
         with _cgroup(f"mltrail-test-{os.getpid()}") as join:
             command = [

@@ -1,4 +1,4 @@
-"""What is outside of a machine that is installed: a GitLab and an S3 store, both stand-ins over HTTP.
+"""What is outside the machine that is being installed: a GitLab and an S3 store, both stand-ins over HTTP.
 
 Started in the machine's network. Prints where they are as JSON, and serves until its standard input ends.
 """

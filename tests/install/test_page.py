@@ -48,7 +48,7 @@ def _read() -> Page:
 
 
 def _commands(block: str) -> list[str]:
-    """Cut a block into commands: a line each, with what it reads up to END."""
+    """Split a block into commands: one per line, with what it reads up to END."""
     return [match[0] for match in re.finditer(r"^.*<<'END'\n(?:.*\n)*?END$|^.+$", block, re.MULTILINE)]
 
 
@@ -61,19 +61,19 @@ class Outside:
     objects: Callable[[], list[str]]
 
     def filled_in(self, command: str) -> str:
-        """Replace what every reader replaces: all there is. Returns the command as it is run."""
+        """Replace what every reader has to replace, and no more. Returns the command as it is run."""
         for written, here in {
             "https://packages.example.com/": "file:///srv/wheels/",
             "https://gitlab.example.com": self.gitlab,
             "https://s3.example.com": self.s3,
             "AWS_ACCESS_KEY_ID=…": "AWS_ACCESS_KEY_ID=test",
             "AWS_SECRET_ACCESS_KEY=…": "AWS_SECRET_ACCESS_KEY=test",
-            # There is no Let's Encrypt here, so Caddy has an authority of its own.
+            # There is no Let's Encrypt here, so Caddy uses its own authority.
             "    reverse_proxy": "    tls internal\n    reverse_proxy",
         }.items():
             command = command.replace(written, here)
         assert "…" not in command
-        # Where there is no terminal, init asks for the token by this variable.
+        # Without a terminal, init reads the token from this variable.
         return f"GITLAB_TOKEN={self.owner} {command}" if "mltrail-server init" in command else command
 
 

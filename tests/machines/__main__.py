@@ -1,4 +1,4 @@
-"""Runs `drive` in namespaces of its own, which end with whatever has started this."""
+"""Runs `drive` in its own namespaces, which end with whatever has started this."""
 
 import ctypes
 import os

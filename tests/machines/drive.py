@@ -29,15 +29,15 @@ from tests.processes import PATIENCE_SECONDS, wait_until
 _LOAD_CLIENTS = 2
 _SLOW_MS, _LOSS = 150, 0.01  # each way
 _AWAY_SECONDS = 15.0
-"""How long a machine is away that nothing takes over from."""
+"""How long a machine is down if no other one takes over from it."""
 
 OTHERS = ("s3", "gitlab")
-"""Machines of others, which only answer the site."""
+"""Other people's machines, which only answer the site."""
 
 
 @dataclass
 class Measured:
-    """What became of a fault. `note`: so many seconds later, a merge request that was opened then had its note."""
+    """The result of a fault. `note`: how many seconds later a merge request that was opened then had its note."""
 
     fault: str
     calls: Disturbance
@@ -46,7 +46,7 @@ class Measured:
 
 @dataclass
 class Checked:
-    """What was read back in the end."""
+    """What was read back at the end."""
 
     batches: int
     calls: int
@@ -140,7 +140,7 @@ class Drive:
         return request.iid
 
     def _wait_for_note(self, request: int, since: float) -> float:
-        """Wait until it says what it must; `check_notes` sees whether it is the only one."""
+        """Wait until the note says what it must; `check_notes` checks that it is the only one."""
         said = self._said[request]
         wait_until(
             lambda: any(said in body for body in self._notes(request)),
@@ -156,7 +156,7 @@ class Drive:
         return [note.body for note in self._site.gitlab.notes(self._site.project, request)]
 
     def check_notes(self) -> int:
-        """Each merge request has one note, about its newest run."""
+        """Check that each merge request has one note, about its newest run."""
         for request, said in self._said.items():
             (body,) = self._notes(request)
             assert said in body, body

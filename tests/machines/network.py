@@ -31,17 +31,17 @@ ip link set lo up
 "$@"
 exit $?
 """
-"""The shell stays, as the first process: it asks for the exit codes of processes whose parents have been killed."""
+"""The shell stays, as the first process: it reaps processes whose parents have been killed."""
 
 
 def inside(command: Sequence[str]) -> list[str]:
-    """Return the command that runs another one where it may set up machines. It must be run by root."""
+    """Return the command that runs another one where it can set up machines. It must be run by root."""
     apart = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
     return [*apart, "sh", "-euc", _PROLOGUE, "sh", *command]
 
 
 _AT_THE_SWITCH = ("nsenter", "--net=/proc/1/ns/net")
-"""Whichever machine the thread belongs to that pulls a cable."""
+"""Runs a command at the switch, whichever machine the thread that pulls a cable belongs to."""
 
 
 def run(*command: str) -> str:
@@ -83,7 +83,7 @@ class Host:
         self._ip("address", "add", f"{self.address}/24", "dev", "eth0")
         self._ip("link", "set", "lo", "up")
         self._ip("link", "set", "eth0", "up")
-        # As behind a router: who is cut off is not missed at once, since nobody asks for its hardware address.
+        # As behind a router: a machine that is cut off is not missed at once: nobody asks for its hardware address.
         for other in others:
             if other is not self:
                 self._ip("neigh", "replace", other.address, "lladdr", other.mac, "dev", "eth0", "nud", "permanent")
@@ -103,7 +103,7 @@ class Host:
             self._start(program)
 
     def run(self, *command: str, environment: Mapping[str, str] | None = None, check: bool = True) -> str:
-        """Run a command on this machine, and return what it says."""
+        """Run a command on this machine, and return what it prints."""
         done = subprocess.run(
             ["ip", "netns", "exec", self.name, *command],
             env=environment and {**os.environ, **environment},
@@ -116,7 +116,7 @@ class Host:
 
     @contextmanager
     def entered(self) -> Iterator[None]:
-        """Have what this thread opens meanwhile belong to this machine, and what threads do that it starts."""
+        """Make what this thread opens in the block belong to this machine; threads that it starts belong to it, too."""
         with open("/proc/thread-self/ns/net") as before, open(f"/run/netns/{self.name}") as there:  # noqa: PTH123
             _set_namespace(there.fileno())
             try:
@@ -152,7 +152,7 @@ class Host:
         self._wire = subprocess.Popen(command)
 
     def refuse(self) -> None:
-        """Have its system answer that nothing listens, as when all programs of the machine have ended."""
+        """Make its system answer that nothing is listening, as when all of the machine's programs have ended."""
         rules = (
             "table inet down { chain input { type filter hook input priority 0; "
             "iif lo accept; meta l4proto tcp reject with tcp reset; }; }"
