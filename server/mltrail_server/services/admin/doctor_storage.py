@@ -76,7 +76,7 @@ class StorageChecks:
         share = found.free / found.size
         line = f"{found.free / 1e9:.1f} GB are free, {share:.0%}"
         if found.free < _FREE_BYTES:
-            raise conflict(f"{line}: what the server can't store it refuses with 503. Free some, or enlarge it")
+            raise conflict(f"{line}: calls that store something get 503. Free some space, or enlarge the disk")
         if share < _FREE_SHARE:
             raise Doubt(f"{line}: free some space, or enlarge the disk")
         return line

@@ -87,8 +87,8 @@ class Provision:
             if error.code is not Code.NOT_FOUND:
                 raise
             raise invalid(
-                f"GitLab has no group {path}, or does not show it to {caller}: correct it, or use the token of an "
-                "administrator or of the group's owner. Nothing was written."
+                f"GitLab has no group {path}, or does not show it to {caller}: correct its path, or use the token of "
+                "an administrator or of the group's owner. Nothing was written."
             ) from error
 
     def run(self, *, new_webhook_secret: bool) -> None:

@@ -27,7 +27,7 @@ _READ_ONLY = "25006"
 _BY_STATE = {
     _READ_ONLY: "The database accepts no writes just now; another machine may be taking over. This call stored "
     "nothing: try again in a moment.",
-    _NO_RIGHT: "The database denies its user a right that this needs. Tell whoever runs the server.",
+    _NO_RIGHT: "The database user lacks a privilege that this needs. Tell whoever runs the server.",
 }
 _MOST_QUOTED = 400
 _LOST = ("08", "57P", _READ_ONLY)
