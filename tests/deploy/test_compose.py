@@ -83,6 +83,8 @@ def test_the_servers_settings_are_settings(compose: dict[str, Any], env: dict[st
         given = {k: v for k, v in (env | service["environment"]).items() if k.startswith("MLTRAIL_")}
         settings = Settings.from_environment(given)
         assert settings.s3_direct == "off"
+        others = {"POSTGRES_PASSWORD", "GARAGE_RPC_SECRET"}
+        assert all(service["environment"][secret] == "" for secret in others), "it does not need them"
 
 
 def test_the_file_is_read_alike_by_compose_and_systemd(env: dict[str, str]) -> None:

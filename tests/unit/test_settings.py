@@ -305,3 +305,10 @@ def test_a_data_folder_may_have_any_name(tmp_path: Path, name: str) -> None:
     assert (folder / "mltrail.db").is_file()
     assert is_set_up(made.settings.database)
     assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("variable", ["MLTRAIL_GITLAB_URL", "MLTRAIL_OIDC_ISSUER"])
+def test_a_url_that_messages_name_holds_no_password(variable: str) -> None:
+    with pytest.raises(MltrailError, match=f"{variable} must be a URL without a user name or password") as caught:
+        Settings.from_environment(TEAM | {variable: "https://user:hush@gitlab.example.com"})
+    assert "hush" not in caught.value.message

@@ -139,6 +139,9 @@ def _check_combinations(settings: "Settings") -> None:
 
 
 def _check_secrets(settings: "Settings") -> None:
+    for url, variable in ((settings.gitlab_url, "MLTRAIL_GITLAB_URL"), (settings.oidc_issuer, "MLTRAIL_OIDC_ISSUER")):
+        if "@" in url:  # messages and pages name it
+            raise mistake(f"{variable} must be a URL without a user name or password")
     if not all(group and token for group, token in settings.bot_tokens.items()):
         raise mistake("MLTRAIL_GITLAB_TOKENS must look like group=token,group/subgroup=token")
     for secret in settings.webhook_secrets:

@@ -16,6 +16,8 @@ import pytest
 import requests
 
 from mltrail_server import cli
+from mltrail_server.services.admin.new_server import Answers, Form
+from mltrail_server.services.admin.provision import Provision
 from mltrail_server.services.promotion.provenance import signer
 from mltrail_server.settings import Settings
 from mltrail_server.settings.env_file import EnvFile
@@ -477,3 +479,13 @@ def test_the_token_can_come_from_the_environment(here: Installation, monkeypatch
     given = ["init", "--for", "systemd", "--file", str(here.file), "--gitlab-url", here.gitlab.url]
     assert cli.main([*given, "--external-url", EXTERNAL_URL, "--group", "team"]) == 0
     assert here.values["MLTRAIL_DATA_DIR"] == "/var/lib/mltrail"
+
+
+def test_tokens_that_travel_unencrypted_are_named(tmp_path: Path) -> None:
+    answers = Answers(
+        form=Form.SYSTEMD, gitlab_url="http://gitlab.example.com", external_url=EXTERNAL_URL, groups=("team",)
+    )
+    file = EnvFile.read(tmp_path / "none")
+    work = Provision(answers, file, "", lambda *_: None, date(2026, 11, 30))
+    work.run(new_webhook_secret=False)
+    assert "anybody on the way can read tokens" in work.left[0].what

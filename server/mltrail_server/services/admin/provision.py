@@ -13,6 +13,7 @@ from mltrail_server.domain.errors import Code, MltrailError, invalid
 from mltrail_server.gitlab.connections import Connections
 from mltrail_server.gitlab.probe import Probe, issuer_page
 from mltrail_server.gitlab.provisioning import Application, BotToken, Group, Hook, Provisioning
+from mltrail_server.settings import is_loopback
 from mltrail_server.settings.env_file import EnvFile
 from mltrail_server.settings.secret_files import SUFFIX
 
@@ -93,6 +94,13 @@ class Provision:
 
     def run(self, *, new_webhook_secret: bool) -> None:
         """Create what is missing. Without a token, everything that is missing is left to do by hand."""
+        url = urlsplit(self.answers.gitlab_url)
+        if url.scheme == "http" and not is_loopback(url.hostname or ""):
+            self._leave(
+                "MLTRAIL_GITLAB_URL begins with http:, so anybody on the way can read tokens: use https: if your "
+                "GitLab has it",
+                needed=False,
+            )
         gitlab = Provisioning(self.sessions, self.token) if self.token else None
         for number, path in enumerate(self.answers.groups):
             self._bot(gitlab, path, shared=number == 0)
