@@ -2,12 +2,10 @@
 
 import argparse
 import errno
-import gc
 import io
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import nullcontext
 from importlib import metadata
 
 from .commands import (
@@ -24,9 +22,11 @@ from .commands import (
     ready,
     restore,
     selftest,
+    serve,
+    worker,
 )
-from .commands.arguments import Parser, address, port
-from .domain.errors import Code, MltrailError, invalid
+from .commands.arguments import Parser
+from .domain.errors import Code, MltrailError
 from .domain.terminal import plain_lines
 from .settings import Settings
 from .telemetry import logs
@@ -91,44 +91,6 @@ def _failed(message: str) -> int:
     return 2
 
 
-def _serve(settings: Settings, options: argparse.Namespace) -> int:
-    gc.disable()  # what is loaded now stays: looking for garbage in it would take a fifth of the start-up time
-    from .ops import shared_metrics  # noqa: PLC0415 - commands load only what they need
-
-    # granian's allocator reads this when it is loaded: one arena for all threads, and the memory of a large response is
-    # returned after half a second. This saves 6 MB in each web process.
-    os.environ.setdefault("_RJEM_MALLOC_CONF", "narenas:1,dirty_decay_ms:500,muzzy_decay_ms:0")
-    with shared_metrics.shared_metrics_folder():
-        from .serve import serve  # noqa: PLC0415 - it loads prometheus_client
-
-        alone = options.no_worker
-        serve(settings, host=options.host, port=options.port, workers=options.workers, with_worker=not alone)
-    return 0
-
-
-def _worker(settings: Settings, options: argparse.Namespace) -> int:
-    from .app import create_deps  # noqa: PLC0415
-    from .ops.instruments import Instruments  # noqa: PLC0415
-    from .ops.worker_port import listening  # noqa: PLC0415
-    from .serve import begin_traces, configure_logs, name_process  # noqa: PLC0415
-    from .worker import PROGRESS, run_once, run_until_signalled  # noqa: PLC0415
-
-    if options.once and options.listen:
-        raise invalid("worker --once ends at once, so it can't --listen; choose one.")
-    deps = create_deps(settings)
-    configure_logs(deps.settings)
-    instruments = Instruments()
-    instruments.attach(deps)
-    begin_traces()
-    if options.once:
-        run_once(deps)
-        return 0
-    name_process("mltrail-worker")
-    with listening(deps, instruments, options.listen, PROGRESS) if options.listen else nullcontext():
-        run_until_signalled(deps, parent=options.parent)
-    return 0
-
-
 def parser_of_all() -> argparse.ArgumentParser:
     parser = Parser(
         prog="mltrail-server",
@@ -140,28 +102,8 @@ def parser_of_all() -> argparse.ArgumentParser:
     shared = Parser(add_help=False)
     shared.add_argument("--data-dir", metavar="DIR", help="folder for the embedded database and the files")
 
-    serve = commands.add_parser("serve", parents=[shared], help="serve tracking, registry, files and pages")
-    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
-    serve.add_argument("--port", type=port, default=5000, help="port to listen on (default %(default)s)")
-    serve.add_argument("--workers", type=int, default=2, help="web processes (default %(default)s)")
-    serve.add_argument(
-        "--no-worker", action="store_true", help="run no worker here; start it with mltrail-server worker"
-    )
-    serve.set_defaults(run=_serve)
-
-    worker = commands.add_parser(
-        "worker", parents=[shared], help="keep jobs, comments and statuses up to date with GitLab"
-    )
-    worker.add_argument("--once", action="store_true", help="do everything that is due once, then exit")
-    worker.add_argument(
-        "--listen",
-        type=address,
-        metavar="HOST:PORT",
-        help="answer /healthz and /metrics there, for what watches the worker",
-    )
-    worker.add_argument("--parent", type=int, help=argparse.SUPPRESS)  # exit when this process has ended
-    worker.set_defaults(run=_worker)
-
+    serve.add(commands, shared)
+    worker.add(commands, shared)
     migrate.add(commands, shared)
     ready.add(commands, shared)
     collect.add(commands, shared)
