@@ -45,9 +45,8 @@ def test_a_slow_statement_is_logged_by_name_and_without_values(
     assert "mltrail_slow_statements_total" in mlflow.client.get("/metrics").get_data(as_text=True)
 
 
-def test_the_database_sees_the_name(deps: Deps) -> None:
-    if deps.db.is_sqlite:
-        pytest.skip("SQLite has nobody to show it to")
+@pytest.mark.parametrize("backend", ["postgresql"])
+def test_the_database_sees_the_name(deps: Deps, backend: str) -> None:
     with deps.db.read() as connection:
         own = connection.execute(sa.text("SELECT pg_backend_pid()")).scalar_one()
         overview.stored_bytes(connection)
