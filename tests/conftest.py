@@ -16,6 +16,8 @@ from mltrail_server.settings import Settings
 from tests import databases, environment, url_maps
 from tests.api.trail import Trail
 from tests.budgets import pytest_terminal_summary as pytest_terminal_summary  # noqa: PLC0414 - pytest finds it here
+from tests.chromium import axe as axe  # noqa: PLC0414
+from tests.chromium import chromium as chromium  # noqa: PLC0414
 from tests.citus import CITUS
 from tests.clock import FrozenClock
 from tests.databases import Databases, PostgresqlDatabases, SqliteDatabases

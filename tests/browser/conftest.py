@@ -10,8 +10,6 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from tests.browser.answers import Answers
 from tests.browser.server import Site, site
 from tests.browser.world import Past
-from tests.chromium import axe as axe  # noqa: PLC0414 - pytest finds it here
-from tests.chromium import chromium as chromium  # noqa: PLC0414
 from tests.clock import FrozenClock
 from tests.processes import PATIENCE_SECONDS
 

@@ -6,8 +6,6 @@ from pathlib import Path
 import pytest
 from scripts.docs_site import build
 
-from tests.chromium import axe as axe  # noqa: PLC0414 - pytest finds it here
-from tests.chromium import chromium as chromium  # noqa: PLC0414
 from tests.places import ROOT
 from tests.static_files import serving
 

@@ -85,6 +85,7 @@ def test_an_archive_of_an_earlier_schema_is_migrated(deps: Deps, archive: Path, 
     """By the version after this one, which has further tables and columns."""
     runs = Forgery(archive).rows("candidate")
     later = later_version.second(tmp_path / "later")
+    later.run("migrate", "--data-dir", tmp_path / "there")
     later.run("import", "--from-archive", archive, "--data-dir", tmp_path / "there")
     database = Database(f"sqlite:///{tmp_path / 'there' / 'mltrail.db'}")
     with database.read() as connection:
