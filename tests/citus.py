@@ -57,7 +57,8 @@ class Watch:
         if context is not None and isinstance(getattr(context.compiled, "statement", None), (NoneType, sa.TextClause)):
             return  # written out by a test or an operator's command
         if text not in _SEEN:
-            _SEEN[text] = refused(text)
+            everywhere = context is not None and bool(context.execution_options.get("all_projects"))
+            _SEEN[text] = refused(text, everywhere=everywhere)
         self.found += [f"{one}: {text}" for one in _SEEN[text]]
 
 
@@ -72,10 +73,17 @@ class _Statement:
 
     def free(self) -> set[str]:
         """Return the distributed tables, by alias, that are not tied to one project."""
-        kept = set(self.pinned)
+        return {alias for alias, table in self.tables.items() if table in DISTRIBUTED} - self._tied_to(self.pinned)
+
+    def together(self, aliases: set[str]) -> bool:
+        """Return whether these tables are joined by their projects."""
+        return aliases <= self._tied_to({min(aliases, default="")})
+
+    def _tied_to(self, aliases: set[str]) -> set[str]:
+        kept = set(aliases)
         while more := {b for pair in self.tied for a, b in (pair, pair[::-1]) if a in kept} - kept:
             kept |= more
-        return {alias for alias, table in self.tables.items() if table in DISTRIBUTED} - kept
+        return kept
 
 
 def parsed(text: str) -> list[Node]:
@@ -84,17 +92,19 @@ def parsed(text: str) -> list[Node]:
     return [one["stmt"] for one in json.loads(parser.parse_sql_json(numbered)).get("stmts", [])]
 
 
-def refused(text: str = False) -> list[str]:
-    """Say what Citus would refuse. A scan of one table may go to every node."""
+def refused(text: str, *, everywhere: bool = False) -> list[str]:
+    """Say what Citus would refuse. A scan of one table may go to every node, and so may tables that are joined by their
+    projects, in a statement that is meant for all projects (`everywhere`).
+    """
     found: list[str] = []
     for statement in parsed(text):
         ((kind, node),) = statement.items()
         if kind in _QUERIES:
-            found += _refused(kind, node)
+            found += _refused(kind, node, everywhere=everywhere)
     return found
 
 
-def _refused(kind: str, node: Node) -> Iterator[str]:
+def _refused(kind: str, node: Node, *, everywhere: bool) -> Iterator[str]:
     seen = _Statement()
     names = {cte["CommonTableExpr"]["ctename"] for cte in _all(node, "withClause", "ctes")}
     _walk({kind: node}, seen, names, "")
@@ -107,6 +117,8 @@ def _refused(kind: str, node: Node) -> Iterator[str]:
     if any("SelectStmt" not in cte["CommonTableExpr"]["ctequery"] for cte in _all(node, "withClause", "ctes")):
         yield "a WITH that writes, with rows that are no constants"
     free = seen.free()
+    if everywhere and kind != "InsertStmt" and "lockingClause" not in node and seen.together(free):
+        return
     if free and (len(used) > 1 or "lockingClause" in node or kind == "InsertStmt"):
         yield f"{', '.join(sorted(free))}: not kept to one project by an equality, and more than a scan of one table"
 
