@@ -92,9 +92,9 @@ def _mount_actions(app: Flask, where: str, pipelines: Pipelines, secret: str) ->
     def push() -> Response:
         if not hmac.compare_digest(request.headers.get("X-Secret", ""), secret):
             abort(403)
-        told = request.get_json()
-        said = pipelines.pushed(told["ref"], told["sha"], told["options"])
-        return Response((f"{line}\n" for line in said), mimetype="text/plain")
+        pushed = request.get_json()
+        lines = pipelines.pushed(pushed["ref"], pushed["sha"], pushed["options"])
+        return Response((f"{line}\n" for line in lines), mimetype="text/plain")
 
     @app.post(f"{where}/-/merge_requests/<int:iid>/merge")
     def merge(iid: int) -> BaseResponse:

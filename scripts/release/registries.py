@@ -38,7 +38,7 @@ class Packages:
         # Any name and password are taken here; GitLab's own check is not ours to rehearse.
         self._index = pypiserver.app(
             roots=[str(self.folder / "pypi")],
-            password_file=".",  # noqa: S106 - how pypiserver is told to ask nobody
+            password_file=".",  # noqa: S106 - pypiserver then asks nobody for a password
             authenticate=[],
             disable_fallback=True,
         )

@@ -78,7 +78,7 @@ def _is_of_database(error: Exception) -> bool:
 
 
 def _cause(error: MltrailError) -> str:
-    """Say what the database has said, such as that a password is wrong. Callers of the API are not told."""
+    """Return the database's own message, such as that a password is wrong. The API never shows it."""
     if error.code is not Code.UNAVAILABLE or error.__cause__ is None:
         return ""
     from .store.db import failures  # noqa: PLC0415 - loaded by now, if it was the database

@@ -157,6 +157,7 @@ def _post(proxy: Proxy) -> None:
         assert connection.recv(64).startswith(b"HTTP/1.1 204")
 
 
+@pytest.mark.long
 def test_an_upload_is_passed_on_as_it_comes(proxy: Proxy, listener: Listener) -> None:
     size = length(short=64, long=200) * 1024 * 1024
     with begun(

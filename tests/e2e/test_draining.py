@@ -47,7 +47,7 @@ def test_a_load_balancer_is_told_while_calls_are_still_served(tmp_path: Path) ->
         server.process.terminate()
         # Every process knows.
         for _ in range(20):
-            wait_until(lambda: readiness(server) == 503, "balancers are told")
+            wait_until(lambda: readiness(server) == 503, "/readyz says that it stops")
         asked = ready("--url", f"{server.url}/readyz")
         assert (asked.returncode, "about to end" in asked.stderr) == (1, True)
         assert server.get("/healthz").status == 200

@@ -69,7 +69,7 @@ def upgrade(
     transaction, which also writes the versions that can run from then on. A later version's schema that lets this
     version run is left as it is.
 
-    `report` is told when a migration has to wait. Raises CONFLICT for a schema that this version can't bring up to
+    `report` is called when a migration has to wait. Raises CONFLICT for a schema that this version can't bring up to
     date, and UNAVAILABLE if somebody holds a table for all of `patience_seconds`.
     """
     with _one_at_a_time(database):
