@@ -32,8 +32,9 @@ class Asset:
 
 
 def mount_all(app: Flask, settings: Settings) -> None:
-    """Serve every asset, and let templates name them: `asset("app.css")`, `icon("job")`. An asset that was not built is
-    left out of the page, which then looks plain.
+    """Serve every asset, and let templates name them: `asset("app.css")`, `icon("job")`, and whole elements by
+    `styles("charts.css")` and `scripts("app.js")`. An asset that was not built is left out of the page, which then
+    looks plain.
     """
     found = {asset_name: _read(source, settings.root_path) for asset_name, source in _sources()}
 
@@ -56,7 +57,16 @@ def mount_all(app: Flask, settings: Settings) -> None:
             sprite.url, escape(name)
         )
 
-    app.jinja_env.globals.update(asset=url, icon=icon)
+    def styles(*names: str) -> Markup:
+        return _each(Markup('<link rel="stylesheet" href="{}">'), names)
+
+    def scripts(*names: str) -> Markup:
+        return _each(Markup('<script src="{}" defer></script>'), names)
+
+    def _each(element: Markup, names: tuple[str, ...]) -> Markup:
+        return Markup("").join(element.format(found[name].url) for name in names if name in found)
+
+    app.jinja_env.globals.update(asset=url, icon=icon, styles=styles, scripts=scripts)
 
 
 def _sources() -> list[tuple[str, Traversable]]:

@@ -10,8 +10,7 @@ from mltrail_server.services.pages import charts
 from mltrail_server.services.pages.charts import Curve
 from mltrail_server.store.tracking.histories import CurveAxis
 
-COLOURS = ("#428fdc", "#c95d2e", "#2da160", "#9475db", "#cf4d81", "#0090b1", "#ab6100", "#747273")
-"""Readable on light and dark backgrounds; `charts.js` has the same colours."""
+from .colours import colour
 
 _WIDTH, _HEIGHT = 440, 220
 _STYLE = 'font-family="sans-serif" font-size="11" fill="#89888d"'
@@ -63,15 +62,15 @@ def _drawn(curves: list[Curve]) -> str:
         up = (_HEIGHT - _TOP - _BOTTOM) if span else 0.0
         parts += _frame(left, right, low, high)
         for number, curve in enumerate(curves):
-            colour = COLOURS[number % len(COLOURS)]
+            shade = colour(number)
             dots = [
                 (_LEFT + (place - left) * across, _HEIGHT - _BOTTOM - (value / 2 - low / 2) / (span or 1.0) * up)
                 for place, value in zip(curve.places, curve.values, strict=True)
             ]
             if len(dots) == 1:
-                parts.append(f'<circle cx="{dots[0][0]:.1f}" cy="{dots[0][1]:.1f}" r="3" fill="{colour}"/>')
+                parts.append(f'<circle cx="{dots[0][0]:.1f}" cy="{dots[0][1]:.1f}" r="3" fill="{shade}"/>')
             line = " ".join(f"{x:.1f},{y:.1f}" for x, y in dots)
-            parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
+            parts.append(f'<polyline points="{line}" fill="none" stroke="{shade}" stroke-width="1.5"/>')
     return "".join([*parts, "</svg>"])
 
 

@@ -14,7 +14,7 @@ from mltrail_server.http.call import Call
 from mltrail_server.services.pages import compare
 from mltrail_server.services.pages.compare import Side
 
-from .charts import COLOURS
+from .colours import PALETTE
 from .parallel import plot
 from .render import page, segment
 
@@ -72,7 +72,7 @@ def show(call: Call) -> ResponseReturnValue:
             [row.key for row in params if row.differs],
             _ranking(metrics),
         ),
-        colours=COLOURS,
+        colours=PALETTE,
         guesses=any(direction.guessed for direction in compared.directions.values()),
     )
 
