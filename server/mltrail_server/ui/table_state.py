@@ -1,7 +1,7 @@
 """The state of a table of candidates, all of it in the URL, so that a link shows somebody else the same."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Self
 from urllib.parse import urlencode
 
@@ -13,10 +13,16 @@ from mltrail_server.domain.errors import MltrailError, invalid
 from mltrail_server.domain.filters import Clause, Entity, Order, parse, parse_orders
 
 from . import sentences
+from .chart_state import ChartState
 
 MOST_COLUMNS = 200
+MOST_CHARTS = 24
+MOST_RUNS = 100
+"""How many runs an address can pin, hide, colour or open."""
+MOST_DIGITS = 18
 METRIC, PARAM = "metrics.", "params."
 _OF_JOBS = frozenset({"job", "pipeline", "mr"})
+_SIDES = ("", "narrow", "wide", "closed")
 _VIEWS = {"active": ViewType.ACTIVE_ONLY, "deleted": ViewType.DELETED_ONLY, "all": ViewType.ALL}
 
 
@@ -53,6 +59,12 @@ class Chip:
 
 @dataclass(frozen=True, slots=True)
 class State:
+    """`group` is what runs are grouped by; `flat` keeps children beside their parents instead of folding them, and
+    `opened` names the parents or groups that are not folded. `hidden` runs are not drawn; `colours` are places in the
+    palette that were chosen for runs. `charts` are the metrics that are drawn: None leaves the choice to us, and no
+    metric at all closes the charts. `side` is how much of the width they have.
+    """
+
     filter: str = ""
     order: str = ""
     columns: tuple[str, ...] | None = None  # None: those that are worth showing
@@ -61,22 +73,37 @@ class State:
     clauses: Sequence[Clause] = ()
     orders: Sequence[Order] = ()
     problem: str | None = None
+    group: str = ""
+    flat: bool = False
+    opened: tuple[str, ...] = ()
+    pins: tuple[int, ...] = ()
+    hidden: tuple[int, ...] = ()
+    colours: tuple[tuple[int, int], ...] = ()
+    charts: tuple[str, ...] | None = None
+    side: str = ""
+    drawing: ChartState = field(default_factory=ChartState)
+    saved: int | None = None  # the saved view that this began as
 
     @classmethod
     def read(cls, arguments: MultiDict[str, str]) -> Self:
         """Read a query string. If filter or order is wrong, `problem` says why, and they are ignored."""
-        columns = (
-            tuple(dict.fromkeys(key for key in arguments.getlist("c") if key))[:MOST_COLUMNS]
-            if "c" in arguments
-            else None
-        )
-        view = arguments.get("view", "active")
+        view, side = arguments.get("view", "active"), arguments.get("side", "")
         state = cls(
             arguments.get("filter", "").strip(),
             arguments.get("order", "").strip(),
-            columns,
+            _names(arguments, "c", MOST_COLUMNS),
             view if view in _VIEWS else "active",
             arguments.get("page"),
+            group=arguments.get("group", "").strip(),
+            flat=arguments.get("flat") == "1",
+            opened=_names(arguments, "open", MOST_RUNS) or (),
+            pins=_numbers(arguments, "pin"),
+            hidden=_numbers(arguments, "hide"),
+            colours=_colours(arguments.getlist("colour")),
+            charts=_names(arguments, "chart", MOST_CHARTS),
+            side=side if side in _SIDES else "",
+            drawing=ChartState.read(arguments),
+            saved=_number(arguments.get("saved", "")),
         )
         try:
             return replace(state, clauses=parse(state.filter), orders=parse_orders([state.order]))
@@ -101,12 +128,25 @@ class State:
             return column.key in self.columns
         return column.by_default and not (local and column.key in _OF_JOBS)
 
+    @property
+    def closed(self) -> bool:
+        """Return whether no charts are shown."""
+        return self.charts == () or self.side == "closed"
+
     def pairs(self) -> list[tuple[str, str]]:
         """List the query's names and values, for links and for hidden fields of forms."""
-        found = [("filter", self.filter), ("order", self.order), ("view", "" if self.view == "active" else self.view)]
-        found += [("c", key) for key in self.columns or ()]
+        view = "" if self.view == "active" else self.view
+        found = [("filter", self.filter), ("order", self.order), ("view", view), ("group", self.group)]
         found = [(name, value) for name, value in found if value]
-        return [*found, ("c", "")] if self.columns == () else found
+        found += _listed("c", self.columns) + _listed("chart", self.charts)
+        found += [("flat", "1")] if self.flat else []
+        found += [("side", self.side)] if self.side else []
+        found += [("open", key) for key in self.opened]
+        found += [("pin", str(iid)) for iid in self.pins]
+        found += [("hide", str(iid)) for iid in self.hidden]
+        found += [("colour", f"{iid}:{place}") for iid, place in self.colours]
+        found += self.drawing.pairs()
+        return found if self.saved is None else [*found, ("saved", str(self.saved))]
 
     def url(self, **changes: object) -> str:
         """Write the query of this state with some of it changed; it begins at the first page unless `page` is given."""
@@ -115,6 +155,12 @@ class State:
         if changed.page:
             pairs.append(("page", changed.page))
         return "?" + urlencode(pairs)
+
+    def toggled(self, name: str, value: int | str) -> str:
+        """Write the URL in which a run is pinned, hidden or opened if it is not, and the other way round."""
+        before: tuple[int | str, ...] = getattr(self, name)
+        after = tuple(one for one in before if one != value) if value in before else (*before, value)
+        return self.url(**{name: after, "page": self.page})
 
     def sorted_by(self, order: str) -> str | None:
         """Return which way the table is sorted by a column: ascending, descending or not at all."""
@@ -162,3 +208,34 @@ def order_of(prefix: str, name: str) -> str:
         return text.written_order(Order(entity, name, descending=False)).removesuffix(" ASC")
     except ValueError:
         return ""
+
+
+def _listed(name: str, values: tuple[str, ...] | None) -> list[tuple[str, str]]:
+    """Write a list whose absence means something else than its being empty."""
+    return [(name, "")] if values == () else [(name, value) for value in values or ()]
+
+
+def _names(arguments: MultiDict[str, str], name: str, most: int) -> tuple[str, ...] | None:
+    if name not in arguments:
+        return None
+    return tuple(dict.fromkeys(value for value in arguments.getlist(name) if value))[:most]
+
+
+def _numbers(arguments: MultiDict[str, str], name: str) -> tuple[int, ...]:
+    found = (_number(text) for text in arguments.getlist(name))
+    return tuple(dict.fromkeys(number for number in found if number is not None))[:MOST_RUNS]
+
+
+def _number(text: str) -> int | None:
+    """Read a number; a damaged link shows the page all the same."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS else None
+
+
+def _colours(texts: Sequence[str]) -> tuple[tuple[int, int], ...]:
+    found = {}
+    for pair in texts[:MOST_RUNS]:
+        before, _, after = pair.partition(":")
+        iid, place = _number(before), _number(after)
+        if iid is not None and place is not None:
+            found[iid] = place
+    return tuple(found.items())
