@@ -38,7 +38,12 @@ _CSV_PAGE = 500
 
 @dataclass(frozen=True, slots=True)
 class TableQuery:
-    """Which part of an experiment to show. If `metrics` or `params` is None, those worth showing are chosen."""
+    """Which part of an experiment to show. If `metrics` or `params` is None, those worth showing are chosen.
+
+    `words` must each occur in a run, beside the `clauses`; both are read from `text` by `domain.page_filters`. Unless
+    the table is `flat`, children are folded under their parents, and `opened` names the parents whose children are
+    shown. `pins` are runs that are shown whatever the rest says.
+    """
 
     clauses: Sequence[Clause] = ()
     orders: Sequence[Order] = ()
@@ -47,15 +52,29 @@ class TableQuery:
     params: Sequence[str] | None = None
     limit: int = 50
     token: str | None = None
+    words: Sequence[str] = ()
+    text: str = ""
+    flat: bool = False
+    opened: Sequence[int] = ()
+    pins: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class CandidateRow:
+    """A run. In a folded table it has a number of `children`, of which `children_shown` follow if it is `opened`, each
+    one level deeper.
+    """
+
     candidate: Candidate
     metrics: dict[str, float]
     params: dict[str, str]
     tags: dict[str, str]
     made: CandidateJob | None
+    children: int = 0
+    children_is_more: bool = False
+    children_shown: int = 0
+    opened: bool = False
+    depth: int = 0
 
     @property
     def counts(self) -> bool:
@@ -70,6 +89,10 @@ class Table:
 
     `best` has the best value of each shown metric whose direction is known, among all runs that match. For the metrics
     in `best_of_page` it is the best on this page only, since searching all runs would take too long.
+
+    `total` counts the runs of the view, and `matching` those that the filter leaves, each up to a bound. In a `folded`
+    table `rows` has those without a parent, and the children of those that are opened. `notes` are sentences about what
+    was not searched. `pinned` has the pinned runs, in their order.
     """
 
     experiment: Experiment
@@ -84,6 +107,11 @@ class Table:
     directions: dict[str, MetricDirection]
     best: dict[str, float] = field(default_factory=dict)
     best_of_page: frozenset[str] = frozenset()
+    matching: int = 0
+    matching_is_more: bool = False
+    folded: bool = False
+    notes: Sequence[str] = ()
+    pinned: Sequence[CandidateRow] = ()
 
     @property
     def guesses(self) -> bool:
@@ -128,6 +156,8 @@ def page(scope: Scope, experiment_iid: int, query: TableQuery) -> Table:
         directions,
         shown,
         frozenset(shown.keys() - everywhere.keys()),
+        min(total, _MOST_COUNTED),
+        total > _MOST_COUNTED,
     )
 
 
