@@ -1,18 +1,15 @@
 """One run: what was logged to it, which job created it, its files, and how to load it."""
 
-import math
-
 from flask.typing import ResponseReturnValue
 
 from mltrail_server.domain import paths
-from mltrail_server.domain.candidate import Point
 from mltrail_server.http.call import Call
 from mltrail_server.http.downloads import attachment
 from mltrail_server.services.files import files
 from mltrail_server.services.pages import candidate
 from mltrail_server.services.pages.candidate import CandidateView
 from mltrail_server.services.registry import versions
-from mltrail_server.services.tracking import histories, stamp
+from mltrail_server.services.tracking import stamp
 from mltrail_server.services.tracking.candidates import NAME_TAG
 from mltrail_server.store.files.files import File, FolderEntry
 from mltrail_server.store.tracking.inputs import Direction
@@ -23,7 +20,6 @@ from .render import page
 NOTE = "mlflow.note.content"
 _MOST_ROWS = 300
 _MOST_CHARTS = 12
-_POINTS = 200
 _HIDDEN = frozenset({NAME_TAG, NOTE})
 
 
@@ -71,28 +67,6 @@ def show(call: Call, iid: int) -> ResponseReturnValue:
 
 def _linked(view: CandidateView, direction: Direction) -> list[str]:
     return [link.model_id for link in view.run.models if link.direction is direction]
-
-
-def metric(call: Call, iid: int) -> ResponseReturnValue:
-    """Show one metric of a run: its chart, and a page of its points."""
-    view = candidate.get(call.scope, iid)
-    key = call.request.args.get("key", "")
-    readings, token = histories.page(
-        call.scope, view.run.candidate.eid, key, limit=_POINTS, token=call.request.args.get("page")
-    )
-    points = [Point(key, math.nan if value is None else value, at, step) for value, at, step in readings]
-    latest = next((point for point in view.run.metrics if point.key == key), None)
-    return page(
-        call,
-        "metric.html",
-        section="experiments",
-        view=view,
-        one=view.run.candidate,
-        key=key,
-        points=points,
-        latest=latest,
-        next_token=token,
-    )
 
 
 def preview(call: Call, iid: int, path: str) -> ResponseReturnValue:

@@ -1,4 +1,6 @@
-"""Curves of a metric: as JSON for the interactive chart, as a picture for browsers without scripts."""
+"""Curves of metrics: as JSON for interactive charts, as a picture for browsers without scripts."""
+
+from dataclasses import dataclass
 
 from flask import Response, jsonify
 from flask.typing import ResponseReturnValue
@@ -10,11 +12,37 @@ from mltrail_server.services.pages import charts
 from mltrail_server.services.pages.charts import Curve
 from mltrail_server.store.tracking.histories import CurveAxis
 
-from .colours import colour
+from .colours import colour, dashes
 
 _WIDTH, _HEIGHT = 440, 220
 _STYLE = 'font-family="sans-serif" font-size="11" fill="#89888d"'
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 8, 8, 24
+
+
+@dataclass(frozen=True, slots=True)
+class ChartLine:
+    """A run in the charts of a page. `place` is its colour's in the palette (ui/colours.py); a hidden run can be shown
+    by the page's scripts.
+    """
+
+    iid: int
+    name: str
+    place: int
+    hidden: bool = False
+
+    @property
+    def colour(self) -> str:
+        return colour(self.place)
+
+    @property
+    def dash(self) -> str:
+        """Return the pattern as SVG's `stroke-dasharray`; "" for an unbroken line."""
+        return " ".join(map(str, dashes(self.place)))
+
+    @property
+    def data(self) -> list[object]:
+        """Return what charts.js needs."""
+        return [self.iid, self.name, self.colour, list(dashes(self.place)), int(self.hidden)]
 
 
 def as_json(call: Call) -> ResponseReturnValue:
@@ -41,7 +69,7 @@ def as_picture(call: Call) -> ResponseReturnValue:
 def _curves(call: Call) -> list[Curve]:
     arguments = call.request.args
     try:
-        iids = [int(text) for text in arguments.getlist("run")]
+        iids = [int(part) for text in arguments.getlist("run") for part in text.split(",")]
         axis = CurveAxis(arguments.get("axis", CurveAxis.STEP))
     except ValueError as error:
         raise invalid("Name the runs by their numbers, as in run=3, and the axis as step or time.") from error

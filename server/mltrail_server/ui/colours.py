@@ -19,6 +19,7 @@ _CHOSEN = (
     "#5a8f29",
     "#d14242",
 )
+_DASHES = ((), (7, 3), (2, 3), (9, 3, 2, 3))
 _GOLDEN_ANGLE = 137.508
 _LIGHTNESS = (0.62, 0.52, 0.70)
 _CHROMA = (0.13, 0.11, 0.12)
@@ -27,6 +28,13 @@ _CHROMA = (0.13, 0.11, 0.12)
 def colour(place: int) -> str:
     """Return the colour at a place of the palette, as `#rrggbb`; from `MOST` on they repeat."""
     return PALETTE[place % MOST]
+
+
+def dashes(place: int) -> tuple[int, ...]:
+    """Return how the line at a place is dashed: the first ten are not, so that few lines are told apart by colour, and
+    many by both.
+    """
+    return _DASHES[place // len(_CHOSEN) % len(_DASHES)]
 
 
 def _oklch(lightness: float, chroma: float, hue: float) -> str:

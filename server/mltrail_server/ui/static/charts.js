@@ -142,7 +142,8 @@ function load(figure) {
 
   const group = figure.closest("[data-controls]");
   if (group) {
-    Object.assign(options, group.options);
+    const { axis, log, smooth } = group.dataset;
+    Object.assign(options, { axis: axis || "step", log: log === "1", smoothing: Number(smooth || 0) }, group.options);
     group.addEventListener("options", ({ detail }) => ("axis" in detail ? reload(detail) : redraw(detail)));
   }
   let width = 0;
@@ -158,7 +159,7 @@ function load(figure) {
 for (const group of document.querySelectorAll("[data-controls]")) {
   group.options = {};
   group.addEventListener("options", ({ detail }) => Object.assign(group.options, detail));
-  controls(group);
+  if (!("charts" in group.dataset)) controls(group);
 }
 
 const seen = new IntersectionObserver((entries) => {
