@@ -20,6 +20,7 @@ from tests import later_version
 from tests.later_version import Version
 
 SERVERS = 4
+NOW = revisions.newest() or ""
 
 
 def test_servers_that_start_at_once_set_it_up_once(fresh: Callable[..., str]) -> None:
@@ -88,24 +89,25 @@ class TestLaterVersions:
             "MLTRAIL_GITLAB_TOKEN": "glpat-any",
         }
         assert "Servers of revision 0010 or later can go on" in second.run("migrate", "--check", code=3, **settings)
-        assert migrate.revision(database) == "0010"
+        assert migrate.revision(database) == NOW
         refused = second.run("worker", "--once", code=2, **settings)
-        assert (
-            "at revision 0010, and this version needs 0012. Make a backup, then run: mltrail-server migrate" in refused
+        assert f"at revision {NOW}, and this version needs {second.revision}. Make a backup, then run: " in refused
+        assert "mltrail-server migrate" in refused
+        assert f"at revision {second.revision} (it was at {NOW})" in second.run(
+            "migrate", "--while-serving", **settings
         )
-        assert "at revision 0012 (it was at 0010)" in second.run("migrate", "--while-serving", **settings)
         migrate.prepare(database)  # this version, the first
         migrate.upgrade(database)
-        assert migrate.state(database) == State("0012", "0010", f"mltrail {metadata.version('mltrail')}")
+        assert migrate.state(database) == State(second.revision, "0010", f"mltrail {metadata.version('mltrail')}")
         assert "there is nothing to do" in second.run("migrate", "--check", **settings)
 
         assert "stop all others first" in third.run("migrate", "--check", code=4, **settings)
         assert "stop all others first" in third.run("migrate", "--while-serving", code=4, **settings)
-        assert migrate.revision(database) == "0012"
-        assert "at revision 0013 (it was at 0012)" in third.run("migrate", **settings)
+        assert migrate.revision(database) == second.revision
+        assert f"at revision {third.revision} (it was at {second.revision})" in third.run("migrate", **settings)
         refused = second.run("migrate", "--check", code=2, **settings)
-        assert "only versions of revision 0013 or later can run on it" in refused
-        with pytest.raises(MltrailError, match=r"0013.*restore a backup from before the upgrade"):
+        assert f"only versions of revision {third.revision} or later can run on it" in refused
+        with pytest.raises(MltrailError, match=rf"{third.revision}.*restore a backup from before the upgrade"):
             migrate.prepare(database)
         database.dispose()
 
@@ -145,7 +147,7 @@ def test_a_database_from_before_the_record_gets_it_by_migrate(fresh: Callable[..
     with database.write() as connection:
         revisions.COMPATIBILITY.drop(connection)
     migrate.prepare(database)
-    assert migrate.state(database) == State("0010", "0010", "")
+    assert migrate.state(database) == State(NOW, NOW, "")
     migrate.upgrade(database)
     assert migrate.state(database).migrated_by.startswith("mltrail ")
     database.dispose()

@@ -17,6 +17,10 @@ from tests import later_version
 from tests.processes import PATIENCE_SECONDS
 
 BACKENDS = ("postgresql",)
+NOW = int(revisions.newest() or 0)
+BEFORE, TABLES, INDEX = (f"{NOW + step:04}" for step in range(3))
+"""This version's revision, and those of the second version's two migrations."""
+
 OFTEN = 12
 """psycopg prepares a statement once it has been sent five times."""
 
@@ -59,7 +63,7 @@ class TestWaiting:
                     connection.exec_driver_sql("LOCK TABLE candidate IN ROW EXCLUSIVE MODE")
                 assert not done.done()
             done.result()
-        assert migrate.revision(database) == "0012"
+        assert migrate.revision(database) == INDEX
         assert "idle in transaction" in said[0]
 
     def test_it_gives_up_and_has_changed_nothing(self, database: Database) -> None:
@@ -68,19 +72,19 @@ class TestWaiting:
             with pytest.raises(MltrailError, match="has changed nothing") as refused:
                 migrate.upgrade(database, patience_seconds=0)
         assert refused.value.code == Code.UNAVAILABLE
-        assert migrate.state(database).revision == "0010"
+        assert migrate.state(database).revision == BEFORE
         migrate.upgrade(database)
-        assert migrate.state(database).revision == "0012"
+        assert migrate.state(database).revision == INDEX
 
     def test_two_at_once_do_it_once(self, database: Database) -> None:
         with ThreadPoolExecutor(2) as pool:
             other = Database(_url(database))
             list(pool.map(migrate.upgrade, [database, other]))
             other.dispose()
-        assert migrate.state(database).revision == "0012"
+        assert migrate.state(database).revision == INDEX
 
     def test_an_index_whose_building_was_interrupted_is_built_anew(self, database: Database) -> None:
-        migrate.upgrade(database, to="0011")
+        migrate.upgrade(database, to=TABLES)
         with database.write() as connection:
             connection.exec_driver_sql("CREATE INDEX ix_candidate_tried ON candidate (project_id)")
             connection.exec_driver_sql(
@@ -91,7 +95,7 @@ class TestWaiting:
 
     def test_an_index_of_a_partitioned_table(self, database: Database) -> None:
         partitions.partition(database, 3)
-        path = max((revisions.FOLDER / "versions").glob("0012*"))
+        path = max((revisions.FOLDER / "versions").glob(f"{INDEX}*"))
         path.write_text(
             path.read_text().replace('"candidate", ["project_id", "tried_ms"]', '"metric", ["project_id", "step"]')
         )

@@ -24,7 +24,8 @@ EVIDENCE = {"own", "promoted", "protected", "verified", "passed_ms", "discarded"
 
 
 HISTORY = {
-    *("project", "counter", "experiment", "experiment_tag", "candidate", "candidate_tag", "own_tag", "amendment"),
+    *("project", "counter", "experiment", "experiment_tag", "saved_view", "candidate", "candidate_tag", "own_tag"),
+    "amendment",
     *("metric_key", "metric", "latest_metric", "param", "dataset", "candidate_dataset", "candidate_dataset_tag"),
     *("model", "model_tag", "model_version", "model_version_tag", "model_alias", "alias_event"),
     *("logged_model", "logged_model_tag", "logged_model_param", "logged_model_metric", "candidate_model"),

@@ -45,6 +45,10 @@ MAX_RECORD = 1_000_000
 MAX_SCORER_NAME = 256
 MAX_SCORER = 1_000_000
 MAX_SCORER_VERSIONS = 10_000
+MAX_VIEW_NAME = 100
+MAX_VIEW_QUERY = 8000
+MAX_VIEWS = 500
+"""Enough for people, and too few to fill a database with."""
 
 ALL = (
     ("A JSON body", MAX_BODY, "bytes"),
@@ -80,6 +84,9 @@ ALL = (
     ("Name of a scorer", MAX_SCORER_NAME, "characters"),
     ("A scorer, as JSON", MAX_SCORER, "characters"),
     ("Versions of a scorer", MAX_SCORER_VERSIONS, ""),
+    ("Name of a saved view of an experiment", MAX_VIEW_NAME, "characters"),
+    ("Address of a saved view, after the question mark", MAX_VIEW_QUERY, "characters"),
+    ("Saved views of a project", MAX_VIEWS, ""),
 )
 """What is limited, the limit, and its unit; counts have none."""
 

@@ -10,6 +10,7 @@ __all__ = [
     "logged_models",
     "logging",
     "quotas",
+    "saved_views",
     "search",
     "stamp",
 ]

@@ -41,6 +41,7 @@ _COUNTED_KEYS = {
     "model": "id",
     "model_version": "id",
     "origin": "id",
+    "saved_view": "id",
 }
 """The counters of a project, and the columns with numbers that they have given out."""
 

@@ -61,6 +61,7 @@ from .tracking import (
     own_tag,
     param,
     project,
+    saved_view,
     tombstone,
 )
 
@@ -118,6 +119,7 @@ __all__ = [
     "promotion",
     "red_verdict",
     "regression_issue",
+    "saved_view",
     "scorer",
     "scorer_version",
     "tombstone",

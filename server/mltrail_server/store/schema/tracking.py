@@ -56,6 +56,22 @@ experiment_tag = Table(
     sqlite_with_rowid=False,
 )
 
+saved_view = Table(
+    "saved_view",  # a named state of an experiment's page
+    METADATA,
+    project_column(),
+    number_column("id"),
+    Column("experiment_iid", BigInteger, nullable=False),
+    Column("name", String(100), nullable=False),
+    Column("query", Text, nullable=False),  # of the page's address
+    Column("created_by", Text, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("changed_by", Text, nullable=False),
+    Column("changed_ms", BigInteger, nullable=False),
+    UniqueConstraint("project_id", "experiment_iid", "name"),
+    belongs_to(experiment, by=["experiment_iid"], key=["iid"]),
+)
+
 candidate = Table(
     "candidate",
     METADATA,

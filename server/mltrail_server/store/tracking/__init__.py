@@ -12,6 +12,7 @@ __all__ = [
     "metric_keys",
     "metrics",
     "params",
+    "saved_views",
     "search",
     "search_clauses",
     "usage",
