@@ -30,25 +30,66 @@ def alert(client: FlaskClient, path: str) -> str:
     return found[1]
 
 
+def undo(client: FlaskClient, path: str) -> str:
+    """Send the form of the message's button on a page, and return what is said then."""
+    form = re.search(r'<form method="post" action="([^"]+)" class="undo">(.*?)</form>', page(client, path), re.DOTALL)
+    assert form
+    answer = client.post(form[1], data=dict(re.findall(r'name="([^"]+)" value="([^"]*)"', form[2])))
+    return alert(client, answer.headers["Location"])
+
+
 def test_a_run_is_renamed_described_and_tagged(client: FlaskClient, marked_up_run: str, mlflow: Mlflow) -> None:
     here = f"{ML}/candidates/1"
-    for fields in (
-        {"do": "rename", "name": "the better one"},
-        {"do": "describe", "note": "Trained on Sunday."},
-        {"do": "tag", "key": "team", "value": "green"},
+    for fields, said in (
+        ({"do": "rename", "name": "the better one"}, "Renamed “<b>first</b>” to “the better one”."),
+        ({"do": "describe", "note": "Trained on Sunday."}, "Saved the description of the run “the better one”."),
+        ({"do": "tag", "key": "team", "value": "red"}, "Set “team” of the run “the better one” to “red”."),
+        ({"do": "tag", "key": "team", "value": "green"}, "Changed “team” of the run “the better one” from “red” to "),
     ):
         answer = send(client, here, **fields)
         assert (answer.status_code, answer.headers["Location"]) == (303, here)
+        assert alert(client, here).startswith(said)
     shown = page(client, here)
     assert "the better one</h1>" in shown
     assert "Trained on Sunday." in shown
     assert mlflow.get("runs/get", run_id=marked_up_run)["run"]["info"]["run_name"] == "the better one"
     send(client, here, do="untag", key="team")
+    assert alert(client, here) == "Removed “team” from the run “the better one”."
     assert "green" not in page(client, here)
 
 
+def test_each_change_can_be_undone(client: FlaskClient, marked_up_run: str) -> None:
+    here = f"{ML}/candidates/1"
+    for change, said in (
+        ({"do": "rename", "name": "another"}, "Renamed “another” to “<b>first</b>”."),
+        ({"do": "describe", "note": "new"}, "Removed the description of the run “<b>first</b>”."),
+        ({"do": "tag", "key": "team", "value": "red"}, "Removed “team” from the run “<b>first</b>”."),
+        ({"do": "delete", "sure": "1"}, "Restored the run “<b>first</b>”."),
+    ):
+        send(client, here, **change)
+        assert undo(client, here) == said
+    send(client, here, do="describe", note="x" * 5000)
+    send(client, here, do="describe", note="short")
+    shown = page(client, here)
+    assert "Saved the description" in shown
+    assert 'class="undo"' not in shown, "the former text is longer than a cookie can hold"
+
+
+def test_a_message_is_shown_once_and_fits_into_a_cookie(client: FlaskClient, marked_up_run: str) -> None:
+    here = f"{ML}/candidates/1"
+    for name in ("é" * 500, "\N{GRINNING FACE}" * 500, "a"):
+        answer = send(client, here, do="rename", name=name)
+        assert len(answer.headers["Set-Cookie"]) < 4000
+    assert "to “a”" in alert(client, here)
+    assert 'class="alert success"' not in page(client, here)
+
+
 def test_a_run_is_deleted_and_comes_back(client: FlaskClient, marked_up_run: str) -> None:
-    send(client, f"{ML}/candidates/1", do="delete")
+    asked = send(client, f"{ML}/candidates/1", do="delete")
+    assert asked.status_code == 200
+    assert "Delete the run “&lt;b&gt;first&lt;/b&gt;”?" in asked.get_data(as_text=True)
+    assert "/candidates/1" in page(client, f"{ML}/experiments/0")
+    send(client, f"{ML}/candidates/1", do="delete", sure="1")
     assert "No runs yet" in page(client, f"{ML}/experiments/0")
     assert "/candidates/1" in page(client, f"{ML}/experiments/0?view=deleted")
     send(client, f"{ML}/candidates/1", do="restore")
@@ -62,9 +103,9 @@ def test_an_experiment_is_made_renamed_and_deleted(client: FlaskClient, marked_u
     send(client, here, do="rename", name="old sweeps")
     send(client, here, do="describe", note="Of last year")
     assert "Of last year" in page(client, f"{ML}/experiments")
-    send(client, here, do="delete")
-    assert "sure" in alert(client, here)
+    assert "Its runs are deleted with it" in send(client, here, do="delete").get_data(as_text=True)
     send(client, here, do="delete", sure="1")
+    assert alert(client, f"{ML}/experiments").startswith("Deleted the experiment “old sweeps” with its runs.")
     assert "old sweeps" not in page(client, f"{ML}/experiments")
     assert "old sweeps" in page(client, f"{ML}/experiments?view=deleted")
     assert send(client, f"{ML}/experiments", name="").status_code == 303
@@ -90,7 +131,13 @@ def test_models_aliases_and_versions(client: FlaskClient, marked_up_run: str, ml
     send(client, f"{here}/versions/1.0.0", do="describe", description="Shipped in May")
     assert "Shipped in May" in page(client, f"{here}/versions/1")
     assert "a b.html" in page(client, f"{here}/versions/1")
-    send(client, here, do="unalias", alias="champion")
+    asked = send(client, here, do="unalias", alias="champion").get_data(as_text=True)
+    assert "Remove the alias “champion” of “churn eu”?" in asked
+    assert "Whoever loads models:/churn eu@champion gets an error" in asked
+    assert mlflow.get("registered-models/alias", name="churn eu", alias="champion")["model_version"]["version"] == "1"
+    send(client, here, do="unalias", alias="champion", sure="1")
+    assert undo(client, here) == "“champion” points at 1.0.0 now."
+    send(client, here, do="unalias", alias="champion", sure="1")
     send(client, f"{here}/versions/1.0.0", do="delete", sure="1")
     assert ">1.0.0</a></th>" not in page(client, here)
     answer = send(client, here, do="rename", name="churn")
@@ -174,7 +221,7 @@ def test_a_maintainer_promotes_a_run(trail: Trail, team: Team, gitlab_client: Fl
     here = "/team/churn/-/ml/candidates/1"
     for role, code, message in (
         ("developer", 303, "takes the Maintainer role"),
-        ("maintainer", 303, "churn 1.0.0 is promoted"),
+        ("maintainer", 303, "Promoted: made churn 1.0.0, and moved “champion” to it"),
     ):
         sign_in(gitlab_client, team.tokens[role], base_url=EXTERNAL_URL)
         shown = gitlab_client.get(here, base_url=EXTERNAL_URL).get_data(as_text=True)

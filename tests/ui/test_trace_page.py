@@ -248,7 +248,7 @@ def test_a_trace_is_deleted_on_its_page(seeds: TraceSeeds, client: FlaskClient) 
     one = seeds.add()
     send = sender(client, f"{ML}/traces/{one}")
 
-    assert "Tick the box" in send(do="delete")
+    assert "This can't be undone" in send(do="delete")
     assert "No traces yet" in send(do="delete", sure="1")
     assert client.get(f"{ML}/traces/{one}").status_code == 404
 

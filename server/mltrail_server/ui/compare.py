@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from flask import flash, redirect
+from flask import redirect
 from flask.typing import ResponseReturnValue
 
 from mltrail_server.domain import numbers
@@ -14,6 +14,7 @@ from mltrail_server.http.call import Call
 from mltrail_server.services.pages import compare
 from mltrail_server.services.pages.compare import Side
 
+from . import messages
 from .colours import PALETTE
 from .parallel import plot
 from .render import page, segment
@@ -89,7 +90,7 @@ def _chosen_runs(call: Call) -> tuple[list[int], int]:
 
 def _nothing_chosen(call: Call) -> ResponseReturnValue:
     """Go back to the page that the form was on, and say there what to do."""
-    flash("Choose the runs to compare by the boxes in front of them.", "danger")
+    messages.refuse("Choose the runs to compare by the boxes in front of them.")
     origin = call.request.args.get("of", "")
     parts = origin.split("/")
     known = len(parts) == 2 and parts[0] in ("experiments", "models") and parts[1] not in ("", ".", "..")

@@ -13,12 +13,12 @@ from . import (
     candidate_table,
     charts,
     compare,
-    edits,
     evaluation_page,
     experiments,
     forward,
     home,
     merge_requests,
+    messages,
     models,
     project_settings,
     prompts,
@@ -29,18 +29,23 @@ from . import (
     trace_page,
     trace_table,
 )
+from .edits import experiments as edit_experiments
+from .edits import models as edit_models
+from .edits import runs as edit_runs
+from .edits import traces as edit_traces
+from .edits import versions as edit_versions
 
 READ, WRITE, READ_TRACES = Access.READ, Access.WRITE, Access.READ_TRACES
 
 ROUTES = (
     Route("GET", "experiments", experiments.show, READ, slow=True),
-    Route("POST", "experiments", edits.new_experiment, WRITE),
+    Route("POST", "experiments", edit_experiments.create, WRITE),
     Route("GET", "experiments/<int:iid>", candidate_table.show, READ, slow=True),
-    Route("POST", "experiments/<int:iid>", edits.experiment, WRITE),
+    Route("POST", "experiments/<int:iid>", edit_experiments.change, WRITE),
     Route("GET", "experiments/<int:iid>.csv", candidate_table.as_csv, READ, slow=True),
     Route("GET", "candidates/<int:iid>", candidate_page.show, READ, slow=True),
-    Route("POST", "candidates/<int:iid>", edits.candidate, WRITE),
-    Route("POST", "candidates/<int:iid>/promote", edits.promote, WRITE),
+    Route("POST", "candidates/<int:iid>", edit_runs.change, WRITE),
+    Route("POST", "candidates/<int:iid>/promote", edit_runs.promote, WRITE),
     Route("GET", "candidates/<int:iid>/evaluation", evaluation_page.show, READ_TRACES, slow=True),
     Route("GET", "candidates/<int:iid>/metric", run_charts.metric, READ, slow=True),
     Route("GET", "candidates/<int:iid>/preview/<path:path>", candidate_page.preview, READ),
@@ -49,17 +54,17 @@ ROUTES = (
     Route("GET", "experiments/<int:iid>/traces", trace_table.show, READ_TRACES, slow=True),
     Route("GET", "traces", trace_table.latest, READ_TRACES),
     Route("GET", "traces/<path:trace_id>", trace_page.show, READ_TRACES, slow=True),
-    Route("POST", "traces/<path:trace_id>", edits.trace, WRITE),
+    Route("POST", "traces/<path:trace_id>", edit_traces.change, WRITE),
     Route("GET", "runs/<eid>", forward.run, READ),
     Route("GET", "compare", compare.show, READ, slow=True),
     Route("GET", "curves", charts.as_json, READ, slow=True),
     Route("GET", "curves.svg", charts.as_picture, READ, slow=True),
     Route("GET", "models", models.models, READ, slow=True),
-    Route("POST", "models", edits.new_model, WRITE),
+    Route("POST", "models", edit_models.create, WRITE),
     Route("GET", "models/<path:name>", models.model, READ, slow=True),
-    Route("POST", "models/<path:name>", edits.model, WRITE),
+    Route("POST", "models/<path:name>", edit_models.change, WRITE),
     Route("GET", "models/<path:name>/versions/<which>", models.version, READ, slow=True),
-    Route("POST", "models/<path:name>/versions/<which>", edits.version, WRITE),
+    Route("POST", "models/<path:name>/versions/<which>", edit_versions.change, WRITE),
     Route("GET", "models/<path:name>/versions/<which>/preview/<path:path>", models.preview, READ),
     Route("GET", "models/<path:name>/versions/<which>/pictures/<path:path>", models.picture, READ),
     Route("GET", "models/<path:name>/versions/<which>/files/<path:path>", models.download, READ),
@@ -74,6 +79,7 @@ ROUTES = (
 def mount_all(app: Flask, deps: Deps) -> None:
     session.configure(app, deps.settings)
     render.configure(app, deps.settings)
+    messages.configure(app)
     assets.mount_all(app, deps.settings)
     app.after_request(sign_in.secured)
 
