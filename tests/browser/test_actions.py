@@ -86,7 +86,7 @@ def test_compare_chosen_runs_and_play_with_the_curves(visit: Visit, past: Site) 
 
 def test_files_are_previewed_and_never_run(visit: Visit, past: Site) -> None:
     with visit() as page:
-        page.goto(past.url + PAGES["candidate"])
+        page.goto(past.url + PAGES["files"])
         page.get_by_role("link", name="report.html", exact=True).click()
         assert "<script>" in page.locator(".preview pre").inner_text()
         assert "run by a file" not in page.title()

@@ -137,7 +137,7 @@ def test_experiments_tags_and_files_of_odd_names(mlflow: Mlflow, client: FlaskCl
             files += 1
             assert mlflow.call("GET", file).data == name.encode()
     sign_in(client, LOCAL_TOKEN)
-    walker = Walker(client, "http://localhost", follow="[^?]*/(files|preview)/[^?]*")
+    walker = Walker(client, "http://localhost", follow="[^?]*/(files|browse/[^?]*|files/[^?]*)")
     walker.walk(*(f"/1/-/ml/candidates/{number + 1}" for number in range(len(NAMES))))
     assert not walker.wrong, walker.wrong
     assert len([one for one in walker.seen if "/files/" in one]) == files

@@ -54,8 +54,9 @@ def test_runs_are_a_table_that_filters_and_sorts(client: FlaskClient, marked_up_
 def test_a_run_shows_what_was_logged_and_gives_its_files(client: FlaskClient, marked_up_run: str) -> None:
     shown = page(client, "/1/-/ml/candidates/1")
     assert marked_up_run in shown
-    assert "plots/" in shown
-    inside = page(client, "/1/-/ml/candidates/1?folder=plots")
+    assert "/candidates/1/files" in shown
+    assert "plots/" in page(client, "/1/-/ml/candidates/1/files")
+    inside = page(client, "/1/-/ml/candidates/1/files?folder=plots")
     link = re.search(r'href="([^"]+/files/[^"]+a%20b\.html)"', inside)
     assert link
     file = client.get(link[1], buffered=True)

@@ -1,0 +1,40 @@
+"""What kinds of files a run has, and finding some of them, without reading the names of all."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from mltrail_server.store import schema
+from mltrail_server.store.db.transaction import Transaction
+
+_T = schema.file
+_PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp")
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """How many files there are in some folders, counted up to a limit, and whether pictures or an MLmodel file are
+    among them. Where there are more than the limit, both are taken to be.
+    """
+
+    count: int
+    more: bool
+    pictures: bool
+    models: bool
+
+
+def facts(tx: Transaction, folders: Sequence[str], *, most: int) -> FileFacts:
+    """Look at the first `most` files below some folders, in one statement."""
+    first = sa.select(_T.c.path).where(_T.c.project_id == tx.project_id, _inside(folders)).limit(most + 1).subquery()
+    name = sa.func.lower(first.c.path)
+    picture = sa.case((sa.or_(*(name.like(f"%{suffix}") for suffix in _PICTURES)), 1), else_=0)
+    model = sa.case((first.c.path.like("%/MLmodel"), 1), else_=0)
+    count, pictures, models = tx.execute(sa.select(sa.func.count(), sa.func.max(picture), sa.func.max(model))).one()
+    more = count > most
+    return FileFacts(min(count, most), more, more or bool(pictures), more or bool(models))
+
+
+def _inside(folders: Sequence[str]) -> sa.ColumnElement[bool]:
+    """Match what is below some folders by ranges of the key: "0" is the character after "/"."""
+    return sa.or_(*(sa.and_(_T.c.path > f"{folder}/", _T.c.path < f"{folder}0") for folder in folders))

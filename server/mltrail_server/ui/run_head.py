@@ -1,0 +1,73 @@
+"""What all tabs of a run share: its title and actions, and the tabs themselves, each with its URL.
+
+`page` fills a template that extends `run_head.html` and has its content in `{% block tab %}`. A tab appears once
+`_tabs` lists it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mltrail_server.domain.direction import is_system
+from mltrail_server.http.call import Call
+from mltrail_server.services.pages.candidate import CandidateView
+from mltrail_server.store.tracking.inputs import Direction
+
+from . import render
+from .edits.forms import NOTE
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """A tab. `path` follows the run's own address; `count` is shown beside the label; `missing` says why there is
+    nothing to open.
+    """
+
+    name: str
+    label: str
+    path: str
+    count: str = ""
+    missing: str = ""
+
+
+def page(call: Call, template: str, tab: str, view: CandidateView, **values: object) -> str:
+    """Render a tab of a run. Templates get the run as `run` and `one`, its address as `here`, and the tabs."""
+    one = view.run.candidate
+    return render.page(
+        call,
+        template,
+        section="experiments",
+        view=view,
+        run=view.run,
+        one=one,
+        here=f"{call.pages}/candidates/{one.iid}",
+        tab=tab,
+        tabs=list(_tabs(call, view)),
+        note=dict(view.run.tags).get(NOTE, ""),
+        maintainer=call.actor.has_maintainer_rights,
+        **values,
+    )
+
+
+def _tabs(call: Call, view: CandidateView) -> Iterator[Tab]:
+    """List the tabs: those that every run may have, greyed if they are empty, and the others only where there is
+    something.
+    """
+    one, files = view.run.candidate, view.files
+    yield Tab("overview", "Overview", "")
+    if one.elsewhere:
+        yield Tab("files", "Files", "/files", "elsewhere")
+    else:
+        count = f"{files.count:,}{'+' if files.more else ''}"
+        yield Tab("files", "Files", "/files", count, "" if files.count else "none")
+    if view.traces and call.sees_traces and view.origin is None:
+        yield Tab("evaluation", "Evaluation", "/evaluation")
+
+
+def measured(view: CandidateView) -> list[str]:
+    """List the metrics that are not measurements of the machine."""
+    return [point.key for point in view.run.metrics if not is_system(point.key)]
+
+
+def outputs(view: CandidateView) -> list[str]:
+    """List the ids of the logged models that a run names as its output, in the order of their steps."""
+    return [link.model_id for link in view.run.models if link.direction is Direction.OUTPUT]
