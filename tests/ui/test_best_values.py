@@ -33,15 +33,15 @@ def test_the_best_of_all_pages_is_marked_not_each_pages_own(client: FlaskClient,
     log("broken", status="FAILED", accuracy=0.99)
     first = client.get(url(order="metrics.accuracy ASC")).get_data(as_text=True)
     assert marked(first) == []
-    assert "The best accuracy (0.5900), loss (0.4100) are on another page" in page(
+    assert "The best accuracy (0.59), loss (0.41) are on another page" in page(
         client, url(order="metrics.accuracy ASC")
     )
     following = re.search(r'rel="next" href="([^"]+)"', first)
     assert following
     second = page(client, ROOT + html.unescape(following[1]))
-    assert sorted(marked(second)) == ["0.4100", "0.5900"]
+    assert sorted(marked(second)) == ["0.41", "0.59"]
     narrowed = page(client, url(order="metrics.accuracy DESC", filter="metrics.accuracy < 0.57"))
-    assert marked(narrowed)[0] == "0.5600"
+    assert marked(narrowed)[0] == "0.56"
 
 
 def test_the_best_of_a_large_experiment_takes_one_statement_or_is_marked_as_the_pages(
@@ -55,11 +55,11 @@ def test_the_best_of_a_large_experiment_takes_one_statement_or_is_marked_as_the_
     with statements() as more:
         shown = page(client, url(c=["metrics.accuracy", "metrics.loss", "metrics.score"]))
     assert len(few) == len(more) <= 16
-    assert marked(shown) == ["0.1590", "0.8410", "159.0"]
+    assert marked(shown) == ["0.159", "0.841", "159"]
     assert "it is the best on this page only" not in shown
     # The best hundred of the project are all of runs that the filter leaves out.
     far = page(client, url(filter="metrics.score < 55", order="metrics.score DESC", c=["metrics.accuracy"]))
-    assert marked(far) == ["0.05400"]
+    assert marked(far) == ["0.054"]
     assert "of accuracy it is the best on this page only" in far
 
 
@@ -74,12 +74,12 @@ def test_the_contract_file_says_which_way_is_better(trail: Trail, team: Team, gi
     def shown(path: str) -> str:
         return html.unescape(gitlab_client.get(path, base_url=EXTERNAL_URL).get_data(as_text=True))
 
-    assert marked(shown(table)) == ["0.8000"]
+    assert marked(shown(table)) == ["0.8"]
     assert "higher is better: a known measure" in shown(table)
     assert "a guess from the name" not in shown(compare)
     assert re.findall(r'class="delta (\w+)"', shown(compare)) == ["worse", "worse"]
     trail.report(pipeline)
-    assert marked(shown(table)) == ["0.3000"]
+    assert marked(shown(table)) == ["0.3"]
     assert "lower is better, according to the contract file" in shown(table)
     assert "↑?" not in shown(table)
     assert re.findall(r'class="delta (\w+)"', shown(compare)) == ["better", "better"]
@@ -90,7 +90,7 @@ def test_no_best_is_marked_where_the_direction_is_unknown(client: FlaskClient, l
         log(f"run-{number}", toxicity_score=number, cost_savings=number, toxicity_f1=number, val_f1=number)
     shown = page(client, url(c=["metrics.toxicity_score", "metrics.cost_savings"]))
     assert marked(shown) == []
-    assert marked(page(client, url(c=["metrics.toxicity_f1", "metrics.val_f1"]))) == ["0.9000", "0.9000"]
+    assert marked(page(client, url(c=["metrics.toxicity_f1", "metrics.val_f1"]))) == ["0.9", "0.9"]
     assert "assumed to be better: a guess from the name" in page(client, url(c=["metrics.toxicity_f1"]))
     assert "guess" not in page(client, url(c=["metrics.val_f1"]))
 
@@ -104,7 +104,7 @@ def test_a_models_versions_show_their_metrics_and_are_compared(
         trail.train(pipeline, [value], lr=str(value))
         promote(trail, pipeline)
     shown = gitlab_client.get("/team/churn/-/ml/models/churn", base_url=EXTERNAL_URL).get_data(as_text=True)
-    assert re.findall(r'<td class="number">(0\.\d+)</td>', shown) == ["0.9000", "0.8000"]
+    assert re.findall(r'<td class="number">(0\.\d+)</td>', shown) == ["0.9", "0.8"]
     assert re.findall(r'name="run" value="(\d+)"', shown) == ["2", "1"]
     compared = gitlab_client.get("/team/churn/-/ml/compare?of=models/churn&run=2&run=1", base_url=EXTERNAL_URL)
     assert re.findall(r'class="delta (\w+)">\D*10 pp', compared.get_data(as_text=True)) == ["worse"]

@@ -1,9 +1,11 @@
 # ruff: noqa: RUF001 - the true minus sign is what people read
 """Numbers as people read them."""
 
+import sys
+
 import pytest
 
-from mltrail_server.domain.numbers import change, decimals_for, number, signed
+from mltrail_server.domain.numbers import at_a_glance, change, decimals_for, number, signed
 
 
 @pytest.mark.parametrize(
@@ -23,6 +25,29 @@ from mltrail_server.domain.numbers import change, decimals_for, number, signed
 )
 def test_four_digits_and_a_true_minus(value: float, text: str) -> None:
     assert number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (42.0, "42"),
+        (0.9, "0.9"),
+        (0.91234567, "0.91235"),
+        (12345.0, "12,345"),
+        (1234.5678, "1,234.6"),
+        (99999.96, "100\N{NO-BREAK SPACE}k"),
+        (1234567.0, "1.2346\N{NO-BREAK SPACE}M"),
+        (1.5e16, "1.5e16"),
+        (-0.00001234, "−1.234e−5"),
+        (0.0, "0"),
+        (sys.float_info.max, "∞"),
+        (-sys.float_info.max, "−∞"),
+        (float("inf"), "∞"),
+        (float("nan"), "NaN"),
+    ],
+)
+def test_at_a_glance_a_number_has_five_digits_and_no_idle_zeros(value: float, text: str) -> None:
+    assert at_a_glance(value) == text
 
 
 def test_as_many_decimals_as_the_spread_deserves() -> None:

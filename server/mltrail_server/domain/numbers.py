@@ -1,10 +1,15 @@
 """Write numbers for people: with as many digits as are meaningful, and a true minus sign."""
 
 import math
+import sys
 
 _MINUS = "\N{MINUS SIGN}"
 _DIGITS = 4
 _PLAIN = (1e-4, 1e7)  # outside this range, powers of ten
+
+_GLANCE_DIGITS = 5
+_SMALLEST_PREFIXED, _LARGEST_PREFIXED = 1e5, 1e15
+_PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 LEAST_CHANCE = 0.001
 """A smaller chance is only said to be smaller."""
@@ -33,6 +38,29 @@ def number(value: float, *, decimals: int | None = None) -> str:
         if decimals is None:
             decimals = min(decimals_for(value, digits=_DIGITS), 6)
         text = f"{value:.{min(decimals, 8)}f}"
+    return text.replace("-", _MINUS)
+
+
+def at_a_glance(value: float) -> str:
+    """Write a number as tables have it: 42, 0.9, 12,345, 1.2346 M, 1.2e-5, ∞.
+
+    It has at most five significant digits and no zeros that say nothing: a count is a count, and how exactly a metric
+    was measured is not known. MLflow writes infinity as the largest double.
+    """
+    if math.isnan(value):
+        return "NaN"
+    if abs(value) >= sys.float_info.max:
+        return f"{_MINUS if value < 0 else ''}∞"
+    size = abs(float(f"{value:.{_GLANCE_DIGITS}g}"))
+    if size and not _PLAIN[0] <= size < _LARGEST_PREFIXED:
+        text = f"{value:.{_GLANCE_DIGITS}g}".replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")
+    elif size >= _SMALLEST_PREFIXED:
+        unit, prefix = next((unit, prefix) for unit, prefix in _PREFIXES if size >= unit)
+        text = f"{value / unit:.{_GLANCE_DIGITS}g}\N{NO-BREAK SPACE}{prefix}"
+    elif value == int(value):
+        text = f"{value:,.0f}"
+    else:
+        text = f"{float(f'{value:.{_GLANCE_DIGITS}g}'):,}".removesuffix(".0")
     return text.replace("-", _MINUS)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from mltrail_server.domain import numbers
 from mltrail_server.domain.assessments import RUN_KEY, Assessment, Kind
 
 from . import values
@@ -53,7 +54,7 @@ def badge_of(value: object, kind: Kind = Kind.FEEDBACK) -> tuple[str, str]:
     if kind is Kind.FEEDBACK and passes(value) is not None:
         return values.line(value, _MOST_BADGE), "success" if passes(value) else "danger"
     if isinstance(value, float):
-        return values.short(value), "neutral"
+        return numbers.at_a_glance(value), "neutral"
     text = values.line(value, _MOST_BADGE + 1)
     return (f"{text[:_MOST_BADGE]}…" if len(text) > _MOST_BADGE else text or "none"), "neutral"
 

@@ -3,19 +3,23 @@
 They are small and are kept in memory. A URL contains a hash of the content, so that browsers can cache it for good.
 """
 
+import gzip
 import hashlib
 import mimetypes
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
-from flask import Flask, Response
+from flask import Flask, Response, request
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup, escape
 
 from mltrail_server.domain.errors import not_found
 from mltrail_server.http.routes import mount_public
 from mltrail_server.settings import Settings
+
+from .compression import takes_gzip
 
 _KEEP = "public, max-age=31536000, immutable"
 _SUFFIXES = (".css", ".js", ".svg", ".txt")
@@ -25,10 +29,14 @@ _SUFFIXES = (".css", ".js", ".svg", ".txt")
 class Asset:
     url: str
     body: bytes
+    squeezed: bytes
     content_type: str
 
     def answer(self) -> ResponseReturnValue:
-        return Response(self.body, content_type=self.content_type, headers={"Cache-Control": _KEEP})
+        headers = {"Cache-Control": _KEEP, "Vary": "Accept-Encoding"}
+        if not takes_gzip(request):
+            return Response(self.body, content_type=self.content_type, headers=headers)
+        return Response(self.squeezed, content_type=self.content_type, headers=headers | {"Content-Encoding": "gzip"})
 
 
 def mount_all(app: Flask, settings: Settings) -> None:
@@ -86,4 +94,10 @@ def _read(source: Traversable, root_path: str) -> Asset:
     mark = hashlib.sha256(body).hexdigest()[:12]
     kind = mimetypes.guess_type(source.name)[0] or "application/octet-stream"
     charset = "; charset=utf-8" if kind.startswith("text/") else ""
-    return Asset(f"{root_path}/-/assets/{source.name}?v={mark}", body, kind + charset)
+    url = f"{root_path}/-/assets/{source.name}?v={mark}"
+    return Asset(url, body, _squeezed(body), kind + charset)
+
+
+@cache
+def _squeezed(body: bytes) -> bytes:
+    return gzip.compress(body, mtime=0)

@@ -142,10 +142,10 @@ def _metric(value: float | None, before: float | None, key: str, direction: Metr
     if value is None:
         return Cell(NONE)
     if before is None or not abs(value - before) < float("inf"):
-        return Cell(numbers.number(value))
+        return Cell(numbers.at_a_glance(value))
     delta = value - before
     if delta == 0:
-        return Cell(numbers.number(value), "=")
+        return Cell(numbers.at_a_glance(value), "=")
     relative = delta / abs(before) if before else None
     text = numbers.change(
         delta,
@@ -155,4 +155,4 @@ def _metric(value: float | None, before: float | None, key: str, direction: Metr
     )
     gain = direction.gain(delta)
     verdict = "" if direction.better is Better.UNKNOWN else "better" if gain > 0 else "worse"
-    return Cell(numbers.number(value), text, verdict)
+    return Cell(numbers.at_a_glance(value), text, verdict)

@@ -250,7 +250,7 @@ def _cell(scorer: ScorerResult, marks: Sequence[Mark]) -> Cell:
     look = _look(passed)
     found = [float(one.value) for one in marks if isinstance(one.value, (int, float))]
     if scorer.kind is Kind.SCORE and found:
-        return Cell(values.short(fmean(found)), look)
+        return Cell(numbers.at_a_glance(fmean(found)), look)
     if len(marks) > 1 and passed:
         return Cell(f"{sum(passed)} of {len(passed)} pass", look)
     if marks[0].error:
@@ -285,7 +285,7 @@ def _scorer_row(chosen: EvaluationResult, one: ScorerResult) -> ScorerRow:
 def _value(value: float | None, *, rate: bool) -> str:
     if value is None:
         return ""
-    return f"{value * 100:.1f} %" if rate else values.short(value)
+    return f"{value * 100:.1f} %" if rate else numbers.at_a_glance(value)
 
 
 def _facts(chosen: EvaluationResult) -> list[tuple[str, str, str]]:
@@ -293,7 +293,7 @@ def _facts(chosen: EvaluationResult) -> list[tuple[str, str, str]]:
     found = []
     for key, sides in chosen.traces.items():
         name = key.removeprefix("traces/").replace("_", " ")
-        before, now = ("" if value is None else values.short(value) for value in (sides.baseline, sides.here))
+        before, now = ("" if value is None else numbers.at_a_glance(value) for value in (sides.baseline, sides.here))
         found.append((name, before, now))
     return found
 

@@ -71,11 +71,7 @@ def _axis_of_numbers(label: str, x: int, values: Sequence[float | None]) -> tupl
     low, high = min(known, default=0.0), max(known, default=0.0)
     scale = math.log if low > 0 and high / low >= _LOGARITHMIC else float
     ups = [None if number is None else _up(scale(number), scale(low), scale(high)) for number in values]
-    return Axis(label, x, _short(high), _short(low), []), ups
-
-
-def _short(value: float) -> str:
-    return str(int(value)) if value == int(value) and abs(value) < 1e6 else numbers.number(value)
+    return Axis(label, x, numbers.at_a_glance(high), numbers.at_a_glance(low), []), ups
 
 
 def _number(value: str | float | None) -> float | None:

@@ -4,15 +4,16 @@ from importlib import metadata
 from urllib.parse import quote
 
 from flask import Flask, render_template
+from markupsafe import Markup
 
 from mltrail_server.domain import former, numbers
 from mltrail_server.domain.clock import iso
 from mltrail_server.domain.identity import Access
-from mltrail_server.domain.quantities import short_duration
+from mltrail_server.domain.quantities import short_duration, size
 from mltrail_server.http.call import Call
 from mltrail_server.settings import Settings
 
-from . import prose, values
+from . import prose
 
 _RELEASE = metadata.version("mltrail")
 
@@ -48,13 +49,13 @@ def configure(app: Flask, settings: Settings) -> None:
     env.globals["root"] = settings.root_path
     env.trim_blocks = env.lstrip_blocks = True
     env.filters.update(
-        time=_time,
-        iso=_iso,
+        time=time,
+        utc=utc,
         segment=segment,
         duration=duration,
-        number=numbers.number,
+        number=numbers.at_a_glance,
+        size=size,
         prose=prose.shown,
-        short=values.short,
         is_former=former.is_former,
         original=former.original,
     )
@@ -64,19 +65,15 @@ def _url(call: Call) -> str:
     return call.deps.settings.external_url.rstrip("/") or call.request.host_url.rstrip("/")
 
 
-def _time(milliseconds: int) -> str:
-    try:
-        return iso(milliseconds)[:16].replace("T", " ") + " UTC"
-    except (ValueError, OverflowError, OSError):
-        # A client may log any number as a time.
-        return f"{milliseconds} ms"
+def time(milliseconds: int) -> Markup:
+    """Write a time as an element: in UTC, until `app.js` makes it the reader's own. Not for attributes: see `utc`."""
+    plain = utc(milliseconds)
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(iso(milliseconds), plain, plain)
 
 
-def _iso(milliseconds: int) -> str:
-    try:
-        return iso(milliseconds)
-    except (ValueError, OverflowError, OSError):
-        return ""
+def utc(milliseconds: int) -> str:
+    """Write a time as plain text."""
+    return iso(milliseconds)[:16].replace("T", " ") + " UTC"
 
 
 def duration(milliseconds: int) -> str:

@@ -12,6 +12,7 @@ from . import (
     candidate_table,
     charts,
     compare,
+    compression,
     evaluation_page,
     experiments,
     forward,
@@ -84,6 +85,7 @@ def mount_all(app: Flask, deps: Deps) -> None:
     render.configure(app, deps.settings)
     messages.configure(app)
     assets.mount_all(app, deps.settings)
+    app.after_request(compression.compressed)
     app.after_request(sign_in.secured)
 
     mount_public(app, "/", home.page(deps))

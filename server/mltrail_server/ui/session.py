@@ -1,5 +1,6 @@
 """The browser's side of a session: one signed cookie that scripts can't read, with a random id and no token in it."""
 
+import base64
 import hmac
 import secrets
 from collections.abc import Callable
@@ -78,10 +79,14 @@ def forget() -> str | None:
 
 
 def csrf_token() -> str:
-    """Return the value that every form of this session sends along; another site can't know it."""
+    """Return the value that every form of this session sends along; another site can't know it. It is written
+    differently each time: see `ui.compression`.
+    """
     if _CSRF not in session:
         session[_CSRF] = secrets.token_urlsafe(24)
-    return str(session[_CSRF])
+    kept = str(session[_CSRF]).encode()
+    mask = secrets.token_bytes(len(kept))
+    return base64.urlsafe_b64encode(mask + _crossed(mask, kept)).decode()
 
 
 def check_form(request: Request) -> None:
@@ -98,9 +103,22 @@ def check_form(request: Request) -> None:
         raise forbidden("This form was sent from another site.")
     with nullcontext() if session.get(_ID) else unauthenticated_body():
         read_form(request, limits.MAX_FORM)
-    given = request.form.get("csrf_token", "")
-    if not _same(given, str(session.get(_CSRF, ""))):
+    if not _same(_unmasked(request.form.get("csrf_token", "")), str(session.get(_CSRF, ""))):
         raise forbidden("This form is too old, or was sent from another site. Go back, load the page again, and retry.")
+
+
+def _unmasked(given: str) -> str:
+    """Read what `csrf_token` has written; nothing if it is anything else."""
+    try:
+        both = base64.urlsafe_b64decode(given)
+        half = len(both) // 2
+        return _crossed(both[:half], both[half:]).decode()
+    except ValueError:
+        return ""
+
+
+def _crossed(mask: bytes, text: bytes) -> bytes:
+    return bytes(one ^ other for one, other in zip(mask, text, strict=True))
 
 
 def begin_login(target: str) -> tuple[str, str]:

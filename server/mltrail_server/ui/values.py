@@ -59,11 +59,6 @@ def line(value: object, most: int = MOST) -> str:
     return value[:most] if isinstance(value, str) else indented(value, most, spaces=None)[0]
 
 
-def short(number: float) -> str:
-    """Write a number with at most four significant digits, and no more than it needs."""
-    return f"{number:.4g}" if abs(number) < 1e4 or number != int(number) else f"{number:,.0f}"
-
-
 def brief(value: object, most: int = 300) -> str:
     """Write what a value says in the width of a table's cell: the last message, or the only field."""
     chat = conversation.read(value)
