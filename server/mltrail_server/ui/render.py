@@ -14,12 +14,13 @@ from mltrail_server.http.call import Call
 from mltrail_server.settings import Settings
 
 from . import prose
+from .possible_edits import PossibleEdits
 
 _RELEASE = metadata.version("mltrail")
 
 
 def page(call: Call, template: str, **values: object) -> str:
-    """Render a page of a project. Templates get the user's name, whether they may write, and the project's URLs."""
+    """Render a page of a project. Templates get the user's name, what they may change, and the project's URLs."""
     settings = call.deps.settings
     path = call.actor.project_path
     return render_template(
@@ -28,6 +29,7 @@ def page(call: Call, template: str, **values: object) -> str:
         project=path,
         user=call.actor.user_name,
         may_write=call.actor.may(Access.WRITE),
+        possible=PossibleEdits(call),
         sees_traces=call.sees_traces,
         sees_merge_requests=call.actor.sees_merge_requests,
         gitlab=None if settings.local_mode else f"{settings.gitlab_url.rstrip('/')}/{path}/-",

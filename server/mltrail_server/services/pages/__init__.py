@@ -4,6 +4,7 @@ __all__ = [
     "candidate",
     "charts",
     "compare",
+    "consequences",
     "evaluations",
     "experiments",
     "merge_requests",

@@ -1,3 +1,3 @@
 """Promotion: a pipeline's best candidate becomes a model version."""
 
-__all__ = ["preview", "promote", "provenance", "write"]
+__all__ = ["offer", "preview", "promote", "provenance", "write"]

@@ -135,11 +135,11 @@ def _own(examined: Examined, report: ModelReport) -> Choice:
     """Choose the runs that a pipeline has made itself."""
     pipeline = examined.report.pipeline
     choice = Choice(report.name, _policy(examined, report.name), report.runs, pipeline.id, pipeline.merge_request_iid)
-    return _if_not_red(choice, report)
+    return if_not_red(choice, report)
 
 
-def _if_not_red(choice: Choice, report: ModelReport) -> Choice:
-    """Apply a model's gate: what the merge request may not bring in is not promoted either."""
+def if_not_red(choice: Choice, report: ModelReport) -> Choice:
+    """Apply a model's gate: what the merge request may not bring in is not promoted either. Asks GitLab nothing."""
     if report.outcome is not Outcome.FAIL:
         return choice
     broken = [ruling for ruling in report.rulings if ruling.outcome is Outcome.FAIL]
@@ -250,7 +250,7 @@ def _from_reviewed(asked: _Asked, name: str, runs: _ReviewedRuns) -> Choice:
     if model_policy.promote is not None and not model_policy.promote.reuse_reviewed:
         problem = "this pipeline has not trained it, and the contract file does not say `reuse_reviewed: true`"
         choice = replace(choice, problem=problem)
-    return _if_allowed(_if_not_red(choice, runs.report), asked.pipeline, asked.examined)
+    return _if_allowed(if_not_red(choice, runs.report), asked.pipeline, asked.examined)
 
 
 def _missed(asked: _Asked, found: _ReviewedModels, *, trained: set[str]) -> dict[str, Choice]:

@@ -87,7 +87,16 @@ def _promote_once(scope: Scope, ci: Ci, request: PromotionRequest, choices: Choi
     alias = _alias(request, choice)
     with scope.project.read() as tx:
         model_id = model_store.id_of(tx, choice.model)
-        before = write.earlier_result(tx, scope, request, choices, model=choice.model, model_id=model_id, alias=alias)
+        before = write.earlier_result(
+            tx,
+            scope,
+            request,
+            pipeline_id=choices.pipeline.id,
+            only=choices.only,
+            model=choice.model,
+            model_id=model_id,
+            alias=alias,
+        )
     if before is not None:
         return before
     plan = _plan(scope, ci, request, choices, choice, model_id=model_id, alias=alias)

@@ -27,13 +27,13 @@ def check(scope: Scope, pipeline_id: int, *, pre_release: bool) -> None:
             "try out beforehand use --pre-release."
         )
     if not job.ref_protected:
-        raise forbidden(_unprotected(job.ref))
+        raise forbidden(unprotected(job.ref))
 
 
 def check_ref(scope: Scope, ci: Ci, pipeline: gitlab_ci.GitLabPipeline) -> None:
     """Check that only people who may merge can start such a pipeline. A job's token says so; for people GitLab does."""
     if scope.actor.job is None and not ci.gitlab.is_protected(scope.project_id, pipeline.ref, tag=pipeline.tag):
-        raise forbidden(_unprotected(pipeline.ref))
+        raise forbidden(unprotected(pipeline.ref))
 
 
 def _check_person(actor: Actor) -> None:
@@ -44,7 +44,7 @@ def _check_person(actor: Actor) -> None:
         )
 
 
-def _unprotected(ref: str) -> str:
+def unprotected(ref: str) -> str:
     return (
         f"'{ref}' is not protected, so anybody who can push could promote. Protect it in GitLab "
         "(Settings > Repository)."

@@ -105,29 +105,32 @@ class AliasMovedError(MltrailError):
         super().__init__(Code.CONFLICT, "The alias was moved while the run was being compared. Ask again.")
 
 
-def earlier_result(
+def earlier_result(  # noqa: PLR0913 - what is asked for, each by its name
     tx: Transaction,
     scope: Scope,
     request: PromotionRequest,
-    choices: Choices,
     *,
+    pipeline_id: int,
+    only: int | None,
     model: str,
     model_id: int | None,
     alias: str | None,
 ) -> PromotionResult | None:
-    """Return the result if there is nothing left to do, since this pipeline or a newer one has promoted the model."""
+    """Return the result if there is nothing left to do, since this pipeline or a newer one has promoted the model.
+    `only` is the run that somebody has named.
+    """
     if model_id is None:
         return None
-    before = promotions.of_pipeline(tx, model_id, choices.pipeline.id)
-    if before is None and choices.only is not None:
-        before = promotions.of_candidate(tx, model_id, choices.only)
+    before = promotions.of_pipeline(tx, model_id, pipeline_id)
+    if before is None and only is not None:
+        before = promotions.of_candidate(tx, model_id, only)
     if before is not None and before.pre_release and not request.pre_release:
         reason = f"it is the pre-release {before.semver}; promote by a pipeline of the branch that it was merged into"
         return PromotionResult("refused", model, alias, reason)
     if before is not None:
         return _already(tx, scope, before, model)
     newest = promotions.newest(tx, model_id)
-    if not request.pre_release and newest is not None and newest.pipeline_id > choices.pipeline.id:
+    if not request.pre_release and newest is not None and newest.pipeline_id > pipeline_id:
         reason = f"the newer pipeline {newest.pipeline_id} has promoted {newest.semver} already"
         return PromotionResult("nothing", model, alias, reason)
     return None
@@ -135,11 +138,11 @@ def earlier_result(
 
 def _already(tx: Transaction, scope: Scope, before: Promotion, model: str) -> PromotionResult:
     """Return the same result again as when the pipeline promoted the model."""
-    holder = _holder(tx, before.model_id, before.alias)
+    held_by = holder(tx, before.model_id, before.alias)
     return PromotionResult(
         "already",
         model,
-        before.alias if holder else None,
+        before.alias if held_by else None,
         before.reason,
         before.semver,
         before.number,
@@ -147,15 +150,15 @@ def _already(tx: Transaction, scope: Scope, before: Promotion, model: str) -> Pr
         candidate_iid=before.candidate_iid,
         merge_request_iid=before.merge_request_iid,
         url=links.version(scope.deps.settings, scope.actor.project_path, model, before.semver),
-        holder=holder,
-        holder_url=holder and links.version(scope.deps.settings, scope.actor.project_path, model, holder),
+        holder=held_by,
+        holder_url=held_by and links.version(scope.deps.settings, scope.actor.project_path, model, held_by),
     )
 
 
 def dry_run(tx: Transaction, scope: Scope, plan: PromotionPlan, model_id: int | None) -> PromotionResult:
     """Return what `carry_out` would do now."""
     used = numbering.used_semvers(tx, model_id) if model_id is not None else UsedSemvers()
-    return _result(scope, plan, "dry_run", _next_version(plan, used), replaces=_holder(tx, model_id, plan.alias))
+    return _result(scope, plan, "dry_run", _next_version(plan, used), replaces=holder(tx, model_id, plan.alias))
 
 
 def carry_out(tx: Transaction, scope: Scope, plan: PromotionPlan) -> PromotionResult:
@@ -163,7 +166,16 @@ def carry_out(tx: Transaction, scope: Scope, plan: PromotionPlan) -> PromotionRe
     name = plan.choice.model
     model_id = _model_id(tx, scope, name)
     model_store.lock(tx, model_id)
-    before = earlier_result(tx, scope, plan.request, plan.choices, model=name, model_id=model_id, alias=plan.alias)
+    before = earlier_result(
+        tx,
+        scope,
+        plan.request,
+        pipeline_id=plan.choices.pipeline.id,
+        only=plan.choices.only,
+        model=name,
+        model_id=model_id,
+        alias=plan.alias,
+    )
     if before is not None:
         return before
     if plan.alias is not None and alias_store.target(tx, model_id, plan.alias) != plan.champion:
@@ -172,7 +184,7 @@ def carry_out(tx: Transaction, scope: Scope, plan: PromotionPlan) -> PromotionRe
         raise AliasMovedError
     candidate = _unchanged(tx, plan)
     following = _next_version(plan, numbering.used_semvers(tx, model_id))
-    replaces = _holder(tx, model_id, plan.alias)
+    replaces = holder(tx, model_id, plan.alias)
     # The version gets file names of its own for the files as they are now: they stay, whatever becomes of the run.
     folder = paths.of_promotion(plan.choices.pipeline.id, plan.winner.iid).folder
     files.copy(tx, plan.logged.files, source=plan.logged.location, target=folder)
@@ -307,7 +319,7 @@ def _promotion(
     )
 
 
-def _holder(tx: Transaction, model_id: int | None, alias: str | None) -> str | None:
+def holder(tx: Transaction, model_id: int | None, alias: str | None) -> str | None:
     """Return the semver of the version that an alias points at now."""
     if model_id is None or alias is None:
         return None

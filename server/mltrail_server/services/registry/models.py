@@ -92,9 +92,7 @@ def rename(scope: Scope, name: str, new_name: str) -> ModelWithVersions:
     policy = protection.project_policy(scope)
     with scope.project.write() as tx:
         model_id = id_of(tx, name)
-        protection.check_model(tx, scope, model_id, name, "Renaming")
-        if new_name != name:
-            _check_aliases_stay(tx, scope, model_id, name, policy, "Renaming")
+        check_renamable(tx, scope, model_id, name, policy, changed=new_name != name)
         if store.id_of(tx, new_name) not in (None, model_id):
             raise _taken(new_name)
         if new_name != name:
@@ -120,11 +118,25 @@ def delete(scope: Scope, name: str) -> None:
     policy = protection.project_policy(scope)
     with scope.project.write() as tx:
         model_id = id_of(tx, name)
-        protection.check_model(tx, scope, model_id, name, "Deleting")
-        _check_aliases_stay(tx, scope, model_id, name, policy, "Deleting")
-        protection.check_unaliased(tx, model_id, name)
+        check_deletable(tx, scope, model_id, name, policy)
         store.delete(tx, model_id)
         experiments.delete(tx, scope, name)
+
+
+def check_deletable(tx: Transaction, scope: Scope, model_id: int, name: str, policy: ProjectPolicy) -> None:
+    """Raises FORBIDDEN or CONFLICT."""
+    protection.check_model(tx, scope, model_id, name, "Deleting")
+    _check_aliases_stay(tx, scope, model_id, name, policy, "Deleting")
+    protection.check_unaliased(tx, model_id, name)
+
+
+def check_renamable(
+    tx: Transaction, scope: Scope, model_id: int, name: str, policy: ProjectPolicy, *, changed: bool = True
+) -> None:
+    """Raises FORBIDDEN. Whether the new name can be had is another question."""
+    protection.check_model(tx, scope, model_id, name, "Renaming")
+    if changed:
+        _check_aliases_stay(tx, scope, model_id, name, policy, "Renaming")
 
 
 def set_tag(scope: Scope, name: str, key: str, value: str) -> None:

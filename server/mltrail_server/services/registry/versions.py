@@ -175,16 +175,24 @@ def delete(scope: Scope, name: str, version: str) -> None:
     policy = protection.project_policy(scope)
     with scope.project.write() as tx:
         current = _existing(tx, name, version)
-        protection.check_version(scope, current, "Deleting")
-        doing = f"Deleting version {current.number} of {current.model_name}"
-        protection.check_aliases_stay(tx, scope, current.model_id, current.model_name, current.aliases, policy, doing)
+        check_deletable(tx, scope, current, policy)
         for alias in current.aliases:
-            _check_not_in_use(tx, current, alias)
             aliases.move(tx, scope, current.model_id, alias, None, reason=f"{current.semver} was deleted")
         store.delete_tags(tx, current.model_id, current.number)
         deletion = {"deleted_ms": tx.now, "deleted_by": scope.actor.user_name}
         store.change(tx, current.model_id, current.number, **deletion)
         model_store.change(tx, current.model_id)
+
+
+def check_deletable(tx: Transaction, scope: Scope, current: Version, policy: ProjectPolicy) -> None:
+    """Refuse to delete a version that is promoted, or that an alias points at which promotions move. Raises FORBIDDEN
+    or CONFLICT.
+    """
+    protection.check_version(scope, current, "Deleting")
+    doing = f"Deleting version {current.number} of {current.model_name}"
+    protection.check_aliases_stay(tx, scope, current.model_id, current.model_name, current.aliases, policy, doing)
+    for alias in current.aliases:
+        _check_not_in_use(tx, current, alias)
 
 
 def set_tag(scope: Scope, name: str, version: str, key: str, value: str) -> None:

@@ -59,12 +59,7 @@ def add(
     Raises FORBIDDEN for a candidate of a protected ref. What was imported is of none.
     """
     kinds = frozenset(kinds)
-    # Where the operator allows writes to promoted runs, they are kept as amendments too.
-    allowed_by_operator = (
-        candidate.promoted and not scope.deps.settings.freezes_promoted_runs and scope.actor.has_maintainer_rights
-    )
-    if candidate.origin_id is None and not allowed_by_operator and is_protected(tx, candidate):
-        _check_maintainer(scope, candidate, kinds, tags)
+    check(tx, scope, candidate, kinds, tags)
     number = candidate.amendment_iid
     if number is None:
         # Locked until the end: two others who write at the same time share one number.
@@ -76,6 +71,18 @@ def add(
     job_id = scope.actor.job.job_id if scope.actor.job is not None else None
     store.add_amendment(tx, candidate.iid, scope.actor.user_name, job_id, kinds)
     return number
+
+
+def check(
+    tx: Transaction, scope: Scope, candidate: Candidate, kinds: Iterable[WriteKind], tags: Iterable[str] = ()
+) -> None:
+    """Refuse what `add` refuses: raises FORBIDDEN for a candidate of a protected ref."""
+    # Where the operator allows writes to promoted runs, they are kept as amendments too.
+    allowed_by_operator = (
+        candidate.promoted and not scope.deps.settings.freezes_promoted_runs and scope.actor.has_maintainer_rights
+    )
+    if candidate.origin_id is None and not allowed_by_operator and is_protected(tx, candidate):
+        _check_maintainer(scope, candidate, frozenset(kinds), tags)
 
 
 def put_tags(tx: Transaction, candidate: Candidate, tags: Mapping[str, str], *, own: bool) -> None:

@@ -77,8 +77,7 @@ def rename(scope: Scope, iid: int, name: str) -> None:
         experiment = existing(tx, iid)
         check_active(experiment)
         if experiment.name != name:
-            _check_no_models(tx, experiment, "rename")
-            protection.check_name_is_free_to_change(tx, scope, iid)
+            check_renamable(tx, scope, experiment)
             # Reports take an experiment's name for its model's, so they must find what was logged under the old one.
             store.keep_name(tx, iid, experiment.name)
         taken = store.get_by_name(tx, name)
@@ -100,8 +99,7 @@ def change_stage(scope: Scope, iid: int, stage: Stage) -> None:
             expected = "active" if stage is Stage.DELETED else "deleted"
             raise not_found(Reason.EXPERIMENT_NOT_IN_STAGE, iid=iid, expected=expected)
         if stage is Stage.DELETED:
-            _check_no_models(tx, experiment, "delete")
-            protection.check_may_hide(tx, scope, iid)
+            check_deletable(tx, scope, experiment)
         if scope.actor.job is not None and not scope.actor.unchecked:
             discarded = stage is Stage.DELETED
             store.discard(tx, iid, job_id=scope.actor.job.job_id, discarded=discarded)
@@ -110,6 +108,20 @@ def change_stage(scope: Scope, iid: int, stage: Stage) -> None:
         store.change_candidates(tx, iid, stage=stage, but_promoted=freezes)
         if stage is Stage.ACTIVE:
             quotas.check_restored(tx, scope)
+
+
+def check_renamable(tx: Transaction, scope: Scope, experiment: Experiment) -> None:
+    """Raises INVALID for a model's own experiment, FORBIDDEN for everybody except Maintainers if it holds runs of CI
+    jobs or imported ones.
+    """
+    _check_no_models(tx, experiment, "rename")
+    protection.check_name_is_free_to_change(tx, scope, experiment.iid)
+
+
+def check_deletable(tx: Transaction, scope: Scope, experiment: Experiment) -> None:
+    """Raises INVALID for a model's own experiment, FORBIDDEN as `protection.check_may_hide`."""
+    _check_no_models(tx, experiment, "delete")
+    protection.check_may_hide(tx, scope, experiment.iid)
 
 
 def set_tag(scope: Scope, iid: int, key: str, value: str) -> None:

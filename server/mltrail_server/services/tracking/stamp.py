@@ -134,6 +134,19 @@ def on_write(
     return candidate.iid
 
 
+def check_person(
+    tx: Transaction, scope: Scope, candidate: Candidate, kinds: Iterable[WriteKind], tags: Iterable[str] = ()
+) -> None:
+    """Refuse a person what `on_write` would refuse, and write nothing. Raises FORBIDDEN."""
+    if is_evidence(tx, scope, candidate):
+        evidence.check(tx, scope, candidate, kinds, tags)
+
+
+def is_evidence(tx: Transaction, scope: Scope, candidate: Candidate) -> bool:
+    """Return whether a candidate is evidence, so that what anybody but its own jobs writes is kept beside it."""
+    return _is_imported(scope, candidate) or bool(_verified(tx, scope, candidate.iid))
+
+
 def on_model_write(tx: Transaction, scope: Scope, model: LoggedModel, source: Candidate, *, note: bool = False) -> None:
     """Note who writes to a logged model of a candidate. What the candidate's own jobs have logged is evidence, and
     others may only set its tags: raises FORBIDDEN otherwise. What others have logged they may change.

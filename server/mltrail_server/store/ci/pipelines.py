@@ -57,6 +57,21 @@ def get(tx: Transaction, pipeline_id: int) -> Pipeline | None:
     return None if row is None else Pipeline(*row)
 
 
+@dataclass(frozen=True, slots=True)
+class PipelineRef:
+    """What a pipeline ran on; `root_id` is the pipeline that speaks for it, itself unless it is a child pipeline."""
+
+    ref: str
+    is_tag: bool
+    root_id: int
+
+
+def ref_of(tx: Transaction, pipeline_id: int) -> PipelineRef | None:
+    query = sa.select(_T.c.ref, _T.c.is_tag, sa.func.coalesce(_T.c.root_id, _T.c.id))
+    row = tx.execute(query.where(_T.c.project_id == tx.project_id, _T.c.id == pipeline_id)).one_or_none()
+    return None if row is None else PipelineRef(row[0], bool(row[1]), row[2])
+
+
 def of_head(tx: Transaction, head: str, *, iid: int, branch: str | None, limit: int) -> list[Pipeline]:
     """List the pipelines of a merge request's commit, its own and its branch's, the newest first. Child pipelines count
     towards their roots. `branch` is None if it is a fork's.

@@ -4,6 +4,7 @@ from flask.typing import ResponseReturnValue
 
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.http.call import Call
+from mltrail_server.services.pages import consequences
 from mltrail_server.services.tracking import experiments
 from mltrail_server.ui.messages import Undo, quoted
 
@@ -48,7 +49,9 @@ def change(call: Call, iid: int) -> ResponseReturnValue:
         return Done(f"Restored {subject} with its runs.", Undo(here, {"do": "delete", "sure": "1"}))
 
     def before_deletion() -> Question:
+        effect = consequences.of_experiment(call.scope, before).delete.effect
         points = ["Its runs are deleted with it, except those that became promoted versions. All can be restored."]
+        points += [effect] if effect else []
         return Question(f"Delete {subject}?", points, "Delete experiment")
 
     actions = {"rename": rename, "describe": describe, "delete": delete, "restore": restore}

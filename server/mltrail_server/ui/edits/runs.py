@@ -6,6 +6,8 @@ from mltrail_server.domain import limits
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.errors import invalid
 from mltrail_server.http.call import Call
+from mltrail_server.services.pages import consequences
+from mltrail_server.services.promotion import offer
 from mltrail_server.services.promotion import promote as promote_service
 from mltrail_server.services.promotion.write import PromotionRequest, PromotionResult
 from mltrail_server.services.tracking import candidates, logging
@@ -64,11 +66,12 @@ def change(call: Call, iid: int) -> ResponseReturnValue:
         "delete": delete,
         "restore": restore,
     }
-    return forms.answer(call, actions, here, ask={"delete": lambda: _before_deletion(data)})
+    return forms.answer(call, actions, here, ask={"delete": lambda: _before_deletion(call, data)})
 
 
-def _before_deletion(data: CandidateData) -> Question:
-    points = ["It leaves the lists, with everything logged to it. It can be restored."]
+def _before_deletion(call: Call, data: CandidateData) -> Question:
+    effect = consequences.of_run(call.scope, data.candidate).delete.effect
+    points = ["Everything logged to it stays, and it can be restored.", *([effect] if effect else [])]
     return Question(f"Delete the run {quoted(data.candidate.name)}?", points, "Delete run")
 
 
@@ -80,16 +83,36 @@ def promote(call: Call, iid: int) -> ResponseReturnValue:
         (result,) = promote_service.promote(call.scope, PromotionRequest(candidate_iid=iid))
         return _promoted(result)
 
-    return forms.answer(call, {"": act}, here)
+    def again() -> Question:
+        return Question("Promote this run?", ["Since the page was loaded, this has changed.", now], "Promote")
+
+    now, shown = _foreseen(call, iid), field(call, "offered")
+    ask = {"": again} if now and shown and shown != now else {}
+    return forms.answer(call, {"": act}, here, ask=ask)
+
+
+def _foreseen(call: Call, iid: int) -> str:
+    """Say what a promotion would do now; "" if it would be refused, which then says why."""
+    foreseen = offer.of_run(call.scope, iid)
+    return foreseen.sentence if foreseen is not None and not foreseen.why_not else ""
 
 
 def _promoted(result: PromotionResult) -> Done:
     if result.state not in ("promoted", "already"):
         raise invalid(f"Not promoted: {result.reason}")
-    there = f"models/{segment(result.model)}"
+    model = f"models/{segment(result.model)}"
+    there = f"{model}/versions/{segment(result.version or '')}"
+    made = f"{result.model} {result.version}"
     if result.state == "already":
-        return Done(f"{result.model} {result.version} was promoted already: {result.reason}", there=there)
-    moved = ""
-    if result.alias:
-        moved = f", and moved {quoted(result.alias)} to it" + (f" from {result.replaces}" if result.replaces else "")
-    return Done(f"Promoted: made {result.model} {result.version}{moved} ({result.bump}: {result.reason}).", there=there)
+        return Done(f"{made} was promoted already: {result.reason}", there=there)
+    if result.alias is None:
+        return Done(f"Made {made} ({result.bump}: {result.reason}).", there=there)
+    if result.replaces is None:
+        said = f"Made {made} ({result.bump}: {result.reason}) and pointed {quoted(result.alias)} at it."
+        return Done(said, there=there)
+    back = {"do": f"roll-back:{result.version}", "alias": result.alias, "reason": "the promotion was taken back"}
+    return Done(
+        f"Made {made} ({result.bump}: {result.reason}) and moved {quoted(result.alias)} to it from {result.replaces}.",
+        Undo(model, back, f"Roll back to {result.replaces}"),
+        there,
+    )
