@@ -10,10 +10,14 @@ from dataclasses import dataclass
 from mltrail_server.domain.direction import is_system
 from mltrail_server.http.call import Call
 from mltrail_server.services.pages.candidate import CandidateView
+from mltrail_server.services.tracking import stamp
+from mltrail_server.services.tracking.candidates import NAME_TAG
 from mltrail_server.store.tracking.inputs import Direction
 
 from . import render
 from .edits.forms import NOTE
+
+_HIDDEN = frozenset({NAME_TAG, NOTE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,7 @@ def page(call: Call, template: str, tab: str, view: CandidateView, **values: obj
         here=f"{call.pages}/candidates/{one.iid}",
         tab=tab,
         tabs=list(_tabs(call, view)),
+        tags=own_tags(view),
         note=dict(view.run.tags).get(NOTE, ""),
         maintainer=call.actor.has_maintainer_rights,
         **values,
@@ -70,4 +75,15 @@ def measured(view: CandidateView) -> list[str]:
 
 def outputs(view: CandidateView) -> list[str]:
     """List the ids of the logged models that a run names as its output, in the order of their steps."""
-    return [link.model_id for link in view.run.models if link.direction is Direction.OUTPUT]
+    return linked(view, Direction.OUTPUT)
+
+
+def linked(view: CandidateView, direction: Direction) -> list[str]:
+    return [link.model_id for link in view.run.models if link.direction is direction]
+
+
+def own_tags(view: CandidateView) -> list[tuple[str, str]]:
+    """List the tags that no page shows otherwise."""
+    # What the server has stamped is in the strip already.
+    hidden = {*_HIDDEN, *stamp.KEYS} if view.jobs else _HIDDEN
+    return [(key, value) for key, value in view.run.tags if key not in hidden]

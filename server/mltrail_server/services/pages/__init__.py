@@ -9,6 +9,7 @@ __all__ = [
     "experiments",
     "merge_requests",
     "models",
+    "overview",
     "prompts",
     "tables",
     "traces",

@@ -18,4 +18,5 @@ __all__ = [
     "rows",
     "scorers",
     "summary",
+    "trace_metrics",
 ]

@@ -1,3 +1,3 @@
 """What the tables of the pages show."""
 
-__all__ = ["files", "prompts", "tables", "traces"]
+__all__ = ["files", "histories", "prompts", "tables", "traces"]
