@@ -105,6 +105,6 @@ def _usually(one: UsualValue) -> tuple[str, str]:
 def _spent(metrics: Mapping[str, float]) -> list[tuple[str, str]]:
     """Name what the run's traces have taken; NaN where some of them are deleted."""
     return [
-        (name.removeprefix(PREFIX).replace("_", " "), "unknown" if math.isnan(value) else values.short(value))
+        (name.removeprefix(PREFIX).replace("_", " "), "unknown" if math.isnan(value) else numbers.number(value))
         for name, value in metrics.items()
     ]

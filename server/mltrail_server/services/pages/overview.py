@@ -122,14 +122,12 @@ def _usual(tx: Transaction, view: CandidateView) -> dict[str, UsualValue]:
     if len(others) < 2:
         return {}
     own = dict(view.run.params)
-    rarely = [name for name, differs in tables.params_that_differ(tx, [*others, one.iid]).items() if differs]
-    values = tables.param_values(tx, others, rarely)
-    found = {}
-    for name in rarely:
-        if name not in own:
-            continue
-        counts = Counter(values.get(iid, {}).get(name) for iid in others)
-        value, runs = counts.most_common(1)[0]
+    theirs = tables.params_that_differ(tx, others)
+    found = {name: UsualValue(None, len(others), len(others)) for name in own.keys() - theirs.keys()}
+    differing = [name for name, differs in tables.params_that_differ(tx, [*others, one.iid]).items() if differs]
+    values = tables.param_values(tx, others, differing)
+    for name in own.keys() & set(differing):
+        value, runs = Counter(values.get(iid, {}).get(name) for iid in others).most_common(1)[0]
         if value != own[name] and 2 * runs > len(others):
             found[name] = UsualValue(value, runs, len(others))
     return found
