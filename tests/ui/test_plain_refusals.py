@@ -26,7 +26,7 @@ def said(answer: TestResponse) -> str:
     shapes = (
         r'<div class="alert danger".*?<div>(.*?)</div>',
         r'<p role="alert" class="problem">(.*?)</p>',
-        r"<h1>\d+</h1>\s*<p>(.*?)</p>",
+        r'<span class="soft">\d+</span></h1>\s*<p class="prose">(.*?)</p>',
     )
     found = next((one for shape in shapes if (one := re.search(shape, text, re.DOTALL))), None)
     assert found, text

@@ -24,6 +24,11 @@ from .tokens import token_of
 
 Handler = Callable[..., ResponseReturnValue]
 
+ADMITTED = "mltrail.admitted"
+"""Where a request keeps its `Call` once it is known who asks, and that they may see the project. Pages of errors show
+the project's navigation then.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
@@ -66,6 +71,7 @@ def guarded(deps: Deps, route: Route, find_token: Callable[[Request], str]) -> H
     def view(project: str, **parts: Any) -> ResponseReturnValue:  # noqa: ANN401 - Flask's converters decide
         actor = authentication.admit(deps, find_token(request), project)
         request.environ[CALLER] = actor.user_name
+        request.environ[ADMITTED] = Call(deps, actor, request)
         if (call := calls.current()) is not None:
             call.project_id = actor.project_id
         require(deps, actor, route.access)

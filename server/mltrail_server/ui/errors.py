@@ -6,8 +6,10 @@ from flask import Response, redirect, render_template, request, url_for
 
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.http.errors import Edge
+from mltrail_server.http.routes import ADMITTED
 
 from . import sentences
+from .render import page
 
 _STATUSES = {
     Code.NOT_FOUND: 404,
@@ -20,6 +22,16 @@ _STATUSES = {
     Code.SLOW: 408,
     Code.UNAVAILABLE: 503,
     Code.INTERNAL: 500,
+}
+
+_TITLES = {
+    403: "Not allowed",
+    404: "Not found",
+    408: "Too slow",
+    413: "Too large",
+    429: "Too many requests",
+    500: "Something went wrong",
+    503: "Not available right now",
 }
 
 
@@ -37,7 +49,10 @@ def render(error: MltrailError) -> Response:
         answer = redirect(url_for("public:/-/sign-in", next=target))
         return Response(answer.get_data(), 302, answer.headers)
     status = _STATUSES.get(error.code, 400)
-    return Response(render_template("error.html", status=status, message=sentences.of(error)), status)
+    shown = {"status": status, "title": _TITLES.get(status, "This can't be done"), "message": sentences.of(error)}
+    call = request.environ.get(ADMITTED)
+    text = render_template("error.html", **shown) if call is None else page(call, "error.html", **shown)
+    return Response(text, status)
 
 
 EDGE = Edge(owns=lambda _: True, render=render)

@@ -30,6 +30,7 @@ def page(call: Call, template: str, **values: object) -> str:
         user=call.actor.user_name,
         may_write=call.actor.may(Access.WRITE),
         possible=PossibleEdits(call),
+        parts_of_project=_parts(call),
         sees_traces=call.sees_traces,
         sees_merge_requests=call.actor.sees_merge_requests,
         gitlab=None if settings.local_mode else f"{settings.gitlab_url.rstrip('/')}/{path}/-",
@@ -39,6 +40,19 @@ def page(call: Call, template: str, **values: object) -> str:
         tracking_uri=f"{_url(call)}/api/v4/projects/{call.project_id}/ml/mlflow",
         **values,
     )
+
+
+def _parts(call: Call) -> list[tuple[str, str]]:
+    """List the parts of a project that the header leads to: label and path."""
+    local = call.deps.settings.local_mode
+    return [
+        ("Experiments", "experiments"),
+        *([("Traces", "traces")] if call.sees_traces else []),
+        ("Prompts", "prompts"),
+        ("Models", "models"),
+        *([("Merge requests", "merge_requests")] if call.actor.sees_merge_requests and not local else []),
+        ("Settings", "settings"),
+    ]
 
 
 def segment(text: str) -> str:
