@@ -39,7 +39,7 @@ def test_every_page_marks_it(history: str, client: FlaskClient) -> None:
         "candidates/2": 0,
         "experiments/0": 1,
         "compare?run=1&run=2": 1,
-        "models/churn": 1,
+        "models/churn": 2,
         "models/churn/versions/1": 1,
         "experiments/0/traces": 1,
     }

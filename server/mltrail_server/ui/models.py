@@ -13,8 +13,9 @@ from mltrail_server.services.pages import models as models_service
 from mltrail_server.services.pages import prompts as prompts_service
 from mltrail_server.services.registry import cards
 from mltrail_server.store.files.files import File
+from mltrail_server.store.registry.versions import Version
 
-from . import previews, prompts
+from . import previews, prompts, session
 from .render import page, segment
 
 _MODELS = 50
@@ -37,7 +38,7 @@ def model(call: Call, name: str) -> ResponseReturnValue:
     if prompts_service.is_prompt(call.scope, name):
         return prompts.moved(call, name)
     view = models_service.get(call.scope, name, limit=_VERSIONS, token=call.request.args.get("page"))
-    return page(call, "model.html", section="models", view=view, name=name, maintainer=call.actor.has_maintainer_rights)
+    return page(call, "model.html", section="models", view=view, name=name, count=view.count)
 
 
 def version(call: Call, name: str, which: str) -> ResponseReturnValue:
@@ -59,6 +60,7 @@ def version(call: Call, name: str, which: str) -> ResponseReturnValue:
         above=folder.rpartition("/")[0],
         entries=models_service.entries(call.scope, view.version, folder),
         statement=_indented(view.statement),
+        ticket=session.ticket(_upload_path(call, view.version)),
         card=cards.of(call.scope, view.version.model_name, str(view.version.number))[1],
     )
 
@@ -71,6 +73,7 @@ def preview(call: Call, name: str, which: str, path: str) -> ResponseReturnValue
         "version_file.html",
         section="models",
         one=view.version,
+        edits=view.edits,
         path=path,
         file=file,
         preview=previews.of(call.scope, file),
@@ -88,6 +91,12 @@ def picture(call: Call, name: str, which: str, path: str) -> ResponseReturnValue
 def _file(call: Call, name: str, which: str, path: str) -> File:
     view = models_service.version(call.scope, models_service.name_of(call.scope, name), which)
     return models_service.file(call.scope, view.version, paths.clean(path))
+
+
+def _upload_path(call: Call, one: Version) -> str:
+    """The path that Flask sees for the form that uploads files: decoded, and without the root path."""
+    below = f"{call.actor.project_path}/-/ml/models/{one.model_name}/versions/{one.semver}/upload"
+    return f"/{below}"
 
 
 def _indented(statement: dict[str, Any] | None) -> str:

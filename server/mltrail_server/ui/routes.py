@@ -35,6 +35,7 @@ from .edits import experiments as edit_experiments
 from .edits import models as edit_models
 from .edits import runs as edit_runs
 from .edits import traces as edit_traces
+from .edits import version_files as edit_version_files
 from .edits import versions as edit_versions
 
 READ, WRITE, READ_TRACES = Access.READ, Access.WRITE, Access.READ_TRACES
@@ -68,7 +69,10 @@ ROUTES = (
     Route("GET", "models/<path:name>", models.model, READ, slow=True),
     Route("POST", "models/<path:name>", edit_models.change, WRITE),
     Route("GET", "models/<path:name>/versions/<which>", models.version, READ, slow=True),
+    Route("POST", "models/<path:name>/versions", edit_models.new_version, WRITE),
     Route("POST", "models/<path:name>/versions/<which>", edit_versions.change, WRITE),
+    Route("POST", "models/<path:name>/versions/<which>/upload", edit_version_files.upload, WRITE),
+    Route("POST", "models/<path:name>/versions/<which>/preview/<path:path>", edit_version_files.change, WRITE),
     Route("GET", "models/<path:name>/versions/<which>/preview/<path:path>", models.preview, READ),
     Route("GET", "models/<path:name>/versions/<which>/pictures/<path:path>", models.picture, READ),
     Route("GET", "models/<path:name>/versions/<which>/files/<path:path>", models.download, READ),

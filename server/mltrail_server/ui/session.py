@@ -1,6 +1,7 @@
 """The browser's side of a session: one signed cookie that scripts can't read, with a random id and no token in it."""
 
 import base64
+import hashlib
 import hmac
 import secrets
 from collections.abc import Callable
@@ -21,6 +22,8 @@ from mltrail_server.settings import Settings
 _ID = "id"
 _CSRF = "csrf"
 _LOGIN = "login"
+_TICKET = "ticket"
+_TOO_OLD = "This form is too old, or was sent from another site. Go back, load the page again, and retry."
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -94,17 +97,22 @@ def check_form(request: Request) -> None:
 
     Raises FORBIDDEN, TOO_LARGE, or UNAVAILABLE while too many forms without a session are being sent.
     """
-    request.max_content_length = limits.MAX_FORM
     site = request.headers.get("Sec-Fetch-Site", "same-origin")
     origin = request.headers.get("Origin")
     # A proxy may use another name for us than the browser does.
     ours = (request.host, current_app.config["MLTRAIL_HOST"] or request.host)
     if site not in ("same-origin", "none") or (origin and origin.partition("://")[2] not in ours):
         raise forbidden("This form was sent from another site.")
+    if _TICKET in request.args:
+        # A form with files, whose body is read by its handler: its ticket stands in the address, before the bytes.
+        if not _same(request.args[_TICKET], _ticket_for(request.path)):
+            raise forbidden(_TOO_OLD)
+        return
+    request.max_content_length = limits.MAX_FORM
     with nullcontext() if session.get(_ID) else unauthenticated_body():
         read_form(request, limits.MAX_FORM)
     if not _same(_unmasked(request.form.get("csrf_token", "")), str(session.get(_CSRF, ""))):
-        raise forbidden("This form is too old, or was sent from another site. Go back, load the page again, and retry.")
+        raise forbidden(_TOO_OLD)
 
 
 def _unmasked(given: str) -> str:
@@ -119,6 +127,19 @@ def _unmasked(given: str) -> str:
 
 def _crossed(mask: bytes, text: bytes) -> bytes:
     return bytes(one ^ other for one, other in zip(mask, text, strict=True))
+
+
+def ticket(path: str) -> str:
+    """Return what a form with files sends in its address in place of the session's token, which would be logged there:
+    it is good for this session and this path, without the root path, alone.
+    """
+    csrf_token()
+    return _ticket_for(path)
+
+
+def _ticket_for(path: str) -> str:
+    key = str(session.get(_CSRF, ""))
+    return hmac.new(key.encode(), path.encode(), hashlib.sha256).hexdigest() if key and session.get(_ID) else ""
 
 
 def begin_login(target: str) -> tuple[str, str]:

@@ -71,6 +71,16 @@ def upload(scope: Scope, path: str, stream: BinaryIO, announced: Announced) -> N
         raise
 
 
+def check(scope: Scope, path: str, *, size: int) -> bool:
+    """Refuse a file that could not be stored, before any of its bytes are read; return whether there is one of that
+    name already. Raises what `upload` raises.
+    """
+    destination = destination_of(path)
+    with scope.project.read() as tx:
+        check_destination(tx, scope, destination, size=size)
+        return get(tx, destination) is not None
+
+
 def find(scope: Scope, path: str) -> File:
     path, owner, inner = _resolved(path)
     with scope.project.read() as tx:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from mltrail_contract import Contract
 from mltrail_server.domain import selection
 from mltrail_server.domain.candidate import Stage
-from mltrail_server.domain.errors import MltrailError
+from mltrail_server.domain.errors import MltrailError, conflict, forbidden, invalid
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.contract import directions, protection
 from mltrail_server.services.contract.protection import ProjectPolicy
@@ -19,6 +19,7 @@ from mltrail_server.services.tracking.evidence import WriteKind
 from mltrail_server.store.ci import jobs
 from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.registry.versions import Version
+from mltrail_server.store.tracking import candidates
 from mltrail_server.store.tracking.candidates import Candidate
 from mltrail_server.store.tracking.experiments import Experiment
 
@@ -57,11 +58,19 @@ class ModelEdits:
     managed: dict[str, str]
     may_move: bool
 
+    def managed_by(self, alias: str) -> str:
+        """Say who moves an alias, or one that looks like it; "" for one that everybody who may write can move."""
+        look = protection.folded(alias)
+        return next((by for spelt, by in self.managed.items() if protection.folded(spelt) == look), "")
+
 
 @dataclass(frozen=True, slots=True)
 class VersionEdits:
+    """`files` is about uploading to it and deleting its files."""
+
     change: Edit
     delete: Edit
+    files: Edit
 
 
 def of_run(scope: Scope, run: Candidate) -> RunEdits:
@@ -126,7 +135,35 @@ def of_version(tx: Transaction, scope: Scope, version: Version, policy: ProjectP
             if version.promoted
             else "",
         ),
+        Edit(
+            _refusal(lambda: _check_files(tx, scope, version)),
+            "A file of the same name is replaced."
+            + (" The version shares its files with the run that it was made from." if version.source else ""),
+        ),
     )
+
+
+def check_upload(scope: Scope, version: Version) -> None:
+    """Refuse to change the files of a version on its page. Raises FORBIDDEN, CONFLICT or INVALID.
+
+    What people log to a run of CI jobs is kept beside the run, and so would be no part of the version.
+    """
+    with scope.project.read() as tx:
+        _check_files(tx, scope, version)
+
+
+def _check_files(tx: Transaction, scope: Scope, version: Version) -> None:
+    if version.promoted:
+        raise conflict("The files of a promoted version never change.")
+    if version.elsewhere:
+        raise invalid(f"Its files lie at {version.elsewhere}, which this server does not read.")
+    if not version.location:
+        raise invalid("It was registered without a place for files. Create a version on the model's page for that.")
+    run = candidates.get_by_iid(tx, version.candidate_iid) if version.candidate_iid is not None else None
+    if run is not None and stamp.is_evidence(tx, scope, run):
+        raise forbidden(f"Its files are those of run {run.iid}, and stay as its CI jobs logged them.")
+    if run is not None:
+        protection.check_frozen(scope, run)
 
 
 def known_policy(tx: Transaction, scope: Scope) -> ProjectPolicy:

@@ -3,6 +3,7 @@
 A promotion outlives its model: a new model with the same name continues its numbers.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -86,6 +87,14 @@ def prompts_of(tx: Transaction, promotion: Promotion) -> list[tuple[str, int, st
 
 def of_version(tx: Transaction, model_id: int, number: int) -> Promotion | None:
     return _one(tx, model_id, _T.c.number == number)
+
+
+def of_versions(tx: Transaction, model_id: int, numbers: Collection[int]) -> dict[int, Promotion]:
+    """Find the promotions of several versions of a model, by number, in one statement."""
+    query = sa.select(*_COLUMNS).where(
+        _T.c.project_id == tx.project_id, _T.c.model_id == model_id, _T.c.number.in_(numbers)
+    )
+    return {row.number: Promotion(*tuple(row)) for row in tx.execute(query)} if numbers else {}
 
 
 def newest(tx: Transaction, model_id: int) -> Promotion | None:

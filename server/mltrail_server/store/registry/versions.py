@@ -118,6 +118,15 @@ def get_by_id(tx: Transaction, version_id: int) -> Version | None:
     return found[0] if found else None
 
 
+def created_after(tx: Transaction, model_id: int, number: int) -> int | None:
+    """Return when the first version after this one was created; None if there is none."""
+    query = sa.select(sa.func.min(_T.c.created_ms)).where(
+        _T.c.project_id == tx.project_id, _T.c.model_id == model_id, _T.c.number > number, _T.c.deleted_ms.is_(None)
+    )
+    found: int | None = tx.execute(query).scalar()
+    return found
+
+
 def id_of(tx: Transaction, model_id: int, number: int) -> int:
     """Return a version's number in the project. The version must exist."""
     query = sa.select(_T.c.id).where(_T.c.project_id == tx.project_id, _T.c.model_id == model_id, _T.c.number == number)

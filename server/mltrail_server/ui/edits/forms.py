@@ -16,7 +16,7 @@ from mltrail_server.ui.render import page
 NOTE = "mlflow.note.content"
 """MLflow keeps the description of a run or an experiment in this tag."""
 
-_SHOWN_THERE = frozenset({Code.INVALID, Code.CONFLICT, Code.ALREADY_EXISTS, Code.FORBIDDEN, Code.QUOTA, Code.NOT_FOUND})
+SHOWN_THERE = frozenset({Code.INVALID, Code.CONFLICT, Code.ALREADY_EXISTS, Code.FORBIDDEN, Code.QUOTA, Code.NOT_FOUND})
 """Errors that are shown on the page that the form was on; others get a page of their own."""
 
 
@@ -66,7 +66,7 @@ def answer(
             return confirm(call, question(), here)
         done = action()
     except MltrailError as error:
-        if error.code not in _SHOWN_THERE:
+        if error.code not in SHOWN_THERE:
             raise
         messages.refuse(sentences.of(error))
         return redirect(f"{call.pages}/{here}", 303)

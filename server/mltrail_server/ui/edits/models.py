@@ -1,15 +1,23 @@
 """Create, describe, rename and delete a model; move, roll back and remove its aliases."""
 
+from dataclasses import replace
+
 from flask.typing import ResponseReturnValue
 
+from mltrail_server.domain.errors import invalid
+from mltrail_server.domain.model import VERSION_TAG
 from mltrail_server.http.call import Call
-from mltrail_server.services.registry import aliases, models
+from mltrail_server.services.pages import models as pages
+from mltrail_server.services.registry import aliases, models, versions
 from mltrail_server.services.registry.aliases import AliasChange
+from mltrail_server.services.registry.versions import VersionRequest
 from mltrail_server.ui.messages import Undo, quoted
 from mltrail_server.ui.render import segment
 
 from . import forms
 from .forms import Done, Question, field
+
+_MOST_DIGITS = 18
 
 
 def create(call: Call) -> ResponseReturnValue:
@@ -19,6 +27,29 @@ def create(call: Call) -> ResponseReturnValue:
         return Done(f"Created the model {quoted(name)}.", there=f"models/{segment(name)}")
 
     return forms.answer(call, {"": act}, "models")
+
+
+def new_version(call: Call, name: str) -> ResponseReturnValue:
+    """Create a version from the model that a run has logged, or an empty one whose files are uploaded on its page."""
+    here = f"models/{segment(name)}"
+
+    def act() -> Done:
+        semver = field(call, "semver").strip()
+        description = field(call, "description").strip() or None
+        tags = {VERSION_TAG: semver} if semver else {}
+        of_run = field(call, "run").strip()
+        source = pages.source_of_run(call.scope, _number(of_run)) if of_run else VersionRequest()
+        made = versions.create(call.scope, name, replace(source, description=description), tags)
+        said = f"Created {name} {made.semver}" + (f" from run {of_run}." if of_run else "; upload its files below.")
+        return Done(said, there=f"{here}/versions/{segment(made.semver)}")
+
+    return forms.answer(call, {"": act}, here)
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < _MOST_DIGITS):
+        raise invalid("Name the run by its number, which its page and its address show.")
+    return int(text)
 
 
 def change(call: Call, name: str) -> ResponseReturnValue:
