@@ -5,6 +5,7 @@ change them in the address as the reader moves a slider; without scripts a form 
 """
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Self
 
@@ -27,14 +28,12 @@ class ChartState:
     zoom: tuple[float, float] | None = None
 
     @classmethod
-    def read(cls, arguments: MultiDict[str, str]) -> Self:
-        """Read a query string. What is no such value is left at its default: a damaged link shows a chart all the
-        same.
+    def read(cls, arguments: MultiDict[str, str], *, axis: CurveAxis = CurveAxis.STEP) -> Self:
+        """Read a query string. What is no such value is left at its default, which for the axis is the page's: a damaged
+        link shows a chart all the same.
         """
-        try:
-            axis = CurveAxis(arguments.get("axis", CurveAxis.STEP))
-        except ValueError:
-            axis = CurveAxis.STEP
+        with suppress(ValueError):
+            axis = CurveAxis(arguments.get("axis", axis))
         smoothing = _number(arguments.get("smooth", ""))
         ends = [_number(text) for text in arguments.get("zoom", "").split(",")]
         zoom = (ends[0], ends[1]) if len(ends) == 2 and ends[0] is not None and ends[1] is not None else None
@@ -50,7 +49,12 @@ class ChartState:
         found = [] if self.axis is CurveAxis.STEP else [("axis", str(self.axis.value))]
         found += [("log", "1")] if self.log else []
         found += [("smooth", f"{self.smoothing:g}")] if self.smoothing else []
-        return found + ([("zoom", f"{self.zoom[0]:g},{self.zoom[1]:g}")] if self.zoom else [])
+        return found + ([("zoom", self.zoom_text)] if self.zoom else [])
+
+    @property
+    def zoom_text(self) -> str:
+        # A time of day in milliseconds has thirteen digits.
+        return ",".join(f"{end:.15g}" for end in self.zoom or ())
 
 
 def _number(text: str) -> float | None:

@@ -1,6 +1,5 @@
 """Runs side by side: what differs, how far each is from a baseline, and their curves in one chart."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +14,8 @@ from mltrail_server.services.pages import compare
 from mltrail_server.services.pages.compare import Side
 
 from . import messages
+from .chart_state import ChartState
+from .charts import ChartLine
 from .colours import PALETTE
 from .parallel import plot
 from .render import page, segment
@@ -67,7 +68,8 @@ def show(call: Call) -> ResponseReturnValue:
         query=[("run", side.candidate.iid) for side in sides],
         curves=curves,
         chosen=chosen,
-        names=json.dumps({str(side.candidate.iid): side.candidate.name for side in sides}),
+        lines=[ChartLine(side.candidate.iid, side.candidate.name, place) for place, side in enumerate(sides)],
+        state=ChartState.read(arguments),
         plot=plot(
             sides,
             [row.key for row in params if row.differs],

@@ -59,11 +59,15 @@ def _tabs(call: Call, view: CandidateView) -> Iterator[Tab]:
     """
     one, files = view.run.candidate, view.files
     yield Tab("overview", "Overview", "")
+    drawn = len(measured(view))
+    yield Tab("charts", "Charts", "/charts", f"{drawn:,}", "" if drawn else "none")
     if one.elsewhere:
         yield Tab("files", "Files", "/files", "elsewhere")
     else:
         count = f"{files.count:,}{'+' if files.more else ''}"
         yield Tab("files", "Files", "/files", count, "" if files.count else "none")
+    of_machine = len(view.run.metrics) - drawn
+    yield Tab("system", "System", "/system", f"{of_machine:,}" if of_machine else "")
     if view.traces and call.sees_traces and view.origin is None:
         yield Tab("evaluation", "Evaluation", "/evaluation")
 

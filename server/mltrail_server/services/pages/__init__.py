@@ -7,6 +7,7 @@ __all__ = [
     "consequences",
     "evaluations",
     "experiments",
+    "live",
     "merge_requests",
     "models",
     "overview",

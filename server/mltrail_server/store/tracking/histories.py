@@ -1,7 +1,8 @@
 """Histories of one metric over several candidates, thinned out for charts."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import sqlalchemy as sa
@@ -75,87 +76,181 @@ def _of(project_id: ProjectId, candidate_iids: Sequence[int], number: int) -> tu
 
 
 class CurveAxis(StrEnum):
+    """`TIME` is the time since the run's start, `WALL` the time of day; both are in milliseconds."""
+
     STEP = "step"
     TIME = "time"
+    WALL = "wall"
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where the values of some candidates are on the horizontal axis. `origins` are subtracted from times, by the
+    number that values are stored under; `low` and `high` limit the part of the axis that is read.
+    """
+
+    axis: CurveAxis
+    origins: Mapping[int, int] = field(default_factory=dict)
+    low: int | None = None
+    high: int | None = None
 
     @property
-    def column(self) -> sa.Column[int]:
-        return _T.c.step if self is CurveAxis.STEP else _T.c.timestamp_ms
+    def column(self) -> sa.ColumnElement[int]:
+        if self.axis is CurveAxis.STEP:
+            return _T.c.step
+        return _T.c.timestamp_ms - _lookup(sorted(self.origins.items())) if self.origins else _T.c.timestamp_ms
+
+    def inside(self) -> list[sa.ColumnElement[bool]]:
+        low = [] if self.low is None else [self.column >= self.low]
+        return low if self.high is None else [*low, self.column <= self.high]
+
+
+def _lookup(pairs: Sequence[tuple[int, int]]) -> sa.ColumnElement[int]:
+    """Look a candidate's origin up by halves: a hundred comparisons a value would take longer than reading it."""
+    if len({origin for _, origin in pairs}) == 1:
+        return sa.literal(pairs[0][1], sa.BigInteger)
+    middle = len(pairs) // 2
+    return sa.case((_T.c.candidate_iid < pairs[middle][0], _lookup(pairs[:middle])), else_=_lookup(pairs[middle:]))
 
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """How many numbers a candidate has logged, how many NaN, and the range of the numbers on the axis."""
+    """How many finite numbers a candidate has logged of a metric, how many NaN and infinities, and where the numbers
+    are on the axis.
+    """
 
-    candidate_iid: int
+    number: int
+    key_id: int
     count: int
     nans: int
+    infinite: int
     low: int
     high: int
 
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """The points of one candidate that fall into one part of the axis."""
+    """The values of one candidate that fall into one part of the axis. There is no mean, lowest and highest if none of
+    them is finite.
+    """
 
-    candidate_iid: int
+    number: int
+    key_id: int
+    part: int
     first: int
     last: int
-    lowest: float
-    highest: float
+    mean: float | None
+    lowest: float | None
+    highest: float | None
 
 
-def extents(tx: Transaction, candidate_iids: Sequence[int], key_id: int, axis: CurveAxis) -> list[Extent]:
-    number = sa.case((_T.c.is_nan, None), else_=axis.column)
+# MLflow stores infinities as the largest numbers.
+_FINITE = ~_T.c.is_nan & (_T.c.value < sys.float_info.max) & (_T.c.value > -sys.float_info.max)
+_VALUE = sa.case((_FINITE, _T.c.value))
+# PostgreSQL refuses a sum that is too large for a number.
+_SUMMED = sa.case((_FINITE & (sa.func.abs(_T.c.value) < 1e290), _T.c.value))
+
+
+def extents(tx: Transaction, numbers: Sequence[int], key_ids: Sequence[int], places: Places) -> list[Extent]:
+    place = sa.case((_FINITE, places.column))
     query = (
         sa.select(
             _T.c.candidate_iid,
-            sa.func.count(number),
-            sa.func.count() - sa.func.count(number),
-            sa.func.min(number),
-            sa.func.max(number),
+            _T.c.key_id,
+            sa.func.count(place),
+            sa.func.count(sa.case((_T.c.is_nan, 1))),
+            sa.func.count(),
+            sa.func.min(place),
+            sa.func.max(place),
         )
-        .where(*_of_key(tx.project_id, candidate_iids, key_id))
-        .group_by(_T.c.candidate_iid)
+        .where(*_of_keys(tx.project_id, numbers, key_ids), *places.inside())
+        .group_by(_T.c.candidate_iid, _T.c.key_id)
     )
-    rows = tx.execute(query)
-    return [Extent(iid, count, nans, low or 0, high or 0) for iid, count, nans, low, high in rows]
+    return [
+        Extent(number, key_id, count, nans, all_of_them - count - nans, low or 0, high or 0)
+        for number, key_id, count, nans, all_of_them, low, high in tx.execute(query)
+    ]
 
 
 def points(
-    tx: Transaction, candidate_iids: Sequence[int], key_id: int, axis: CurveAxis
-) -> list[tuple[int, int, float]]:
-    """Fetch all points except NaN: candidate, place on the axis, value."""
-    query = sa.select(_T.c.candidate_iid, axis.column, _T.c.value)
-    query = query.where(*_of_key(tx.project_id, candidate_iids, key_id), ~_T.c.is_nan)
-    rows = tx.execute(query.order_by(_T.c.candidate_iid, axis.column, _T.c.timestamp_ms))
-    return [(iid, place, value) for iid, place, value in rows]
+    tx: Transaction, numbers: Sequence[int], key_ids: Sequence[int], places: Places
+) -> list[tuple[int, int, int, float | None]]:
+    """Fetch all points: candidate, metric, place on the axis, and the value, None if it is not finite."""
+    query = sa.select(_T.c.candidate_iid, _T.c.key_id, places.column, _VALUE)
+    query = query.where(*_of_keys(tx.project_id, numbers, key_ids), *places.inside())
+    rows = tx.execute(query.order_by(_T.c.candidate_iid, _T.c.key_id, places.column, _T.c.timestamp_ms))
+    return [(number, key_id, place, value) for number, key_id, place, value in rows]
 
 
 def buckets(
-    tx: Transaction, candidate_iids: Sequence[int], key_id: int, axis: CurveAxis, *, low: int, width: float
+    tx: Transaction,
+    numbers: Sequence[int],
+    key_ids: Sequence[int],
+    places: Places,
+    *,
+    parts: Mapping[int, tuple[int, float]],
 ) -> list[Bucket]:
-    """Fetch the lowest and the highest value of each part of the axis, which are `width` long and begin at `low`.
+    """Fetch the mean, the lowest and the highest value of each part of the axis; `parts` holds for each metric where
+    the first one begins and how wide they are.
 
     As floating point, since a client may log steps whose difference no integer holds.
     """
-    place = (sa.cast(axis.column, sa.Double) - float(low)) / float(width)
-    number = sa.cast(place, sa.BigInteger).label("part")
+    low = sa.case({key_id: float(begin) for key_id, (begin, _) in parts.items()}, value=_T.c.key_id)
+    width = sa.case({key_id: width for key_id, (_, width) in parts.items()}, value=_T.c.key_id)
+    place = (sa.cast(places.column, sa.Double) - low) / width
+    # A cast rounds in PostgreSQL and cuts in SQLite, which may have been built without `floor`.
+    whole = sa.func.floor(place) if tx.dialect == "postgresql" else place
+    part = sa.cast(whole, sa.BigInteger).label("part")
+    total, counted = sa.func.sum(_SUMMED), sa.func.count(_SUMMED)
     query = (
         sa.select(
             _T.c.candidate_iid,
-            number,
-            sa.func.min(axis.column),
-            sa.func.max(axis.column),
-            sa.func.min(_T.c.value),
-            sa.func.max(_T.c.value),
+            _T.c.key_id,
+            part,
+            sa.func.min(places.column),
+            sa.func.max(places.column),
+            sa.func.coalesce(total / sa.func.nullif(counted, 0), sa.func.max(_VALUE)),
+            sa.func.min(_VALUE),
+            sa.func.max(_VALUE),
         )
-        .where(*_of_key(tx.project_id, candidate_iids, key_id), ~_T.c.is_nan)
-        .group_by(_T.c.candidate_iid, number)
-        .order_by(_T.c.candidate_iid, number)
+        .where(*_of_keys(tx.project_id, numbers, key_ids), *places.inside())
+        .group_by(_T.c.candidate_iid, _T.c.key_id, part)
+        .order_by(_T.c.candidate_iid, _T.c.key_id, part)
     )
-    return [Bucket(iid, *rest) for iid, _, *rest in tx.execute(query)]
+    return [Bucket(*row) for row in tx.execute(query)]
 
 
-def _of_key(project_id: ProjectId, candidate_iids: Sequence[int], key_id: int) -> tuple[sa.ColumnElement[bool], ...]:
-    return _T.c.project_id == project_id, _T.c.candidate_iid.in_(candidate_iids), _T.c.key_id == key_id
+def every_value(
+    tx: Transaction, numbers: Sequence[int], key_ids: Sequence[int], *, limit: int
+) -> list[tuple[int, int, int, int, float]]:
+    """Fetch all points, as they were logged: candidate, metric, step, time, value."""
+    query = sa.select(_T.c.candidate_iid, _T.c.key_id, _T.c.step, _T.c.timestamp_ms, _T.c.value, _T.c.is_nan)
+    query = query.where(*_of_keys(tx.project_id, numbers, key_ids))
+    rows = tx.execute(
+        query.order_by(_T.c.candidate_iid, _T.c.key_id, _T.c.step, _T.c.timestamp_ms, _T.c.value).limit(limit)
+    )
+    return [
+        (number, key_id, step, at, metrics.NAN if is_nan else value) for number, key_id, step, at, value, is_nan in rows
+    ]
+
+
+def repeated(tx: Transaction, numbers: Sequence[int], key_ids: Sequence[int]) -> set[int]:
+    """Return which of some metrics were logged more than once, by their numbers."""
+    query = sa.select(_T.c.key_id).where(*_of_keys(tx.project_id, numbers, key_ids))
+    counted = query.group_by(_T.c.candidate_iid, _T.c.key_id).having(sa.func.count() > 1)
+    return set(tx.execute(counted).scalars())
+
+
+def last_times(tx: Transaction, numbers: Sequence[int], key_ids: Sequence[int]) -> list[tuple[int, int]]:
+    """Fetch when each candidate has logged the value that counts as its latest, of each of some metrics."""
+    latest = schema.latest_metric
+    query = sa.select(latest.c.candidate_iid, latest.c.timestamp_ms).where(
+        latest.c.project_id == tx.project_id, latest.c.candidate_iid.in_(numbers), latest.c.key_id.in_(key_ids)
+    )
+    return [(number, at) for number, at in tx.execute(query)]
+
+
+def _of_keys(
+    project_id: ProjectId, numbers: Sequence[int], key_ids: Sequence[int]
+) -> tuple[sa.ColumnElement[bool], ...]:
+    return _T.c.project_id == project_id, _T.c.candidate_iid.in_(numbers), _T.c.key_id.in_(key_ids)

@@ -1,0 +1,102 @@
+"use strict";
+// Moves the numbers and curves of running runs without a reload; see templates/live.html and ui/live.py.
+//
+// One small request every few seconds for all of a page, as long as the page is seen and a run is running. Hidden pages
+// ask for nothing, and nor do pages that were closed.
+(() => {
+  const source = document.querySelector("[data-live]");
+  if (!source) return;
+  const EVERY = 5000;
+  const SLOWEST = 60_000;
+  const runOf = (element) => Number(element.closest("[data-live-run]").dataset.liveRun);
+  const waitedFor = new Set([...document.querySelectorAll("[data-live-status]")].map(runOf));
+
+  let mark = "";
+  let wait = EVERY;
+  let timer = 0;
+  let asked = 0;
+  let stopped = !waitedFor.size;
+
+  function say(text) {
+    if (source.textContent !== text) source.textContent = text;
+  }
+
+  function elements(run, name) {
+    return [...document.querySelectorAll(`[data-live-run="${run}"][${name}], [data-live-run="${run}"] [${name}]`)];
+  }
+
+  function duration(milliseconds) {
+    const seconds = Math.max(0, Math.round(milliseconds / 1000));
+    if (seconds < 60) return `${seconds} s`;
+    if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
+    return `${Math.floor(seconds / 3600)} h ${Math.round((seconds % 3600) / 60)} min`;
+  }
+
+  function tick() {
+    for (const run of waitedFor) {
+      for (const element of elements(run, "data-live-duration")) {
+        element.textContent = duration(Date.now() - Number(element.dataset.liveDuration));
+      }
+    }
+  }
+
+  function show(runs) {
+    const steps = new Map();
+    const ended = [];
+    for (const run of runs) {
+      if (!waitedFor.has(run.run)) continue;
+      const metrics = new Map(Object.entries(run.metrics));
+      for (const element of elements(run.run, "data-live-metric")) {
+        const found = metrics.get(element.dataset.liveMetric);
+        if (found && element.textContent !== found[0]) element.textContent = found[0];
+      }
+      steps.set(run.run, new Map([...metrics].map(([key, [, step]]) => [key, step])));
+      if (run.running) continue;
+      waitedFor.delete(run.run);
+      ended.push(`${run.name}: ${run.status.toLowerCase()}`);
+      for (const element of elements(run.run, "data-live-status")) element.innerHTML = run.badge;
+      for (const element of elements(run.run, "data-live-duration")) element.textContent = run.duration;
+    }
+    if (window.mltrail && window.mltrail.charts) window.mltrail.charts.grow(steps);
+    document.dispatchEvent(new CustomEvent("mltrail:live", { detail: { runs } }));
+    say(ended.join(", "));
+    if (!waitedFor.size) stopped = true;
+  }
+
+  async function ask() {
+    timer = 0;
+    asked = Date.now();
+    try {
+      const headers = { Accept: "application/json", ...(mark && { "If-None-Match": mark }) };
+      const address = `${source.dataset.live}?run=${[...waitedFor].join(",")}`;
+      // A redirect leads to the form to sign in.
+      const answer = await fetch(address, { credentials: "same-origin", headers, redirect: "manual", cache: "no-store" });
+      if (answer.type === "opaqueredirect" || answer.status === 401 || answer.status === 403 || answer.status === 404) {
+        stopped = true;
+        say("You are signed out, so this page no longer updates.");
+      } else if (answer.status === 304) wait = EVERY;
+      else if (!answer.ok) throw new Error(String(answer.status));
+      else {
+        mark = answer.headers.get("ETag") || "";
+        wait = EVERY;
+        say("");
+        show((await answer.json()).runs);
+      }
+    } catch {
+      wait = Math.min(SLOWEST, wait * 2);
+      say(`This page can't be updated at the moment. Trying again in ${Math.round(wait / 1000)} s.`);
+    }
+    tick();
+    plan(wait);
+  }
+
+  function plan(delay) {
+    clearTimeout(timer);
+    timer = stopped || document.hidden ? 0 : setTimeout(ask, delay);
+  }
+
+  document.addEventListener("visibilitychange", () => plan(Math.max(0, wait - (Date.now() - asked))));
+  tick();
+  asked = Date.now();
+  plan(EVERY);
+})();
