@@ -27,13 +27,20 @@ def sections(names: Collection[str]) -> list[Section]:
     measured = [name for name in names if not is_system(name)]
     pairs = sorted(_pairs(measured), key=lambda pair: ("loss" not in words(pair[0]), display_order(pair[0])))
     paired = {name for pair in pairs for name in pair}
-    by_prefix: dict[str, list[str]] = {}
-    for name in measured:
-        if name not in paired:
-            by_prefix.setdefault(name.partition("/")[0] if "/" in name else "", []).append(name)
-    found = [Section(SPLITS, [list(pair) for pair in pairs])] if pairs else []
+    by_prefix = _by_prefix([name for name in measured if name not in paired])
     rest = [Section(prefix, [[name] for name in sorted(of, key=_place)]) for prefix, of in by_prefix.items()]
-    return found + sorted(rest, key=_section_place)
+    together = [Section(SPLITS, [list(pair) for pair in pairs])] if pairs else []
+    return together + sorted(rest, key=_section_place)
+
+
+def _by_prefix(names: Collection[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name in names:
+        found.setdefault(name.partition("/")[0] if "/" in name else "", []).append(name)
+    # A section for one chart would be mostly empty.
+    for prefix in [prefix for prefix, of in found.items() if prefix and len(of) == 1]:
+        found.setdefault("", []).extend(found.pop(prefix))
+    return found
 
 
 def _pairs(names: Collection[str]) -> list[tuple[str, str]]:

@@ -29,8 +29,8 @@ class ChartState:
 
     @classmethod
     def read(cls, arguments: MultiDict[str, str], *, axis: CurveAxis = CurveAxis.STEP) -> Self:
-        """Read a query string. What is no such value is left at its default, which for the axis is the page's: a damaged
-        link shows a chart all the same.
+        """Read a query string; `axis` is the page's own. What is no such value is left at its default: a damaged link
+        shows a chart all the same.
         """
         with suppress(ValueError):
             axis = CurveAxis(arguments.get("axis", axis))

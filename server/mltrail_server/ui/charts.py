@@ -133,6 +133,7 @@ def _curve(curve: Curve) -> dict[str, object]:
             "low": _rounded(curve.lowest, digits),
             "high": _rounded(curve.highest, digits),
             "part": round(curve.part, 2),
+            "end": curve.end,
         }
     return shown | {name: count for name, count in (("nans", curve.nans), ("infinite", curve.infinite)) if count}
 

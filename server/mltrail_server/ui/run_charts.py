@@ -32,9 +32,8 @@ def show(call: Call, iid: int) -> ResponseReturnValue:
     find = call.request.args.get("find", "").strip()
     metrics = [point for point in view.run.metrics if not is_system(point.key)]
     found = [point for point in metrics if find.lower() in point.key.lower()]
-    at_start = [point.key for point in found if point.step == 0]
-    several = charts.repeated(call.scope, iid, at_start) if at_start else set()
-    curves = [point.key for point in found if point.step != 0 or point.key in several]
+    once = _once(call, iid, found)
+    curves = [point.key for point in found if point not in once]
     shown = sections(curves[:_MOST_CHARTS])
     return run_head.page(
         call,
@@ -47,12 +46,16 @@ def show(call: Call, iid: int) -> ResponseReturnValue:
         left_out=len(curves) - min(len(curves), _MOST_CHARTS),
         sections=list(zip(shown, accumulate((len(one.charts) for one in shown), initial=0), strict=False)),
         most_open=len(curves) if find else _OPEN,
-        once=sorted(
-            (point for point in found if point.step == 0 and point.key not in several),
-            key=lambda point: natural(point.key),
-        ),
+        once=once,
         **_drawn(call, view),
     )
+
+
+def _once(call: Call, iid: int, points: list[Point]) -> list[Point]:
+    """Find what was logged only once. Only a metric whose latest step is 0 is looked at: it may still be a history."""
+    first = [point for point in points if point.step == 0]
+    several = charts.repeated(call.scope, iid, [point.key for point in first]) if first else set()
+    return sorted((point for point in first if point.key not in several), key=lambda point: natural(point.key))
 
 
 def system(call: Call, iid: int) -> ResponseReturnValue:

@@ -43,6 +43,7 @@ class Curve:
     logged: int = 0
     nans: int = 0
     infinite: int = 0
+    end: int | None = None  # of a sampled curve, whose last place is the middle of a part
 
     @property
     def sampled(self) -> bool:
@@ -92,7 +93,7 @@ def curves(
 
 
 def repeated(scope: Scope, candidate_iid: int, keys: Sequence[str]) -> set[str]:
-    """Return which of a run's metrics have more than one value. Ask for those whose latest step is 0: the others have."""
+    """Return which of a run's metrics have more than one value."""
     with scope.project.slow_read() as tx:
         names = {key_id: key for key, key_id in metric_keys.find(tx, keys).items()}
         by_number = _Runs.read(tx, [candidate_iid]).by_number
@@ -229,6 +230,7 @@ class _Reader:
                 curve.values.append(bucket.mean)
                 curve.lowest.append(bucket.lowest)
                 curve.highest.append(bucket.highest)
+                curve.end = bucket.last
 
 
 def _axes(extents: Sequence[Extent]) -> tuple[list[int], list[int]]:
@@ -252,7 +254,7 @@ def _parts(extents: Sequence[Extent], most: int) -> dict[int, tuple[int, float]]
     for key_id in {one.key_id for one in extents}:
         those = [one for one in extents if one.key_id == key_id and one.count]
         low, high = min(one.low for one in those), max(one.high for one in those)
-        found[key_id] = low, max(1.0, (high - low) / most)
+        found[key_id] = low, max(1.0, (high - low + 1) / most)
     return found
 
 

@@ -130,6 +130,11 @@
     return [cut(0, before < 0 ? curve.x.length : before), detail, cut(after < 0 ? curve.x.length : after, curve.x.length)];
   }
 
+  // The last place of a curve; that of a sampled one is the middle of its last part.
+  function end(curve) {
+    return curve.end ?? (curve.x.length ? curve.x[curve.x.length - 1] : -Infinity);
+  }
+
   function points(curve, axis, log) {
     const made = { x: [], y: [], low: [], high: [], part: [], sampled: false, dropped: 0 };
     const scale = axis === "step" ? 1 : 1000;
@@ -255,7 +260,7 @@
     }
 
     grow() {
-      const last = Math.min(...this.curves.map((curve) => (curve.x.length ? curve.x[curve.x.length - 1] : -Infinity)));
+      const last = Math.min(...this.curves.map(end));
       if (Number.isFinite(last) && this.axis === state.axis) ask(this, { kind: "new", from: last });
       else this.load();
     }
@@ -282,7 +287,7 @@
     append(all) {
       for (const fresh of all) {
         const curve = this.curves.find((one) => one.run === fresh.run && one.key === fresh.key);
-        const last = curve && curve.x.length ? curve.x[curve.x.length - 1] : -Infinity;
+        const last = curve ? end(curve) : -Infinity;
         const start = fresh.x.findIndex((x) => x > last);
         if (!curve || fresh.low) return void this.load(); // more than can be added
         if (start < 0) continue;
@@ -293,6 +298,7 @@
           curve.high.push(...fresh.y.slice(start));
         }
         curve.logged += fresh.x.length - start;
+        curve.end = fresh.x[fresh.x.length - 1];
         if (curve.x.length > 1500) return void this.load();
       }
     }
@@ -831,7 +837,7 @@
         const grown = [...latest].some(([iid, steps]) => chart.lines.has(iid) && chart.keys.some((key) => {
           if (!steps.has(key)) return false;
           const curve = chart.curves.find((one) => one.run === iid && one.key === key);
-          return !curve || state.axis !== "step" || !curve.x.length || steps.get(key) > curve.x[curve.x.length - 1];
+          return !curve || state.axis !== "step" || steps.get(key) > end(curve);
         }));
         if (!grown) continue;
         if (chart.visible) chart.grow();
