@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
+from tests.browser.across_world import Others
 from tests.browser.answers import Answers
 from tests.browser.server import Site, site
 from tests.browser.world import Past
@@ -24,6 +25,7 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with site(tmp_path_factory.mktemp("site"), FrozenClock()) as served:
         Past(served).make()
         Answers(served).make()
+        Others(served).make()
         yield served
 
 

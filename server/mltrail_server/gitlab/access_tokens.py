@@ -38,6 +38,17 @@ class Membership:
     role: Role = Role.NONE
 
 
+@dataclass(frozen=True, slots=True)
+class ListedProject:
+    """A project that the bearer of a token is a member of. `is_reporter` is set from the Reporter role upwards, however
+    the role was given; GitLab does not list which role it is.
+    """
+
+    project_id: ProjectId
+    path: str
+    is_reporter: bool
+
+
 _PAGE, _MOST_PAGES = 100, 5
 
 
@@ -64,29 +75,20 @@ class AccessTokens:
         path = found["path_with_namespace"]
         return Membership(ProjectId(found["id"]), path, user["id"], user["username"], access, limit, oauth, role)
 
-    def projects(self, token: str) -> dict[ProjectId, str]:
-        """Map the numbers of the bearer's projects to their paths; the first five hundred."""
-        found: dict[ProjectId, str] = {}
+    def projects(self, token: str) -> list[ListedProject]:
+        """List the bearer's projects by number; the first five hundred. Two calls for up to a hundred projects.
+
+        Raises FORBIDDEN for a token without a useful scope.
+        """
         with translating_errors("projects"), self._sessions.of(token) as session:
-            _check_scopes(self._scopes(session)[0])
-            for _ in range(_MOST_PAGES):
-                got = session.http_list(
-                    "/projects",
-                    min_access_level=Role.GUEST.value,
-                    simple=True,
-                    order_by="id",
-                    sort="asc",
-                    id_after=max(found, default=0),
-                    per_page=_PAGE,
-                    page=1,
-                    get_all=False,
-                    **NO_WAITING,
-                )
-                page = {ProjectId(one["id"]): one["path_with_namespace"] for one in got}
-                found |= page
-                if len(page) < _PAGE:
-                    break
-        return found
+            try:
+                paths = _listed_from(session, Role.GUEST)
+                reporter = _listed_from(session, Role.REPORTER) if paths else {}
+            except gitlab.exceptions.GitlabError as error:
+                if error.response_code == 403:
+                    _check_scopes(self._scopes(session)[0])  # it says which scope is missing
+                raise
+        return [ListedProject(number, path, number in reporter) for number, path in paths.items()]
 
     def check(self, token: str) -> None:
         """Raise UNAUTHENTICATED for a token that GitLab does not know, FORBIDDEN for one that can't even read."""
@@ -111,6 +113,29 @@ class AccessTokens:
             info = session.http_get(f"{self._sessions.url}/oauth/token/info", **NO_WAITING)
         scopes = with_fields(info, "token", {"scope"})["scope"]
         return set(scopes.split() if isinstance(scopes, str) else scopes), True
+
+
+def _listed_from(session: gitlab.Gitlab, role: Role) -> dict[ProjectId, str]:
+    """Map the numbers of the projects in which the session's user has at least this role to their paths."""
+    found: dict[ProjectId, str] = {}
+    for _ in range(_MOST_PAGES):
+        got = session.http_list(
+            "/projects",
+            min_access_level=role.value,
+            simple=True,
+            order_by="id",
+            sort="asc",
+            id_after=max(found, default=0),
+            per_page=_PAGE,
+            page=1,
+            get_all=False,
+            **NO_WAITING,
+        )
+        page = {ProjectId(one["id"]): one["path_with_namespace"] for one in got}
+        found |= page
+        if len(page) < _PAGE:
+            break
+    return found
 
 
 def _check_scopes(scopes: set[str]) -> None:

@@ -10,9 +10,11 @@ from mltrail_server.services.context.deps import Deps
 from . import (
     assets,
     candidate_table,
+    catalogue,
     charts,
     compare,
     compression,
+    datasets,
     evaluation_page,
     experiments,
     forward,
@@ -27,6 +29,7 @@ from . import (
     run_charts,
     run_files,
     run_overview,
+    search,
     session,
     sign_in,
     trace_page,
@@ -81,6 +84,8 @@ ROUTES = (
     Route("GET", "models/<path:name>/versions/<which>/preview/<path:path>", models.preview, READ),
     Route("GET", "models/<path:name>/versions/<which>/pictures/<path:path>", models.picture, READ),
     Route("GET", "models/<path:name>/versions/<which>/files/<path:path>", models.download, READ),
+    Route("GET", "datasets", datasets.listed, READ, slow=True),
+    Route("GET", "datasets/<path:which>", datasets.show, READ, slow=True),
     Route("GET", "prompts", prompts.listed, READ, slow=True),
     Route("GET", "prompts/<path:name>", prompts.show, READ, slow=True),
     Route("GET", "merge_requests", merge_requests.listed, READ, slow=True),
@@ -98,6 +103,10 @@ def mount_all(app: Flask, deps: Deps) -> None:
     app.after_request(sign_in.secured)
 
     mount_public(app, "/", home.page(deps))
+    mount_public(app, "/-/models", catalogue.page(deps))
+    finder = search.Search(deps)
+    mount_public(app, "/-/search", finder.show)
+    mount_public(app, "/-/search.json", finder.as_json)
     go_on = forward.shower(deps.settings)
     mount_public(app, forward.TRACKING_URI, go_on)
     mount_public(app, forward.TRACKING_URI + "/", go_on)

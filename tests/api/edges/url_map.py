@@ -14,6 +14,10 @@ PUBLIC = {
     "/-/sign-in/gitlab",
     "/-/sign-in/callback",
     "/-/sign-out",
+    # Over several projects: they ask for a session themselves, see tests/ui/test_across_rights.py.
+    "/-/models",
+    "/-/search",
+    "/-/search.json",
 }
 
 

@@ -37,7 +37,17 @@ class SlowCallLimit:
     @contextmanager
     def hold(self, actor: Actor) -> Iterator[None]:
         """Count one slow call of `actor` while the block runs. Raises LIMIT when there is no room for it in time."""
-        keys: tuple[_Key, ...] = (("caller", actor.user_name), ("project", actor.project_id))
+        with self._held((("caller", actor.user_name), ("project", actor.project_id))):
+            yield
+
+    @contextmanager
+    def hold_across(self, caller: bytes) -> Iterator[None]:
+        """Count one slow call over several projects, of a caller that is known by a key only."""
+        with self._held((("caller", caller),)):
+            yield
+
+    @contextmanager
+    def _held(self, keys: tuple[_Key, ...]) -> Iterator[None]:
         with self._changed:
             if not self._has_room(keys):
                 self._wait(keys)

@@ -23,6 +23,7 @@ from .call_limits import LookupLimit, SlowCallLimit
 from .case_cache import CaseCache
 from .job_cache import JobCache
 from .job_states import JobStates
+from .memberships import Memberships
 
 PROJECT_AGE_MS = 60 * 60_000
 """How old our copy of a GitLab project's data may be, except where the newest is asked for."""
@@ -41,6 +42,7 @@ class TeamMode:
     access_tokens: AccessTokens
     oauth: OAuth | None = None
     admissions: Admissions = field(default_factory=Admissions)
+    memberships: Memberships = field(default_factory=Memberships)
     lookup_limit: LookupLimit = field(default_factory=LookupLimit)
     job_states: JobStates = field(default_factory=JobStates)
 

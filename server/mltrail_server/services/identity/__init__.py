@@ -1,3 +1,3 @@
 """Who is asking: tokens, jobs, browser sessions, and which projects may use this server."""
 
-__all__ = ["authentication", "projects", "sessions"]
+__all__ = ["authentication", "memberships", "projects", "sessions"]

@@ -16,13 +16,10 @@ from cryptography.fernet import Fernet, InvalidToken
 
 from mltrail_server.domain import tokens
 from mltrail_server.domain.errors import Code, MltrailError, conflict, unauthenticated, unavailable
-from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.context.deps import Deps
-from mltrail_server.store.identity import projects
 from mltrail_server.store.identity import sessions as store
 
 from . import authentication
-from . import projects as projects_service
 
 LIFETIME_MS = 14 * 24 * 3_600_000
 _EARLY_MS = 5 * 60_000
@@ -115,27 +112,6 @@ def end(deps: Deps, session_id: str) -> None:
     if deps.oauth is not None and credentials.refresh_token:
         deps.oauth.revoke(credentials.token)
         deps.oauth.revoke(credentials.refresh_token)
-
-
-def visible_projects(deps: Deps, token: str) -> list[tuple[ProjectId, str]]:
-    """List number and path of the projects that the bearer of a token is a member of and that were used here, by path.
-
-    GitLab is asked about membership each time: two calls for up to a hundred projects.
-    """
-    if deps.team is None:
-        authentication.check_local(deps, token)
-        with deps.db.read() as connection:
-            return projects.known(connection, None)
-    memberships = deps.team.access_tokens.projects(token)
-    allowed = {
-        number: path
-        for number, path in memberships.items()
-        if projects_service.is_allowed(deps.settings.namespaces, path)
-    }
-    with deps.db.read() as connection:
-        used_here = projects.known(connection, sorted(allowed))
-    # GitLab's path is the newer one: a project may have moved since it was used here.
-    return sorted(((number, allowed[number]) for number, _ in used_here), key=lambda project: project[1].lower())
 
 
 def _find(deps: Deps, session_id: str) -> tuple[Credentials, int]:

@@ -1,3 +1,14 @@
 """What the tables of the pages show."""
 
-__all__ = ["files", "histories", "prompts", "tables", "traces"]
+__all__ = [
+    "catalogue",
+    "datasets",
+    "experiments",
+    "files",
+    "histories",
+    "home",
+    "prompts",
+    "search",
+    "tables",
+    "traces",
+]

@@ -1,0 +1,115 @@
+"""A dataset's page: what it is, what rests on it, and what changed."""
+
+import json
+from typing import Any
+
+from flask.testing import FlaskClient
+
+from mltrail_server.services.context.deps import Deps
+from tests import databases
+from tests.api.trail import SHAS, Trail
+from tests.mlflow_client import LOCAL_TOKEN, Mlflow
+from tests.statements import statements_of
+from tests.team import Team
+from tests.ui.browsing import ML, TEAM_ML, page, sign_in, team_page
+from tests.ui.several_projects import enter, fill
+
+BACKENDS = databases.BACKENDS
+
+
+def schema(**columns: str) -> str:
+    return json.dumps({"mlflow_colspec": [{"name": name, "type": kind} for name, kind in columns.items()]})
+
+
+def log(mlflow: Mlflow, run: str, digest: str, context: str = "training", **more: Any) -> None:
+    dataset = {"name": "customers", "digest": digest, "source_type": "local", "source": '{"uri": "data/c.csv"}', **more}
+    tags = [{"key": "mlflow.data.context", "value": context}]
+    mlflow.post("runs/log-inputs", run_id=run, datasets=[{"dataset": dataset, "tags": tags}])
+
+
+def test_what_used_a_dataset_and_what_rests_on_it(client: FlaskClient, mlflow: Mlflow) -> None:
+    sign_in(client, LOCAL_TOKEN)
+    assert "No datasets yet" in page(client, f"{ML}/datasets")
+    trains, judges, gone = fill(mlflow, experiment="e", runs=("trains", "judges", "gone"), models=("churn",))
+    profile = json.dumps({"num_rows": 7043, "num_elements": 147903})
+    log(mlflow, trains, "9f2c41aa", schema=schema(tenure="long", charges="double"), profile=profile)
+    log(mlflow, judges, "9f2c41aa", "evaluation")
+    log(mlflow, gone, "9f2c41aa", "evaluation")
+    mlflow.post("runs/delete", run_id=gone)
+    mlflow.post("model-versions/create", name="churn", source=f"runs:/{trains}/model", run_id=trains)
+    mlflow.post("registered-models/alias", name="churn", alias="champion", version="1")
+    assert "9f2c41aa" in page(client, f"{ML}/datasets")
+    shown = page(client, f"{ML}/datasets/9f2c41aa")
+    for text in ("customers", "local: data/c.csv", "7043", "tenure", "double", "churn 1.0.0", ">champion<"):
+        assert text in shown
+    judged, used = shown.split("Runs that used it")
+    assert ">judges</a>" in judged
+    assert ">trains</a>" in used
+    assert ">gone</a>" not in shown
+
+
+def test_what_changed_from_digest_to_digest(client: FlaskClient, mlflow: Mlflow) -> None:
+    sign_in(client, LOCAL_TOKEN)
+    runs = fill(mlflow, experiment="e", runs=tuple("abcd"))
+    log(mlflow, runs[0], "1111", schema=schema(tenure="long", city="string"))
+    log(mlflow, runs[1], "2222", schema=schema(tenure="double", country="string"))
+    log(mlflow, runs[2], "3333", schema=schema(tenure="double", country="string"))
+    log(mlflow, runs[3], "4444")
+    shown = page(client, f"{ML}/datasets/1111")
+    assert "This is not the newest state" in shown
+    assert "No schema was logged" in shown
+    assert "only the values changed" in shown
+    assert "Added <code>country</code>" in shown
+    assert "Removed <code>city</code>" in shown
+    assert "<code>tenure</code>: long → double" in shown
+    assert shown.count("The first one") == 1
+    listed = page(client, f"{ML}/datasets?find=CUST")
+    assert "4444" in listed
+    assert "1111" not in listed
+
+
+def test_digests_names_and_numbers_lead_to_it(client: FlaskClient, mlflow: Mlflow) -> None:
+    sign_in(client, LOCAL_TOKEN)
+    (run,) = fill(mlflow, experiment="e", runs=("r",))
+    log(mlflow, run, "77/é?")
+    log(mlflow, run, "77/é?", name="<b>others</b>")
+    (other,) = fill(mlflow, experiment="f", runs=("s",))
+    log(mlflow, other, "77/é?")
+    both = page(client, f"{ML}/datasets/77/%C3%A9%3F?name=customers")
+    assert "also logged as" in both
+    raw = client.get(f"{ML}/datasets/77/%C3%A9%3F").get_data(as_text=True)
+    assert "<b>others" not in raw
+    by_number = client.get(f"{ML}/datasets/1")
+    assert by_number.headers["Location"] == f"{ML}/datasets/77%2F%C3%A9%3F?name=customers"
+    assert "customers" in page(client, by_number.headers["Location"])
+    for missing in ("nothing", "99", "9" * 40, "77/%C3%A9%3F?name=nobody"):
+        assert client.get(f"{ML}/datasets/{missing}").status_code == 404
+
+
+def test_the_merge_request_that_changed_it_is_named_to_whoever_may_see_it(
+    trail: Trail, team: Team, gitlab_client: FlaskClient
+) -> None:
+    trail.train(trail.main(SHAS["b"]), [0.8], data={"training": "aaaa"})
+    request = trail.request(SHAS["c"])
+    trail.train(trail.of_request(request, SHAS["c"]), [0.8], data={"training": "bbbb"})
+    trail.work()
+    link = f"{TEAM_ML}/merge_requests/{request.iid}"
+    for role, sees in (("guest", False), ("reporter", True)):
+        enter(gitlab_client, team.tokens[role])
+        shown = team_page(gitlab_client, f"{TEAM_ML}/datasets/bbbb")
+        assert "on main" in shown
+        assert (link in shown) is sees
+
+
+def test_it_costs_the_same_statements_for_any_number_of_runs(client: FlaskClient, mlflow: Mlflow, deps: Deps) -> None:
+    sign_in(client, LOCAL_TOKEN)
+    runs = fill(mlflow, experiment="e", runs=tuple(map(str, range(12))))
+    log(mlflow, runs[0], "d0")
+    with statements_of(deps) as few:
+        page(client, f"{ML}/datasets/d0")
+    for number, run in enumerate(runs[1:], 1):
+        log(mlflow, run, "d0")
+        log(mlflow, run, f"d{number}")
+    with statements_of(deps) as many:
+        page(client, f"{ML}/datasets/d0")
+    assert len(many) == len(few) == 8
