@@ -17,12 +17,13 @@ from . import messages
 from .chart_state import ChartState
 from .charts import ChartLine
 from .colours import PALETTE
-from .parallel import plot
+from .parallel import Value, plot
 from .render import page, segment
 
 NONE = "\N{EN DASH}"
 _MOST_ROWS = 400
 _MOST_CHARTS = 6
+_MOST_AXES = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +71,20 @@ def show(call: Call) -> ResponseReturnValue:
         chosen=chosen,
         lines=[ChartLine(side.candidate.iid, side.candidate.name, place) for place, side in enumerate(sides)],
         state=ChartState.read(arguments),
-        plot=plot(
-            sides,
-            [row.key for row in params if row.differs],
-            _ranking(metrics),
-        ),
+        plot=plot(_axes(sides, [row.key for row in params if row.differs], _ranking(metrics))),
         colours=PALETTE,
         guesses=any(direction.guessed for direction in compared.directions.values()),
     )
+
+
+def _axes(
+    sides: Sequence[Side], params: Sequence[str], metrics: Sequence[str]
+) -> list[tuple[str, str, Sequence[Value]]]:
+    """Choose the axes of the parallel coordinates: the parameters that differ, and up to four metrics."""
+    columns: list[tuple[str, str, Sequence[Value]]] = [
+        (f"params.{name}", name, [side.params.get(name) for side in sides]) for name in params[: _MOST_AXES - 4]
+    ]
+    return columns + [(f"metrics.{name}", name, [side.metrics.get(name) for side in sides]) for name in metrics]
 
 
 def _chosen_runs(call: Call) -> tuple[list[int], int]:

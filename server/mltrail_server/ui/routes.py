@@ -32,6 +32,7 @@ from . import (
     search,
     session,
     sign_in,
+    sweep,
     trace_page,
     trace_table,
 )
@@ -49,6 +50,7 @@ ROUTES = (
     Route("POST", "experiments", edit_experiments.create, WRITE),
     Route("GET", "experiments/<int:iid>", candidate_table.show, READ, slow=True),
     Route("POST", "experiments/<int:iid>", edit_experiments.change, WRITE),
+    Route("GET", "experiments/<int:iid>/sweep", sweep.show, READ, slow=True),
     Route("GET", "experiments/<int:iid>.csv", candidate_table.as_csv, READ, slow=True),
     Route("GET", "candidates/<int:iid>", run_overview.show, READ, slow=True),
     Route("POST", "candidates/<int:iid>", edit_runs.change, WRITE),

@@ -16,6 +16,7 @@ __all__ = [
     "overview",
     "prompts",
     "search",
+    "sweep",
     "tables",
     "traces",
     "usage",

@@ -9,6 +9,7 @@ __all__ = [
     "home",
     "prompts",
     "search",
+    "sweep",
     "tables",
     "traces",
 ]

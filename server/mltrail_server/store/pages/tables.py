@@ -52,7 +52,7 @@ def best_values(
     counts = (
         _T.c.project_id == tx.project_id,
         _T.c.status.not_in(FAILED),
-        ~_job_failed(tx.project_id),
+        ~job_failed(tx.project_id),
         *(matches(clause, tx.project_id) for clause in clauses),
     )
     if small:
@@ -116,7 +116,8 @@ def _walks(directions: tuple[Better, ...]) -> sa.Subquery:
     return sa.union_all(*walks).subquery()
 
 
-def _job_failed(project_id: ProjectId) -> sa.ColumnElement[bool]:
+def job_failed(project_id: ProjectId) -> sa.ColumnElement[bool]:
+    """Return whether the job that made a candidate failed or was canceled."""
     of_job = sa.and_(_JOB.c.project_id == _LINK.c.project_id, _JOB.c.id == _LINK.c.job_id)
     return (
         sa.select(sa.literal(1))
