@@ -5,7 +5,7 @@ import json
 import math
 import struct
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
 from tests.browser.server import Site
@@ -133,13 +133,12 @@ class Laptop:
     def _put(self, path: str, body: bytes) -> None:
         good(self.mlflow.call("PUT", f"api/2.0/mlflow-artifacts/artifacts/{quote(path)}", data=body))
 
-    def _begin(self, name: str, params: Iterable[object]) -> None:
+    def _begin(self, name: str, params: Sequence[object]) -> None:
         now = self.site.clock()
         made = self.mlflow.post("runs/create", experiment_id=self.experiment, run_name=name, start_time=now)
         self.run = made["run"]["info"]["run_id"]
-        self.mlflow.post("runs/log-batch", run_id=self.run, params=list(params)[:100])
-        if len(list(params)) > 100:
-            self.mlflow.post("runs/log-batch", run_id=self.run, params=list(params)[100:])
+        for start in range(0, len(params), 100):
+            self.mlflow.post("runs/log-batch", run_id=self.run, params=params[start : start + 100])
 
     def _curves(self, points: int) -> None:
         names = [f"{split}/{name}" for split in ("train", "val") for name in ("loss", "accuracy", "f1")]

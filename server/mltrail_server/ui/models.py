@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 from flask import redirect
 from flask.typing import ResponseReturnValue
@@ -68,7 +69,8 @@ def version(call: Call, name: str, which: str) -> ResponseReturnValue:
 def preview(call: Call, name: str, which: str, path: str) -> ResponseReturnValue:
     view = models_service.version(call.scope, models_service.name_of(call.scope, name), which)
     file = models_service.file(call.scope, view.version, paths.clean(path))
-    return page(
+    shown = previews.of(call.scope, file, plain="plain" in call.request.args)
+    body = page(
         call,
         "version_file.html",
         section="models",
@@ -76,8 +78,10 @@ def preview(call: Call, name: str, which: str, path: str) -> ResponseReturnValue
         edits=view.edits,
         path=path,
         file=file,
-        preview=previews.of(call.scope, file),
+        preview=shown,
+        run_scripts=call.request.args.get("scripts") == "1",
     )
+    return previews.around(body, shown)
 
 
 def download(call: Call, name: str, which: str, path: str) -> ResponseReturnValue:
@@ -86,6 +90,11 @@ def download(call: Call, name: str, which: str, path: str) -> ResponseReturnValu
 
 def picture(call: Call, name: str, which: str, path: str) -> ResponseReturnValue:
     return previews.picture(call, _file(call, name, which, path))
+
+
+def framed(call: Call, name: str, which: str, path: str) -> ResponseReturnValue:
+    there = f"{call.pages}/models/{segment(name)}/versions/{segment(which)}/preview/{quote(path)}"
+    return previews.framed(call, _file(call, name, which, path), there)
 
 
 def _file(call: Call, name: str, which: str, path: str) -> File:

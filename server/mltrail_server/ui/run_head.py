@@ -45,12 +45,16 @@ def page(call: Call, template: str, tab: str, view: CandidateView, **values: obj
         one=one,
         here=f"{call.pages}/candidates/{one.iid}",
         tab=tab,
-        tabs=list(_tabs(call, view)),
+        tabs=tabs(call, view),
         tags=own_tags(view),
         note=dict(view.run.tags).get(NOTE, ""),
         maintainer=call.actor.has_maintainer_rights,
         **values,
     )
+
+
+def tabs(call: Call, view: CandidateView) -> list[Tab]:
+    return list(_tabs(call, view))
 
 
 def _tabs(call: Call, view: CandidateView) -> Iterator[Tab]:
@@ -66,10 +70,17 @@ def _tabs(call: Call, view: CandidateView) -> Iterator[Tab]:
     else:
         count = f"{files.count:,}{'+' if files.more else ''}"
         yield Tab("files", "Files", "/files", count, "" if files.count else "none")
+    if files.pictures and not one.elsewhere:
+        yield Tab("media", "Media", "/media")
+    models = max(view.models, len(outputs(view)))
+    if models or files.models:
+        yield Tab("models", "Models", "/models", str(models or ""))
     of_machine = len(view.run.metrics) - drawn
     yield Tab("system", "System", "/system", f"{of_machine:,}" if of_machine else "")
-    if view.traces and call.sees_traces and view.origin is None:
-        yield Tab("evaluation", "Evaluation", "/evaluation")
+    if view.traces and call.sees_traces:
+        yield Tab("traces", "Traces", "/traces", f"{view.traces:,}")
+        if view.origin is None:
+            yield Tab("evaluation", "Evaluation", "/evaluation")
 
 
 def measured(view: CandidateView) -> list[str]:

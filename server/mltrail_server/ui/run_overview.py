@@ -21,7 +21,7 @@ from mltrail_server.store.tracking.inputs import Direction
 
 from . import run_head, sparklines, values
 
-_MOST_ROWS = 300
+_MOST_ROWS = 500
 _MOST_VERSIONS = 50
 _MOST_SCHEMA = 20_000
 

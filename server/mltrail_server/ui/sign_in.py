@@ -11,7 +11,7 @@ from mltrail_server.domain.errors import Code, MltrailError, invalid, unauthenti
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.services.identity import sessions
 
-from . import sentences, session
+from . import policy, sentences, session
 
 _PATH = re.compile(r"/(?!/)[^\x00-\x1f\x7f-\x9f\u2028\u2029\\]*")
 
@@ -88,12 +88,9 @@ def _climbs(target: str) -> bool:
 
 
 def secured(response: Response) -> Response:
-    """Add to every page: nothing is loaded from elsewhere, no inline script runs, no other site frames it."""
+    """Add the policy of pages to every page that has none of its own (`ui.policy`)."""
     if (response.content_type or "").startswith("text/html"):
-        response.headers["Content-Security-Policy"] = (
-            "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'; "
-            "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-        )
+        response.headers.setdefault("Content-Security-Policy", policy.of_page())
         response.headers["Cache-Control"] = "no-store"
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     response.headers.setdefault("Referrer-Policy", "same-origin")

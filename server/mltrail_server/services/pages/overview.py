@@ -26,6 +26,8 @@ _MOST_VALUES = 300_000
 """Longer histories, of all metrics in brief together, are not read for a page."""
 _COMPARED = 20
 """With how many of the experiment's newest runs the parameters are compared."""
+_MOST_NEW = 10
+"""Of more parameters than that, none is pointed out for being new."""
 _MOST_TRACES = 5_000
 
 
@@ -123,7 +125,8 @@ def _usual(tx: Transaction, view: CandidateView) -> dict[str, UsualValue]:
         return {}
     own = dict(view.run.params)
     theirs = tables.params_that_differ(tx, others)
-    found = {name: UsualValue(None, len(others), len(others)) for name in own.keys() - theirs.keys()}
+    new = own.keys() - theirs.keys()
+    found = {name: UsualValue(None, len(others), len(others)) for name in new} if len(new) <= _MOST_NEW else {}
     differing = [name for name, differs in tables.params_that_differ(tx, [*others, one.iid]).items() if differs]
     values = tables.param_values(tx, others, differing)
     for name in own.keys() & set(differing):
