@@ -22,10 +22,10 @@ from mltrail_server.domain.cases.evaluation import (
 from mltrail_server.domain.errors import invalid, not_found
 from mltrail_server.domain.traces import Trace
 from mltrail_server.http.call import Call
-from mltrail_server.services.pages import evaluations
+from mltrail_server.services.pages import candidate, evaluations
 from mltrail_server.services.pages.evaluations import Answered, EvaluationView
 
-from . import assessments, differences, values
+from . import assessments, differences, run_head, values
 from .assessments import ShownAssessment
 from .render import page
 from .values import ShownValue
@@ -108,7 +108,8 @@ def show(call: Call, iid: int) -> ResponseReturnValue:
     against = _number(arguments.get("against", ""), "against")
     view = evaluations.get(call.scope, iid, against)
     if view.result is None:
-        return page(call, "evaluation.html", section="experiments", view=view, one=view.run, chosen=None)
+        tabs = _tabs(call, iid)
+        return page(call, "evaluation.html", section="experiments", view=view, one=view.run, chosen=None, **tabs)
     only = arguments.get("only", "")
     state = {
         "against": str(against) if against else "",
@@ -118,6 +119,12 @@ def show(call: Call, iid: int) -> ResponseReturnValue:
         return _case(call, view, view.result, arguments["case"], state)
     first = _number(arguments.get("first", ""), "first") or 0
     return _cases(call, view, view.result, state, first)
+
+
+def _tabs(call: Call, iid: int) -> dict[str, object]:
+    """Return what the tabs of the run need."""
+    tabs = run_head.tabs(call, candidate.get(call.scope, iid))
+    return {"tabs": tabs, "tab": "evaluation", "here": f"{call.pages}/candidates/{iid}"}
 
 
 def _cases(
@@ -133,6 +140,7 @@ def _cases(
         view=view,
         one=view.run,
         chosen=chosen,
+        **_tabs(call, view.run.iid),
         only=state["only"],
         scorers=[_scorer_row(chosen, one) for one in chosen.scorers],
         facts=_facts(chosen),

@@ -69,6 +69,7 @@ ROUTES = (
     Route("GET", "candidates/<int:iid>/models/<model_id>/framed/<path:path>", run_files.framed, READ),
     Route("GET", "candidates/<int:iid>/models/<model_id>/pictures/<path:path>", run_files.picture, READ),
     Route("GET", "candidates/<int:iid>/models/<model_id>/files/<path:path>", run_files.download, READ),
+    Route("GET", "candidates/<int:iid>/traces", trace_table.of_run, READ_TRACES, slow=True),
     Route("GET", "candidates/<int:iid>/media", run_media.show, READ, slow=True),
     Route("GET", "candidates/<int:iid>/browse/<path:path>", run_files.browse, READ, slow=True),
     Route("GET", "candidates/<int:iid>/preview/<path:path>", run_files.preview, READ),

@@ -3,6 +3,7 @@ it.
 """
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Self
 from urllib.parse import urlencode
 
@@ -14,10 +15,10 @@ from mltrail_server.domain.assessments import Assessment, Kind
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.domain.traces import NAME_TAG, TOKENS_KEY
 from mltrail_server.http.call import Call
-from mltrail_server.services.pages import traces
+from mltrail_server.services.pages import candidate, traces
 from mltrail_server.services.pages.traces import ListedTrace
 
-from . import sentences, values
+from . import run_head, sentences, values
 from .assessments import badge_of
 from .render import page
 
@@ -132,6 +133,35 @@ def show(call: Call, iid: int) -> ResponseReturnValue:
         feedback_names=sorted(feedback)[:50],
         fields=_FIELDS,
         names=sorted({row.name for row in rows})[:50],
+    )
+
+
+def of_run(call: Call, iid: int) -> ResponseReturnValue:
+    """Show the traces of a run, the newest first, as a tab of its page."""
+    view = candidate.get(call.scope, iid)
+    one = view.run.candidate
+    wanted = TraceFilter.read(call.request.args)
+    filter_text, problem = f"trace.run_id = '{one.eid}'", ""
+    both = f"{filter_text} AND {wanted.text}" if wanted.text else filter_text
+    listing = partial(traces.listed, call.scope, one.experiment_iid, limit=PAGE)
+    try:
+        found = listing(filter_text=both, quick=wanted.quick, token=wanted.page or None)
+    except MltrailError as error:
+        if error.code is not Code.INVALID:
+            raise
+        problem = sentences.of(error)
+        found = listing(filter_text=filter_text, token=None)
+    return run_head.page(
+        call,
+        "run_traces.html",
+        "traces",
+        view,
+        rows=[_row(listed) for listed in found.items],
+        next_token=found.next_token,
+        wanted=wanted,
+        problem=problem,
+        states=_STATES,
+        fields=_FIELDS,
     )
 
 
