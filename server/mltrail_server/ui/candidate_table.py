@@ -1,48 +1,96 @@
-"""An experiment's runs as a table and as CSV."""
+"""An experiment's page: its runs as a table beside their charts, and the runs as CSV."""
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from urllib.parse import parse_qs
 
 from flask import Response, redirect, stream_with_context
 from flask.typing import ResponseReturnValue
+from werkzeug.datastructures import MultiDict
 
 from mltrail_server.domain.clock import iso
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.http.call import Call
-from mltrail_server.services.pages import tables
+from mltrail_server.services.pages import groups, tables
+from mltrail_server.services.pages import workspace as workspace_service
+from mltrail_server.services.pages.groups import GroupTable
 from mltrail_server.services.pages.tables import CandidateRow, Table, TableQuery
+from mltrail_server.services.tracking import saved_views
+from mltrail_server.store.tracking.saved_views import SavedView
 
-from . import sentences
+from . import sentences, workspace
 from .render import page
-from .table_state import FIXED, GITLAB, METRIC, PARAM, State, order_of
+from .table_state import DRAWS, FIXED, GITLAB, METRIC, PARAM, State, order_of
+from .workspace import PALETTE, RunMark
 
 PAGE = 50
 _OPERATORS = ("=", "!=", ">", ">=", "<", "<=", "LIKE", "ILIKE")
-_ATTRIBUTES = ("run_name", "status", "user_id", "tags.gitlab.CI_COMMIT_REF_NAME", "tags.gitlab.CI_COMMIT_SHA")
+_ATTRIBUTES = ("run_name", "status", "user_id", "start_time", "tags.gitlab.CI_COMMIT_REF_NAME")
+_STATUSES = ("RUNNING", "FINISHED", "FAILED", "KILLED", "SCHEDULED")
+_MOST_KEYS = 1000
+_MOST_VALUES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A column that can be shown."""
+
+    key: str
+    label: str
+    shown: bool
 
 
 def show(call: Call, iid: int) -> ResponseReturnValue:
     """Show a page of an experiment's runs. A wrong filter is explained above the table, which then has all runs."""
     arguments = call.request.args
-    state = State.read(arguments)
+    state = State.read(arguments, call.scope.now)
+    here = f"{call.pages}/experiments/{iid}"
+    if set(arguments) == {"saved"} and state.saved is not None:
+        return redirect(here + opened(saved_views.get(call.scope, iid, state.saved), call.scope.now).url(), 302)
     if arguments.get("k"):
         more = state.with_clause(arguments["k"], arguments.get("op", "="), arguments.get("v", "").strip())
-        return redirect(f"{call.pages}/experiments/{iid}{more.url()}", 303)
-    problem = state.problem
-    try:
-        table = tables.page(call.scope, iid, _wanted(state))
-    except MltrailError as error:
-        if error.code is not Code.INVALID:
-            raise
-        problem = sentences.of(error)
-        table = tables.page(call.scope, iid, _wanted(State(columns=state.columns, view=state.view)))
+        return redirect(here + more.url(), 303)
+    if arguments.get("do"):
+        return redirect(here + _pressed(arguments["do"], state, arguments.getlist("shown")), 303)
+    return _page(call, iid, state)
+
+
+def opened(view: SavedView, now: int) -> State:
+    """Return the state that a saved view names."""
+    found = State.read(MultiDict(parse_qs(view.query, keep_blank_values=True)), now)
+    return replace(found, saved=view.id, page=None)
+
+
+def _pressed(button: str, state: State, shown: Sequence[str]) -> str:
+    """Return the address after one of the small buttons of the page was pressed; the workspace's script does the same
+    at once. `shown` are the columns that the page had.
+    """
+    if button.startswith("paint:"):
+        return f"{state.url(page=state.page)}&paint={button.removeprefix('paint:')}"
+    return state.changed(button, shown).url(page=state.page)
+
+
+def _page(call: Call, iid: int, state: State) -> ResponseReturnValue:
+    table, grouped, problem = _read(call, iid, state)
+    pinned = {row.candidate.iid for row in table.pinned}
+    rows = [*table.pinned, *(row for row in table.rows if row.candidate.iid not in pinned)]
+    drawable = rows if grouped is None else [*table.pinned, *(run for group in grouped.rows for run in group.runs)]
+    marked = workspace.marks(drawable, state)
+    with_curves = workspace_service.metrics_with_curves(call.scope, list(marked))
+    views = saved_views.of_experiment(call.scope, iid)
+    current = next((view for view in views if view.id == state.saved), None)
     local = call.deps.settings.local_mode
+    charts = workspace.charts(state, with_curves)
+    paint = call.request.args.get("paint", type=int)
     return page(
         call,
         "candidates.html",
         section="experiments",
         table=table,
+        grouped=grouped,
+        rows=rows,
         state=state,
         problem=problem,
         fixed=[column for column in FIXED if state.shows(column)],
@@ -52,17 +100,44 @@ def show(call: Call, iid: int) -> ResponseReturnValue:
         choices=_choices(table, state, local=local),
         operators=_OPERATORS,
         attributes=_ATTRIBUTES,
+        marks=marked,
+        lines=workspace.lines(drawable, marked),
+        charts=charts,
+        chart_choices=[*charts, *sorted({*with_curves, *table.all_metrics}.difference(charts))],
+        closed=state.closed or (not charts and state.charts is None),
+        draws=DRAWS,
+        paint=paint if paint in marked else None,
+        palette=[RunMark(place, hidden=False, drawn=True, pinned=False) for place in range(PALETTE)],
+        views=views,
+        current=current,
+        as_saved=current is not None and _same(opened(current, call.scope.now), state),
+        keys=_keys(table, rows),
+        most_at_once=workspace_service.MOST_AT_ONCE,
     )
+
+
+def _read(call: Call, iid: int, state: State) -> tuple[Table, GroupTable | None, str | None]:
+    """Read what the page shows, and why it is not what was asked for."""
+    try:
+        if state.problem is None:
+            grouped = groups.page(call.scope, iid, wanted(state), state.group, state.opened) if state.group else None
+            return tables.page(call.scope, iid, wanted(state)), grouped, None
+    except MltrailError as error:
+        if error.code is not Code.INVALID:
+            raise
+        state = replace(state, problem=sentences.of(error))
+    plain = State(columns=state.columns, view=state.view, pins=state.pins)
+    return tables.page(call.scope, iid, wanted(plain)), None, state.problem
 
 
 def as_csv(call: Call, iid: int) -> ResponseReturnValue:
     """Send all runs that match, in the order of the table and with its columns."""
-    state = State.read(call.request.args)
+    state = State.read(call.request.args, call.scope.now)
     if state.problem:
         raise MltrailError(Code.INVALID, state.problem)
-    table = tables.page(call.scope, iid, _wanted(state))
-    wanted = TableQuery(state.clauses, state.orders, state.view_type, metrics=table.metrics, params=table.params)
-    lines = _lines(wanted, tables.every(call.scope, iid, wanted))
+    table = tables.page(call.scope, iid, wanted(state))
+    whole = replace(wanted(state), metrics=table.metrics, params=table.params, token=None, flat=True, pins=())
+    lines = _lines(whole, tables.every(call.scope, iid, whole))
     return Response(
         stream_with_context(lines),
         content_type="text/csv; charset=utf-8",
@@ -70,30 +145,59 @@ def as_csv(call: Call, iid: int) -> ResponseReturnValue:
     )
 
 
-def _wanted(state: State) -> TableQuery:
+def wanted(state: State) -> TableQuery:
+    """Return the part of an experiment that a state shows."""
     return TableQuery(
-        state.clauses,
+        state.search.clauses,
         state.orders,
         state.view_type,
         metrics=state.chosen(METRIC),
         params=state.chosen(PARAM),
         limit=PAGE,
         token=state.page,
+        words=state.search.words,
+        text=state.search.text,
+        flat=state.flat,
+        opened=[int(key) for key in state.opened if key.isdecimal()],
+        pins=state.pins,
     )
 
 
-def _choices(table: Table, state: State, *, local: bool) -> list[tuple[str, list[tuple[str, str, bool]]]]:
-    """List what the column chooser offers: groups of key, label and whether it is shown."""
+def _same(one: State, other: State) -> bool:
+    return sorted(one.pairs()) == sorted(other.pairs())
+
+
+def _choices(table: Table, state: State, *, local: bool) -> list[tuple[str, list[Choice]]]:
+    """List what the column chooser offers, in groups; those that are shown come first, in their order."""
     return [
-        ("Run", [(column.key, column.label, state.shows(column)) for column in FIXED]),
-        ("GitLab", [(column.key, column.label, state.shows(column, local=local)) for column in GITLAB]),
-        ("Metrics", [(METRIC + name, name, name in table.metrics) for name in table.all_metrics]),
-        ("Parameters", [(PARAM + name, name, name in table.params) for name in table.all_params]),
+        ("Run", [Choice(column.key, column.label, state.shows(column)) for column in FIXED]),
+        ("GitLab", [Choice(column.key, column.label, state.shows(column, local=local)) for column in GITLAB]),
+        ("Metrics", _named(METRIC, table.metrics, table.all_metrics)),
+        ("Parameters", _named(PARAM, table.params, table.all_params)),
     ]
 
 
-def _lines(wanted: TableQuery, pages: Iterator[list[CandidateRow]]) -> Iterator[str]:
-    metrics, params = wanted.metrics or (), wanted.params or ()
+def _named(prefix: str, shown: Sequence[str], known: Sequence[str]) -> list[Choice]:
+    hidden = [name for name in known if name not in set(shown)]
+    return [Choice(prefix + name, name, name in shown) for name in (*shown, *hidden)]
+
+
+def _keys(table: Table, rows: Sequence[CandidateRow]) -> Mapping[str, object]:
+    """Return what the search box completes: names, and the values that are on this page anyway."""
+    values: dict[str, list[str]] = {"status": list(_STATUSES)}
+    values["user_id"] = sorted({row.candidate.user_name for row in rows})[:_MOST_VALUES]
+    for name in table.params:
+        values[PARAM + name] = sorted({row.params[name] for row in rows if name in row.params})[:_MOST_VALUES]
+    return {
+        "metrics": table.all_metrics[:_MOST_KEYS],
+        "params": table.all_params[:_MOST_KEYS],
+        "attributes": _ATTRIBUTES,
+        "values": values,
+    }
+
+
+def _lines(whole: TableQuery, pages: Iterator[list[CandidateRow]]) -> Iterator[str]:
+    metrics, params = whole.metrics or (), whole.params or ()
     head = ["run", "run_id", "name", "status", "author", "started", "ended", "job", "pipeline", "commit"]
     yield _line([*head, *(METRIC + name for name in metrics), *(PARAM + name for name in params)])
     for rows in pages:

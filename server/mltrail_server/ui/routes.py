@@ -38,9 +38,11 @@ from . import (
     trace_page,
     trace_table,
 )
+from .edits import chosen as edit_chosen
 from .edits import experiments as edit_experiments
 from .edits import models as edit_models
 from .edits import runs as edit_runs
+from .edits import saved_views as edit_saved_views
 from .edits import traces as edit_traces
 from .edits import version_files as edit_version_files
 from .edits import versions as edit_versions
@@ -53,6 +55,9 @@ ROUTES = (
     Route("GET", "experiments/<int:iid>", candidate_table.show, READ, slow=True),
     Route("POST", "experiments/<int:iid>", edit_experiments.change, WRITE),
     Route("GET", "experiments/<int:iid>/sweep", sweep.show, READ, slow=True),
+    Route("GET", "experiments/<int:iid>/chosen", edit_chosen.compare, READ),
+    Route("POST", "experiments/<int:iid>/runs", edit_chosen.change, WRITE, slow=True),
+    Route("POST", "experiments/<int:iid>/views", edit_saved_views.change, WRITE),
     Route("GET", "experiments/<int:iid>.csv", candidate_table.as_csv, READ, slow=True),
     Route("GET", "candidates/<int:iid>", run_overview.show, READ, slow=True),
     Route("POST", "candidates/<int:iid>", edit_runs.change, WRITE),

@@ -2,24 +2,30 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import Self, TypeVar
 from urllib.parse import urlencode
 
 from werkzeug.datastructures import MultiDict
 
 from mltrail_server.domain import filter_text as text
+from mltrail_server.domain import page_filters
 from mltrail_server.domain.candidate import ViewType
 from mltrail_server.domain.errors import MltrailError, invalid
-from mltrail_server.domain.filters import Clause, Entity, Order, parse, parse_orders
+from mltrail_server.domain.filters import Clause, Entity, Order, parse_orders
+from mltrail_server.domain.page_filters import PageFilter
 
 from . import sentences
 from .chart_state import ChartState
 
 MOST_COLUMNS = 200
 MOST_CHARTS = 24
+DRAWN, DRAWS = 10, (5, 10, 25, 50, 100)
+"""How many runs are drawn unless the address says otherwise, and what it can say: more than ten are hard to tell apart.
+"""
 MOST_RUNS = 100
 """How many runs an address can pin, hide, colour or open."""
 MOST_DIGITS = 18
+V = TypeVar("V")
 METRIC, PARAM = "metrics.", "params."
 _OF_JOBS = frozenset({"job", "pipeline", "mr"})
 _SIDES = ("", "narrow", "wide", "closed")
@@ -62,7 +68,7 @@ class State:
     """`group` is what runs are grouped by; `flat` keeps children beside their parents instead of folding them, and
     `opened` names the parents or groups that are not folded. `hidden` runs are not drawn; `colours` are places in the
     palette that were chosen for runs. `charts` are the metrics that are drawn: None leaves the choice to us, and no
-    metric at all closes the charts. `side` is how much of the width they have.
+    metric at all closes the charts. `side` is how much of the width they have, `draw` how many runs are drawn.
     """
 
     filter: str = ""
@@ -70,7 +76,7 @@ class State:
     columns: tuple[str, ...] | None = None  # None: those that are worth showing
     view: str = "active"
     page: str | None = None
-    clauses: Sequence[Clause] = ()
+    search: PageFilter = field(default_factory=PageFilter)  # what `filter` says
     orders: Sequence[Order] = ()
     problem: str | None = None
     group: str = ""
@@ -81,12 +87,15 @@ class State:
     colours: tuple[tuple[int, int], ...] = ()
     charts: tuple[str, ...] | None = None
     side: str = ""
+    draw: int = DRAWN
     drawing: ChartState = field(default_factory=ChartState)
     saved: int | None = None  # the saved view that this began as
 
     @classmethod
-    def read(cls, arguments: MultiDict[str, str]) -> Self:
-        """Read a query string. If filter or order is wrong, `problem` says why, and they are ignored."""
+    def read(cls, arguments: MultiDict[str, str], now: int) -> Self:
+        """Read a query string at the time `now`, in milliseconds since the epoch. If filter or order is wrong,
+        `problem` says why, and they are ignored.
+        """
         view, side = arguments.get("view", "active"), arguments.get("side", "")
         state = cls(
             arguments.get("filter", "").strip(),
@@ -102,11 +111,12 @@ class State:
             colours=_colours(arguments.getlist("colour")),
             charts=_names(arguments, "chart", MOST_CHARTS),
             side=side if side in _SIDES else "",
+            draw=_number(arguments.get("draw", "")) or DRAWN,
             drawing=ChartState.read(arguments),
             saved=_number(arguments.get("saved", "")),
         )
         try:
-            return replace(state, clauses=parse(state.filter), orders=parse_orders([state.order]))
+            return replace(state, search=page_filters.read(state.filter, now), orders=parse_orders([state.order]))
         except MltrailError as error:
             return replace(state, problem=sentences.of(error))
 
@@ -141,6 +151,7 @@ class State:
         found += _listed("c", self.columns) + _listed("chart", self.charts)
         found += [("flat", "1")] if self.flat else []
         found += [("side", self.side)] if self.side else []
+        found += [("draw", str(self.draw))] if self.draw != DRAWN else []
         found += [("open", key) for key in self.opened]
         found += [("pin", str(iid)) for iid in self.pins]
         found += [("hide", str(iid)) for iid in self.hidden]
@@ -156,12 +167,6 @@ class State:
             pairs.append(("page", changed.page))
         return "?" + urlencode(pairs)
 
-    def toggled(self, name: str, value: int | str) -> str:
-        """Write the URL in which a run is pinned, hidden or opened if it is not, and the other way round."""
-        before: tuple[int | str, ...] = getattr(self, name)
-        after = tuple(one for one in before if one != value) if value in before else (*before, value)
-        return self.url(**{name: after, "page": self.page})
-
     def sorted_by(self, order: str) -> str | None:
         """Return which way the table is sorted by a column: ascending, descending or not at all."""
         if not self.orders:
@@ -176,15 +181,16 @@ class State:
         return "descending" if first.descending else "ascending"
 
     def chips(self) -> list[Chip]:
-        """Split the filter into its comparisons, each with the URL that drops it."""
-        made = []
-        for place, clause in enumerate(self.clauses):
-            rest = [one for number, one in enumerate(self.clauses) if number != place]
-            try:
-                made.append(Chip(text.written([clause]), self.url(filter=text.written(rest))))
-            except ValueError:
-                continue
-        return made
+        """Split the filter into its parts, each with the URL that drops it."""
+        parts = self.search.parts
+        if not parts:
+            clauses = self.search.clauses
+            rests = [[one for one in clauses if one is not clause] for clause in clauses]
+            return [
+                Chip(text.written([clause]), self.url(filter=text.written(rest)))
+                for clause, rest in zip(clauses, rests, strict=True)
+            ]
+        return [Chip(part, self.url(filter=self.search.without(place))) for place, part in enumerate(parts)]
 
     def with_clause(self, key: str, operator: str, value: str) -> Self:
         """Add a comparison from the form next to the filter. Raises INVALID for what can't be compared."""
@@ -200,6 +206,23 @@ class State:
             raise invalid(f"'{key}' can't be compared with '{value}': a metric needs a number.") from error
         return replace(self, filter=f"{self.filter} AND {added}" if self.filter else added)
 
+    def changed(self, change: str, columns: Sequence[str] = ()) -> Self:
+        """Apply what a button of the page asks for, such as `hide:12`: it is `name:value`, and unknown names change
+        nothing. `columns` are those that are shown now, if the state leaves that choice to us.
+        """
+        name, _, value = change.partition(":")
+        field_name = {"hide": "hidden", "pin": "pins", "open": "opened"}.get(name)
+        if field_name == "opened":
+            return replace(self, opened=_toggled(self.opened, value))
+        number = _number(value)
+        if field_name is not None and number is not None:
+            return replace(self, **{field_name: _toggled(getattr(self, field_name), number)})  # type: ignore[arg-type] # of numbers
+        if name == "colour":
+            return replace(self, colours=_colours([*(f"{iid}:{place}" for iid, place in self.colours), value]))
+        if name in ("earlier", "later"):
+            return replace(self, columns=_moved(self.columns or tuple(columns), value, -1 if name == "earlier" else 1))
+        return self
+
 
 def order_of(prefix: str, name: str) -> str:
     """Write a metric's or parameter's name as it is in an order."""
@@ -208,6 +231,22 @@ def order_of(prefix: str, name: str) -> str:
         return text.written_order(Order(entity, name, descending=False)).removesuffix(" ASC")
     except ValueError:
         return ""
+
+
+def _toggled(values: tuple[V, ...], value: V) -> tuple[V, ...]:
+    return tuple(one for one in values if one != value) if value in values else (*values, value)
+
+
+def _moved(columns: tuple[str, ...], key: str, by: int) -> tuple[str, ...]:
+    """Move a column past its neighbour of the same kind: metrics stay together, and so do parameters."""
+    if key not in columns:
+        return columns
+    kind = key.partition(".")[0]
+    alike = [one for one in columns if one.partition(".")[0] == kind]
+    place = alike.index(key)
+    there = min(max(place + by, 0), len(alike) - 1)
+    alike[place], alike[there] = alike[there], alike[place]
+    return (*(one for one in columns if one not in alike), *alike)
 
 
 def _listed(name: str, values: tuple[str, ...] | None) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ __all__ = [
     "evaluations",
     "experiments",
     "files",
+    "groups",
     "home",
     "live",
     "merge_requests",
@@ -22,4 +23,5 @@ __all__ = [
     "tables",
     "traces",
     "usage",
+    "workspace",
 ]

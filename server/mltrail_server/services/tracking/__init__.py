@@ -1,6 +1,7 @@
 """Experiments, candidates and what is logged to them."""
 
 __all__ = [
+    "bulk",
     "candidates",
     "detachments",
     "evidence",

@@ -162,19 +162,24 @@ def _store_update(
 def change_stage(scope: Scope, eid: str, stage: Stage) -> None:
     """Delete or restore a candidate, and note who did it. Doing it twice is no error."""
     with scope.project.write() as tx:
-        candidate = _known(candidates.get_to_write(tx, eid), eid)
-        protection.check_deletable(scope, candidate, stage)
-        discarded = candidate.discarded
-        if candidate.stage is not stage:
-            stamp.on_write(tx, scope, candidate, {WriteKind.STAGE})
-            if not scope.actor.unchecked and stamp.is_own(tx, scope, candidate, created=True):
-                # The job takes back what it has logged. A run that anybody else deletes is hidden, and stays evidence.
-                discarded = stage is Stage.DELETED
-        deleted = tx.now if stage is Stage.DELETED else None
-        changes = {"stage": stage, "deleted_ms": deleted, "discarded": discarded}
-        candidates.change(tx, candidate.iid, **changes)
-        if stage is Stage.ACTIVE and candidate.stage is Stage.DELETED:
-            quotas.check_restored(tx, scope)
+        change_stage_in(tx, scope, eid, stage)
+
+
+def change_stage_in(tx: Transaction, scope: Scope, eid: str, stage: Stage) -> None:
+    """Delete or restore a candidate in the caller's transaction, which an error must undo."""
+    candidate = _known(candidates.get_to_write(tx, eid), eid)
+    protection.check_deletable(scope, candidate, stage)
+    discarded = candidate.discarded
+    if candidate.stage is not stage:
+        stamp.on_write(tx, scope, candidate, {WriteKind.STAGE})
+        if not scope.actor.unchecked and stamp.is_own(tx, scope, candidate, created=True):
+            # The job takes back what it has logged. A run that anybody else deletes is hidden, and stays evidence.
+            discarded = stage is Stage.DELETED
+    deleted = tx.now if stage is Stage.DELETED else None
+    changes = {"stage": stage, "deleted_ms": deleted, "discarded": discarded}
+    candidates.change(tx, candidate.iid, **changes)
+    if stage is Stage.ACTIVE and candidate.stage is Stage.DELETED:
+        quotas.check_restored(tx, scope)
 
 
 def writable(

@@ -2,6 +2,7 @@
 
 __all__ = [
     "catalogue",
+    "curves",
     "datasets",
     "experiments",
     "files",

@@ -33,11 +33,14 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a person is asked before an action: what will happen, point by point, and the button that does it."""
+    """What a person is asked before an action: what will happen, point by point, and the button that does it. It sends
+    `fields`, or else the same form again.
+    """
 
     title: str
     points: Sequence[str]
     button: str
+    fields: Sequence[tuple[str, str]] | None = None
 
 
 Action = Callable[[], Done]
@@ -80,7 +83,8 @@ def went_well(call: Call, done: Done, here: str) -> ResponseReturnValue:
 
 def confirm(call: Call, question: Question, here: str) -> ResponseReturnValue:
     """Ask before an action. The page's button sends the same form again, with `sure`."""
-    fields = [(name, value) for name, value in call.request.form.items(multi=True) if name != "csrf_token"]
+    sent = [(name, value) for name, value in call.request.form.items(multi=True) if name != "csrf_token"]
+    fields = sent if question.fields is None else question.fields
     return page(
         call,
         "confirm.html",
