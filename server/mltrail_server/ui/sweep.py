@@ -40,7 +40,7 @@ class SweepState:
     brushes: tuple[tuple[str, Brush], ...] = ()
 
     @classmethod
-    def read(cls, arguments: MultiDict[str, str]) -> Self:
+    def read(cls, arguments: MultiDict[str, str], now: int) -> Self:
         """Read a query string. What is no number is no end of a brush."""
         brushes: dict[str, Brush] = {}
         for name in arguments:
@@ -55,7 +55,7 @@ class SweepState:
                     if brush != Brush():
                         brushes[key] = brush
         kept = tuple(brushes.items())[:_MOST_BRUSHES]
-        return cls(State.read(arguments), arguments.get("metric", "").strip(), kept)
+        return cls(State.read(arguments, now), arguments.get("metric", "").strip(), kept)
 
     def pairs(self, *, brushes: bool = True) -> list[tuple[str, str]]:
         """List the query's names and values, for links and for hidden fields of forms."""
@@ -101,7 +101,7 @@ class Effect:
 
 def show(call: Call, iid: int) -> ResponseReturnValue:
     """Show a sweep. A wrong filter is explained above it, and all runs are shown."""
-    state = SweepState.read(call.request.args)
+    state = SweepState.read(call.request.args, call.scope.now)
     problem = state.table.problem
     try:
         sweep = service.view(call.scope, iid, _wanted(state))
@@ -140,7 +140,7 @@ def show(call: Call, iid: int) -> ResponseReturnValue:
 
 def _wanted(state: SweepState) -> SweepQuery:
     columns = state.table.columns
-    return SweepQuery(state.table.clauses, state.table.view_type, state.metric, columns, dict(state.brushes))
+    return SweepQuery(state.table.search.clauses, state.table.view_type, state.metric, columns, dict(state.brushes))
 
 
 def headline(sweep: Sweep) -> str:
@@ -283,7 +283,7 @@ def _table(state: SweepState, sweep: Sweep) -> tuple[str, int]:
     better = sweep.direction.better
     order = f"metrics.`{sweep.metric}` {'ASC' if better is Better.LOWER else 'DESC'}" if "`" not in sweep.metric else ""
     try:
-        text = filter_text.written([*state.table.clauses, *clauses])
+        text = filter_text.written([*state.table.search.clauses, *clauses])
     except ValueError:
         return "", 0
     view = "" if state.table.view == "active" else state.table.view
