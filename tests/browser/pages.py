@@ -4,7 +4,11 @@ from playwright.sync_api import Page
 
 ML = "/team/churn/-/ml"
 PAGES = {
-    "projects": "/",
+    "home": "/",
+    "search": "/-/search?q=churn",
+    "catalogue": "/-/models",
+    "datasets": f"{ML}/datasets",
+    "dataset": "/team/risk/fraud/-/ml/datasets/c0ffee42",
     "experiments": f"{ML}/experiments",
     "deleted experiments": f"{ML}/experiments?view=deleted",
     "candidates": f"{ML}/experiments/1?filter=metrics.val_accuracy+%3E+0.5&order=metrics.val_accuracy+DESC",

@@ -214,7 +214,8 @@ def runs_by_commit(connection: sa.Connection, where: Where, prefix: str, *, limi
             _TAG.c.key.in_(_COMMIT_TAGS),
             _TAG.c.value_start >= start,
             _TAG.c.value_start < start + _LAST,
-            _TAG.c.value.between(prefix, prefix + _LAST),
+            _TAG.c.value >= prefix,
+            _TAG.c.value < prefix + _LAST,
             _RUN.c.stage.in_(where.stages),
         )
         .distinct()

@@ -28,7 +28,7 @@
   });
   const list = element("div", { id: "search-hits", role: "listbox", "aria-label": "Results" });
   const said = element("p", { class: "hint", role: "status" });
-  const close = element("button", { type: "button", class: "quiet", "aria-label": "Close" }, "Esc");
+  const close = element("button", { type: "button", class: "quiet", "aria-label": "Esc: close" }, "Esc");
   const dialog = element("dialog", { class: "search", "aria-label": "Search" }, element("div", { class: "field" }, input, close), list, said);
   document.body.append(dialog);
 
