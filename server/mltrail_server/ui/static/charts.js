@@ -41,6 +41,14 @@
     return Number(value.toPrecision(digits)).toLocaleString("en", { maximumFractionDigits: 8 }).replace("-", MINUS);
   }
 
+  // The next of 1, 2, 3, 5, 7 times a power of ten, downwards or upwards: where a logarithmic axis ends.
+  function rounded(value, direction) {
+    const power = 10 ** Math.floor(Math.log10(value));
+    const ends = [1, 2, 3, 5, 7, 10].map((one) => one * power);
+    const end = direction === Math.floor ? ends.findLast((one) => one <= value * 1.0001) : ends.find((one) => one >= value * 0.9999);
+    return end || value;
+  }
+
   function duration(milliseconds) {
     const seconds = Math.abs(milliseconds) / 1000;
     const sign = milliseconds < 0 ? MINUS : "";
@@ -79,7 +87,7 @@
     if (axis !== "step") query.set("axis", axis);
     if (from != null) query.set("from", Math.floor(from));
     if (to != null) query.set("to", Math.ceil(to));
-    return `${chart.base}/curves?${query}`;
+    return `${chart.base}/curves?${String(query).replaceAll("%2C", ",")}`;
   }
 
   function nextBatch() {
@@ -463,7 +471,7 @@
         values: (_, values) => values.map((value) => (value == null ? "" : number(value, 6))),
         space: 32,
       };
-      const range = (low, high) => (low == null ? [null, null] : log ? [low / 1.1, high * 1.1] : this.padded(low, high));
+      const range = (low, high) => (low == null ? [null, null] : log ? [rounded(low, Math.floor), rounded(high, Math.ceil)] : this.padded(low, high));
       return {
         ...this.size(),
         series,
