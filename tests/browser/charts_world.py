@@ -1,4 +1,4 @@
-"""Trainings with curves: four that have ended, and one that is running."""
+"""Trainings with curves."""
 
 import math
 
@@ -14,15 +14,18 @@ class Trainings:
     def __init__(self, site: Site) -> None:
         self.clock = site.clock
         self.mlflow = Mlflow(site.client, project="42", token=site.team.tokens["developer"])
-        self.experiment: str = self.mlflow.post("experiments/create", name="curves")["experiment_id"]
+        found = self.mlflow.call(
+            "GET", "api/2.0/mlflow/experiments/get-by-name", query_string={"experiment_name": "curves"}
+        ).get_json()
+        experiment = found.get("experiment") or self.mlflow.post("experiments/create", name="curves")
+        self.experiment: str = experiment["experiment_id"]
 
-    def begin(self, name: str) -> tuple[int, str]:
-        """Start a run; return its number in the project and its MLflow run id."""
-        made = self.mlflow.post(
-            "runs/create", experiment_id=self.experiment, run_name=name, start_time=self.clock()
-        )["run"]
-        tags = {tag["key"]: tag["value"] for tag in made["data"].get("tags", [])}
-        return int(tags.get("gitlab.iid", 0)), made["info"]["run_id"]
+    def begin(self, name: str) -> str:
+        """Start a run, and return its MLflow run id."""
+        started = self.clock()
+        made = self.mlflow.post("runs/create", experiment_id=self.experiment, run_name=name, start_time=started)
+        run: str = made["run"]["info"]["run_id"]
+        return run
 
     def log(self, run: str, key: str, values: list[float], *, start: int = 0) -> None:
         points = [
@@ -38,7 +41,7 @@ class Trainings:
     def make(self) -> None:
         """Four finished trainings, whose losses fall at different rates."""
         for number in range(4):
-            _, run = self.begin(f"curve {number}")
+            run = self.begin(f"curve {number}")
             self.log(run, "val_loss", [0.2 + math.exp(-step / (100 + 80 * number)) for step in range(STEPS)])
             self.log(run, "train_loss", [0.1 + math.exp(-step / (90 + 80 * number)) for step in range(0, STEPS, 20)])
             self.finish(run)

@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.browser.across_world import Others
 from tests.browser.answers import Answers
+from tests.browser.charts_world import Trainings
 from tests.browser.server import Site, site
 from tests.browser.world import Past
 from tests.clock import FrozenClock
@@ -26,6 +27,7 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         Past(served).make()
         Answers(served).make()
         Others(served).make()
+        Trainings(served).make()
         yield served
 
 

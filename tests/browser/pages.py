@@ -17,6 +17,8 @@ PAGES = {
     "empty experiment": f"{ML}/experiments/0",
     "candidate": f"{ML}/candidates/15",
     "failed candidate": f"{ML}/candidates/10",
+    "charts": f"{ML}/candidates/15/charts",
+    "system": f"{ML}/candidates/15/system",
     "metric": f"{ML}/candidates/15/metric?key=val_loss",
     "files": f"{ML}/candidates/15/files",
     "text": f"{ML}/candidates/15/browse/notes.txt",

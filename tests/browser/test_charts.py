@@ -1,0 +1,113 @@
+"""Charts in a real browser: the same view for all who open a link, with and without scripts, and live."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.charts_world import Trainings
+from tests.browser.conftest import NARROW, Visit
+from tests.browser.pages import ML, settled
+from tests.browser.server import Site
+
+pytestmark = [pytest.mark.browser]
+
+
+def find(page: Page, past: Site, run: str) -> str:
+    """Return the address of a run's page by its MLflow run id."""
+    page.goto(f"{past.url}{ML}/runs/{run}")
+    return page.url
+
+
+def four(page: Page, past: Site) -> str:
+    """Return the address of the comparison of four trainings."""
+    page.goto(f"{past.url}{ML}/experiments")
+    page.get_by_role("link", name="curves", exact=True).first.click()
+    numbers = [
+        re.search(
+            r"candidates/(\d+)", page.get_by_role("link", name=f"curve {number}").first.get_attribute("href") or ""
+        )
+        for number in range(4)
+    ]
+    return f"{past.url}{ML}/compare?run={','.join(found[1] for found in numbers if found)}"
+
+
+def test_four_smoothed_losses_on_a_log_axis_are_the_same_by_link(visit: Visit, past: Site) -> None:
+    with visit() as page:
+        page.goto(four(page, past))
+        settled(page)
+        page.get_by_label("Logarithmic").check()
+        page.get_by_label("Smoothing").fill("0.8")
+        over = page.locator("figure .u-over").first
+        box = over.bounding_box()
+        assert box
+        over.hover(position={"x": box["width"] * 0.25, "y": 40})
+        page.mouse.down()
+        over.hover(position={"x": box["width"] * 0.5, "y": 40})
+        with page.expect_response(re.compile("from=.*to=")):
+            page.mouse.up()
+        page.wait_for_url(re.compile("log=1.*smooth=0.8.*zoom=|zoom=.*log=1"))
+        link = page.url
+        state = page.evaluate("JSON.stringify(mltrail.charts.state)")
+        over.hover(position={"x": box["width"] * 0.5, "y": 40})
+        expect(page.locator("figure .tip").first).to_contain_text("curve 0")
+        page.get_by_role("button", name="curve 0").click()
+        expect(page.get_by_role("button", name="curve 0")).to_have_attribute("aria-pressed", "false")
+        over.hover(position={"x": box["width"] * 0.4, "y": 50})
+        expect(page.locator("figure .tip").first).not_to_contain_text("curve 0")
+    with visit("reporter", width=NARROW, scheme="dark") as other:
+        other.goto(link)
+        settled(other)
+        expect(other.get_by_label("Logarithmic")).to_be_checked()
+        expect(other.get_by_label("Smoothing")).to_have_value("0.8")
+        assert other.evaluate("JSON.stringify(mltrail.charts.state)") == state
+        other.get_by_role("link", name="Reset zoom").click()
+        other.wait_for_url(lambda url: "zoom" not in url)
+        expect(other.get_by_role("link", name="Reset zoom")).to_be_hidden()
+    with visit("reporter", javascript=False) as plain:
+        plain.goto(link)
+        expect(plain.get_by_label("Logarithmic")).to_be_checked()
+        picture = plain.locator("figure img").first
+        assert re.search("log=1&smooth=0.8&zoom=", picture.get_attribute("src") or "")
+        plot = plain.locator("figure .plot").first.bounding_box()
+        drawn = picture.bounding_box()
+        assert plot
+        assert drawn
+        assert plot["height"] - drawn["height"] < 4
+        plain.get_by_label("Smoothing").fill("0.5")
+        plain.get_by_role("button", name="Apply").click()
+        assert "smooth=0.5" in plain.url
+        assert "run=" in plain.url
+
+
+def test_a_chart_is_read_and_zoomed_by_keyboard(visit: Visit, past: Site) -> None:
+    with visit() as page:
+        page.goto(four(page, past))
+        settled(page)
+        plot = page.locator("figure .plot").first
+        plot.focus()
+        page.keyboard.press("End")
+        spoken = page.locator("figure [aria-live]").first
+        expect(spoken).to_contain_text("curve 3")
+        page.keyboard.press("+")
+        page.wait_for_url(re.compile("zoom="))
+        page.keyboard.press("0")
+        page.wait_for_url(lambda url: "zoom" not in url)
+
+
+def test_a_running_run_moves_until_it_ends(visit: Visit, past: Site) -> None:
+    trainings = Trainings(past)
+    run = trainings.begin("under way")
+    trainings.log(run, "val_loss", [1.0, 0.9])
+    with visit() as page:
+        page.goto(f"{find(page, past, run)}/metric?key=val_loss")
+        settled(page)
+        expect(page.locator("[data-live-metric]")).to_have_text("0.9")
+        with page.expect_response(re.compile("curves.*from=1")):
+            trainings.log(run, "val_loss", [0.8, 0.7], start=2)
+        expect(page.locator("[data-live-metric]")).to_have_text("0.7")
+        page.locator("figure .plot").focus()
+        page.keyboard.press("End")
+        expect(page.locator("figure [aria-live]")).to_contain_text("step 3")
+        trainings.finish(run)
+        expect(page.locator(".title")).to_contain_text("Finished")
