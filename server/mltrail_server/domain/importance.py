@@ -11,7 +11,8 @@ or not, and a run that diverged to 1e308 counts as the worst and no more.
   is F; of fewer than 20 configurations, whose ranks are too coarse for it, a permutation test. If it finds nothing,
   what a sweep of this size would have found with a probability of 80 % says whether it was large enough to tell.
 - Runs that differ only in a repeat, such as the seed, are one configuration: counted apart, they would pretend to
-  know more about all the other parameters than they do.
+  know more about all the other parameters than they do. Unless all combinations were tried about equally often: then
+  the other parameters' effects cancel, and each run counts.
 - *Interactions* are what pairs of parameters explain beyond the sum of all main effects (backfitted, since sweeps are
   seldom balanced).
 """
@@ -42,7 +43,7 @@ _LEAST_FREEDOM = 5
 _ENOUGH = 200
 """Values that show whether a parameter has numbers."""
 _MOST_PAIRED = 8
-_MOST_GROUPS_OF_PAIR = 5
+_MOST_GROUPS_OF_PAIR = 4
 _RUNS_A_CELL = 8
 _LEAST_INTERACTION = 0.02
 """Ranks bend a sum of effects a little, which looks like an interaction of this size at most."""
@@ -110,6 +111,7 @@ class Analysis:
     constant: bool = False  # all runs have the same value of the metric
     parameters: tuple[Importance, ...] = ()
     repeats: tuple[str, ...] = ()  # parameters that only tell repeats apart
+    crossed: bool = False  # all combinations were tried, so that each run counts as a configuration
     together: float | None = None
     noise: float | None = None
     interactions: tuple[Pair, ...] = ()
@@ -143,7 +145,9 @@ def analyse(
     of_repeats = tuple(sorted(parameters.keys() & set(repeats)))
     judged = {name: column for name, column in parameters.items() if name not in of_repeats}
     of_runs = ranks(values)
-    members = _configurations(judged, len(values))
+    groups = _configurations(judged, len(values))
+    crossed = len(groups) < len(values) and _is_crossed(judged, groups)
+    members = [[run] for run in range(len(values))] if crossed else groups
     standing = ranks([sum(of_runs[run] for run in group) / len(group) for group in members])
     sizes = (len(values), len(members))
     if not members or min(standing) == max(standing):
@@ -159,7 +163,8 @@ def analyse(
         parameters=found,
         repeats=of_repeats,
         together=model.share(),
-        noise=_noise(of_runs, members),
+        crossed=crossed,
+        noise=_noise(of_runs, groups),
         interactions=interactions,
         pairs_tested=tested,
         entangled=_entangled([by_name[one.name] for one in found if one.verdict is Verdict.MATTERS]),
@@ -169,7 +174,7 @@ def analyse(
 def _coded(parameters: Mapping[str, Sequence[str | None]], runs: Sequence[int]) -> dict[str, Coded]:
     """Put the values of each parameter into groups; those that have only one are left out."""
     coded = [code(name, [column[run] for run in runs]) for name, column in parameters.items()]
-    return {one.name: one for one in coded if len(one.labels) > 1}
+    return {one.name: one for one in coded if len(one.labels) > 1 or one.own}
 
 
 def ranks(values: Sequence[float]) -> list[float]:
@@ -280,6 +285,13 @@ def _configurations(parameters: Mapping[str, Sequence[str | None]], runs: int) -
     for run, key in enumerate(zip(*telling, strict=True)):
         members.setdefault(key, []).append(run)
     return list(members.values())
+
+
+def _is_crossed(parameters: Mapping[str, Sequence[str | None]], groups: Sequence[Sequence[int]]) -> bool:
+    """Whether all combinations of the parameters' values were tried, each about equally often."""
+    combinations = math.prod(len(set(column)) for column in parameters.values())
+    sizes = [len(group) for group in groups]
+    return combinations == len(groups) and max(sizes) <= 2 * min(sizes)
 
 
 def _names_the_run(column: Sequence[str | None]) -> bool:

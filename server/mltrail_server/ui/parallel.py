@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from mltrail_server.domain import importance, numbers
 
 TOP, HEIGHT = 44, 300
-_BOTTOM, _GAP, _EDGE = 48, 150, 80
+_BOTTOM, _EDGE = 48, 80
+_WIDE, _GAP = 1000, 130
+"""The width between the first axis and the last, and what there is at least between two."""
 _RAIL = 22
 """How far below an axis the lines of runs go that have no value on it."""
 _MOST_WORDS = 12
@@ -65,10 +67,11 @@ class Plot:
     rail: int = HEIGHT + _RAIL
 
 
-def plot(columns: Sequence[tuple[str, str, Sequence[Value]]], gap: int = _GAP) -> Plot | None:
+def plot(columns: Sequence[tuple[str, str, Sequence[Value]]]) -> Plot | None:
     """Lay out columns of key, label and values; None for fewer than two columns or runs."""
     if len(columns) < 2 or len(columns[0][2]) < 2:
         return None
+    gap = max(_GAP, _WIDE // (len(columns) - 1))
     axes, heights = [], []
     for place, (key, label, values) in enumerate(columns):
         axis, ups = _axis(key, label, _EDGE + place * gap, values)
