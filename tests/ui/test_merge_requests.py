@@ -33,8 +33,11 @@ def test_a_merge_request_shows_what_its_pipelines_did(
     assert "posted" in team_page(gitlab_client, f"{TEAM_ML}/merge_requests")
     shown = team_page(gitlab_client, f"{TEAM_ML}/merge_requests/{request.iid}")
     assert f"is about pipeline #{second.id}" in shown
-    assert ">better</span>" not in shown
-    assert "worse</span>" in shown
+    verdicts, _, history = shown.partition("Pipelines of this merge request")
+    assert ">better</span>" not in verdicts
+    assert ">worse</span>" in verdicts
+    assert "val_accuracy of churn is better, 0.81 → 0.91" in history
+    assert "val_accuracy of churn is worse, 0.81 → 0.71" in history
     assert f"?pipeline={first.id}" in shown
     assert "better</span>" in team_page(gitlab_client, f"{TEAM_ML}/merge_requests/{request.iid}?pipeline={first.id}")
     team_page(gitlab_client, f"{TEAM_ML}/merge_requests/{request.iid}?pipeline=999", 404)

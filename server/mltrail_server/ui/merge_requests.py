@@ -1,59 +1,60 @@
 """Merge requests: what the note says, what it said for earlier pipelines, and why it was not posted."""
 
+from dataclasses import replace
+from typing import Any
+
 from flask.typing import ResponseReturnValue
 
+from mltrail_contract import Outcome
 from mltrail_server.domain.conclusion import Level
 from mltrail_server.domain.errors import forbidden, invalid
-from mltrail_server.domain.verdict import Verdict
 from mltrail_server.http.call import Call
 from mltrail_server.services.pages import merge_requests
-from mltrail_server.services.review import rows, summary
-from mltrail_server.services.review.judged import ModelReport
+from mltrail_server.services.pages.merge_requests import MergeRequestView, RequestList
+from mltrail_server.services.review import note
 from mltrail_server.services.review.reports import Report
-from mltrail_server.services.review.rows import Row
-from mltrail_server.services.review.summary import Line
 
-from .render import page
+from . import course, request_history, verdict_rows
+from .render import page, server_url
 
 _PAGE = 50
-_KINDS = {Level.GOOD: "success", Level.BAD: "danger", Level.NEUTRAL: "neutral", Level.UNKNOWN: "warning"}
-_VERDICTS = {
-    Verdict.BETTER: "success",
-    Verdict.WORSE: "danger",
-    Verdict.CANT_TELL: "warning",
-}
+_STATES = {"opened": "Open", "merged": "Merged", "closed": "Closed", "all": "All"}
+_MOST_RUNS = 200
+_LEVELS = {Level.GOOD: "good", Level.BAD: "warned", Level.NEUTRAL: "quiet", Level.UNKNOWN: "unknown"}
 _OUTCOMES = {"pass": "success", "warn": "warning", "fail": "danger"}
-
-
-class _OfModel:
-    """What the template asks of each model, in the words of the comment."""
-
-    values = staticmethod(rows.values)
-    verdicts = staticmethod(rows.of)
-
-    @staticmethod
-    def heading(model: ModelReport) -> str:
-        return summary.heading(model, summary.PLAIN)[1]
-
-    @staticmethod
-    def lines(report: Report, model: ModelReport) -> list[Line]:
-        return summary.of_model(report, model, summary.PLAIN)
-
-    @staticmethod
-    def kind(row: Row) -> str:
-        return _VERDICTS.get(row.verdict, "neutral")
 
 
 def listed(call: Call) -> ResponseReturnValue:
     _check(call)
-    found, more = merge_requests.listed(call.scope, before=_number(call, "before"), limit=_PAGE)
-    refused = merge_requests.refused_issues(call.scope)
-    return page(call, "merge_requests.html", section="merge_requests", requests=found, more=more, refused=refused)
+    state = call.request.args.get("state", "opened")
+    if state not in _STATES:
+        raise invalid(f"state must be one of {', '.join(_STATES)}, not '{state[:20]}'.")
+    wanted = None if state == "all" else state
+    found = merge_requests.listed(call.scope, state=wanted, before=_number(call, "before"), limit=_PAGE)
+    return page(
+        call,
+        "merge_requests.html",
+        section="merge_requests",
+        found=found,
+        state=state,
+        states=[(one, label, _count(found, one)) for one, label in _STATES.items()],
+        word=request_history.word,
+        refused=merge_requests.refused_issues(call.scope),
+    )
+
+
+def _count(found: RequestList, state: str) -> int:
+    return sum(found.counts.values()) if state == "all" else found.counts.get(state, 0)
 
 
 def show(call: Call, iid: int) -> ResponseReturnValue:
     _check(call)
     view = merge_requests.get(call.scope, iid, _number(call, "pipeline"))
+    return shown(call, view)
+
+
+def shown(call: Call, view: MergeRequestView) -> str:
+    """Render the page of a merge request."""
     report = view.report.report if view.report else None
     return page(
         call,
@@ -63,12 +64,40 @@ def show(call: Call, iid: int) -> ResponseReturnValue:
         request=view.request,
         comment=view.report.text if view.report else "",
         report=report,
-        said=None if report is None else summary.of_report(report, summary.PLAIN),
-        of_model=_OfModel,
-        kinds=_KINDS,
-        outcomes=_OUTCOMES,
-        quoted="“{}”".format,
+        history=request_history.of(view),
+        **({} if report is None else _said(call, report)),
     )
+
+
+def _said(call: Call, report: Report) -> dict[str, Any]:
+    """Say all that the note says, in its words, with what a page has room for."""
+    settings = replace(call.deps.settings, external_url=server_url(call))
+    on = note.page_of(report, settings=settings, project_path=call.actor.project_path, detail=_MOST_RUNS)
+    said = note.contents(replace(on, roomy=True, sees_cases=call.sees_traces))
+    shown_models = [one["report"] for one in said["models"]]
+    return {
+        "said": said,
+        "tone": _tone(report),
+        "rules": verdict_rows.rules(shown_models),
+        "rows": [verdict_rows.of_model(one, models=len(shown_models)) for one in shown_models],
+        "bests": [verdict_rows.best(report, one) for one in shown_models],
+        "courses": [None if one["course"] is None else course.drawn(one["course"]) for one in said["models"]],
+        "outcomes": _OUTCOMES,
+    }
+
+
+def _tone(report: Report) -> str:
+    """Choose the colour of the first line, which its icon has too."""
+    if report.waiting:
+        return "waiting"
+    if report.override is not None:
+        return "accepted"
+    if report.outcome is Outcome.FAIL:
+        return "failed"
+    unknown = report.conclusion.level is Level.UNKNOWN and not report.gate.contract.problems
+    if report.outcome is Outcome.WARN:
+        return "unknown" if unknown else "warned"
+    return _LEVELS[report.conclusion.level]
 
 
 def _check(call: Call) -> None:

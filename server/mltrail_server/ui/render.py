@@ -14,6 +14,7 @@ from mltrail_server.http.call import Call
 from mltrail_server.settings import Settings
 
 from . import prose
+from .marked import marked
 from .possible_edits import PossibleEdits
 
 _RELEASE = metadata.version("mltrail")
@@ -35,9 +36,9 @@ def page(call: Call, template: str, **values: object) -> str:
         sees_merge_requests=call.actor.sees_merge_requests,
         gitlab=None if settings.local_mode else f"{settings.gitlab_url.rstrip('/')}/{path}/-",
         gitlab_root=settings.gitlab_url.rstrip("/"),
-        server_url=_url(call),
+        server_url=server_url(call),
         release=_RELEASE,
-        tracking_uri=f"{_url(call)}/api/v4/projects/{call.project_id}/ml/mlflow",
+        tracking_uri=f"{server_url(call)}/api/v4/projects/{call.project_id}/ml/mlflow",
         **values,
     )
 
@@ -72,12 +73,13 @@ def configure(app: Flask, settings: Settings) -> None:
         number=numbers.at_a_glance,
         size=size,
         prose=prose.shown,
+        marked=marked,
         is_former=former.is_former,
         original=former.original,
     )
 
 
-def _url(call: Call) -> str:
+def server_url(call: Call) -> str:
     return call.deps.settings.external_url.rstrip("/") or call.request.host_url.rstrip("/")
 
 

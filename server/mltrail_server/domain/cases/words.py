@@ -90,7 +90,7 @@ def about_these_models(found: CaseComparison, *, of_scorer: bool = False) -> str
     which = "runs" if of_scorer else "models"
     return (
         f"These two {which}: {moved_by(found, of_scorer=of_scorer)} on these cases, "
-        f"{_interval(found.metric, found.evidence)} on further cases like these (90 % interval of this table alone, by "
+        f"{interval(found.metric, found.evidence)} on further cases like these (90 % interval of this table alone, by "
         f"{found.method})."
     )
 
@@ -135,7 +135,7 @@ def about_the_change(found: CaseComparison, *, of_scorer: bool = False) -> str:
     chance = "the chance from run to run" if of_scorer else "training's chance"
     return (
         f"The change, over {here} here and {there} of the baseline: {name(found.metric, of_scorer=of_scorer)} "
-        f"{difference(found.metric, evidence.difference)}, {_interval(found.metric, evidence)} with {chance} and "
+        f"{difference(found.metric, evidence.difference)}, {interval(found.metric, evidence)} with {chance} and "
         f"further cases like these (90 % interval). {_JUDGED if found.change is not None else _NOT_JUDGED}."
     )
 
@@ -161,7 +161,8 @@ def amount(metric: CaseMetric, value: float) -> str:
     return difference(metric, abs(value)).removeprefix("+")
 
 
-def _interval(metric: CaseMetric, evidence: CaseEvidence) -> str:
+def interval(metric: CaseMetric, evidence: CaseEvidence) -> str:
+    """Write where a difference could lie."""
     scale, unit = (100, " pp") if metric in _RATES else (1, "")
     low, high = evidence.low * scale, evidence.high * scale
     if not math.isfinite(low) and not math.isfinite(high):

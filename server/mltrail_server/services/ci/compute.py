@@ -21,6 +21,7 @@ from mltrail_server.services.review import (
     red_verdicts,
     report_jobs,
     reports,
+    request_verdicts,
 )
 from mltrail_server.services.review.cases import results as case_results
 from mltrail_server.services.review.reports import Question, Report
@@ -79,6 +80,7 @@ def complete(ci: Ci, subject: ReportSubject) -> CompleteReport:
         report = _with_override(ci, report)
     red_verdicts.keep(ci, report)
     case_uses.keep(ci, report)
+    request_verdicts.keep(ci, report)
     report = _completed(ci, report, default_branch=default_branch)
     text = note.body(report, settings=ci.deps.settings, project_path=subject.state.project.path)
     return CompleteReport(report, text, subject.state, resolved)

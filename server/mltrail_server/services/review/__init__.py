@@ -15,6 +15,7 @@ __all__ = [
     "red_verdicts",
     "report_jobs",
     "reports",
+    "request_verdicts",
     "rows",
     "scorers",
     "summary",

@@ -40,6 +40,7 @@ GITLAB_NUMBERS: Mapping[str, tuple[str, ...]] = {
     "pipeline": ("id", "root_id", "report_job_id", "merge_request_iid"),
     "promotion": ("pipeline_id", "trained_in", "merge_request_iid", "job_id"),
     "red_verdict": ("merge_request_iid", "pipeline_id", "passed_pipeline_id"),
+    "request_verdict": ("merge_request_iid", "pipeline_id"),
     "tombstone": ("pipeline_id",),
     "trace": ("job_id", "pipeline_id"),
 }
@@ -66,6 +67,7 @@ NOT_BELIEVED: Mapping[str, str] = {
     "pipeline": "what GitLab reported about pipelines, and their contracts",
     "promotion": "what was promoted, and its provenance. Versions, aliases and alias moves are kept",
     "red_verdict": "which merge requests failed",
+    "request_verdict": "what was said of merge requests",
     "tombstone": "which evidence was removed",
 }
 """Tables that only the server that wrote them can vouch for. Foreign rows are left out."""

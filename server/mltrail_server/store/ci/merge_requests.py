@@ -1,7 +1,7 @@
 """Merge requests, the one note that each has from us, and what their pages list."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
@@ -186,6 +186,14 @@ class RequestPipeline:
     runs: int
 
 
+@dataclass(frozen=True, slots=True)
+class LastPipeline:
+    id: int
+    status: str | None
+    web_url: str | None
+    created_ms: int
+
+
 _PAGE_COLUMNS = (
     _T.c.iid,
     _T.c.title,
@@ -200,12 +208,33 @@ _PAGE_COLUMNS = (
 )
 
 
-def listed(tx: Transaction, *, before: int | None, limit: int) -> list[ListedMergeRequest]:
+def listed(tx: Transaction, *, before: int | None, limit: int, state: str | None = None) -> list[ListedMergeRequest]:
     """List merge requests that have runs, the newest first, and one more than `limit` if there are more."""
     query = sa.select(*_PAGE_COLUMNS).where(_T.c.project_id == tx.project_id)
+    if state is not None:
+        query = query.where(_T.c.state == state)
     if before is not None:
         query = query.where(_T.c.iid < before)
     return [ListedMergeRequest(*tuple(row)) for row in tx.execute(query.order_by(_T.c.iid.desc()).limit(limit + 1))]
+
+
+def count_by_state(tx: Transaction) -> dict[str, int]:
+    query = sa.select(_T.c.state, sa.func.count()).where(_T.c.project_id == tx.project_id).group_by(_T.c.state)
+    return {row[0]: row[1] for row in tx.execute(query)}
+
+
+def last_pipelines(tx: Transaction, iids: Collection[int]) -> dict[int, LastPipeline]:
+    """Fetch the newest pipeline of each merge request."""
+    last = (
+        sa.select(sa.func.max(_PIPELINE.c.id).label("id"))
+        .where(_PIPELINE.c.project_id == tx.project_id, _PIPELINE.c.merge_request_iid.in_(sorted(iids)))
+        .group_by(_PIPELINE.c.merge_request_iid)
+        .subquery()
+    )
+    query = sa.select(
+        _PIPELINE.c.merge_request_iid, _PIPELINE.c.id, _PIPELINE.c.status, _PIPELINE.c.web_url, _PIPELINE.c.created_ms
+    ).where(_PIPELINE.c.project_id == tx.project_id)
+    return {row[0]: LastPipeline(*row[1:]) for row in tx.execute(query.join(last, _PIPELINE.c.id == last.c.id))}
 
 
 def get_for_page(tx: Transaction, iid: int) -> ListedMergeRequest | None:

@@ -9,5 +9,6 @@ __all__ = [
     "overrides",
     "pipeline_runs",
     "red_verdicts",
+    "request_verdicts",
     "tombstones",
 ]

@@ -29,6 +29,7 @@ from .publish import (
     gate_thread,
     red_verdict,
     regression_issue,
+    request_verdict,
     webhook,
 )
 from .registry import (
@@ -119,6 +120,7 @@ __all__ = [
     "promotion",
     "red_verdict",
     "regression_issue",
+    "request_verdict",
     "saved_view",
     "scorer",
     "scorer_version",

@@ -44,6 +44,21 @@ red_verdict = Table(
     Column("passed_ms", BigInteger),
 )
 
+request_verdict = Table(
+    "request_verdict",  # what was last said of a merge request by each of its pipelines, for lists of them
+    METADATA,
+    project_column(),
+    number_column("merge_request_iid"),
+    number_column("pipeline_id"),
+    Column("state", String(16), nullable=False),  # waiting, ready, empty
+    Column("level", String(16), nullable=False),  # good, bad, neutral, unknown
+    Column("outcome", String(16)),  # of the gate: pass, warn, fail
+    Column("accepted", Boolean, nullable=False),  # somebody has overridden the gate
+    Column("sentence", Text, nullable=False),
+    Column("models", Text, nullable=False),  # their names and the metric that ranks, as a JSON list
+    Column("at_ms", BigInteger, nullable=False),
+)
+
 case_use = Table(
     "case_use",  # which merge requests a test set has judged: it wears out
     METADATA,

@@ -25,6 +25,11 @@ from mltrail_server.settings import Settings
 from . import cases, cells, chart, evaluations, evidence, prompts, rulings, runs
 from .baseline import changes, failed_jobs
 from .cells import Page
+from .chart import Course
+from .evidence import interval
+from .rulings import expects, same_dataset
+
+__all__ = ["Course", "Page", "body", "contents", "expects", "interval", "marked", "page_of", "same_dataset"]
 
 _MOST_ROWS = 8
 _MOST_SEEN = 50
@@ -69,38 +74,52 @@ def body(report: Report, *, settings: Settings, project_path: str) -> str:
     """Write the note for a report, with as much detail as fits."""
     text = ""
     for detail in _DETAILS:
-        page = Page(report, settings, project_path, code(report.against), detail)
+        page = page_of(report, settings=settings, project_path=project_path, detail=detail)
         text = _rendered(page)
         if len(text) <= _MOST_CHARACTERS:
             break
     return text
 
 
+def page_of(report: Report, *, settings: Settings, project_path: str, detail: int) -> Page:
+    return Page(report, settings, project_path, code(report.against), detail)
+
+
 def _rendered(page: Page) -> str:
-    report = page.report
-    alone = len(report.models) == 1
-    shown = _worst_first(report.models)[:_MOST_MODELS]
-    said = summary.of_report(report, page.style)
-    first = report.models[0].comparison.rank_by if report.models else None
-    rendered = _ENVIRONMENT.get_template("note.md.j2").render(
-        marker=Markdown(f"<!-- mltrail v1 pipeline={report.pipeline.id} -->"),
-        heading=Markdown(f"{said.icon} {capital(said.heading)}"),
-        lines=_lines(said.lines),
-        problems=rulings.problems(page),
-        doubts=rulings.doubts(report),
-        accepted=rulings.accepted(report),
-        questions=[Markdown(f"❔ {one.sentence(code)}.") for one in report.gate.questions[:_MOST_QUESTIONS]],
-        overview=[] if alone else _overviews(page),
-        models=[_model(page, model, alone=alone) for model in shown],
-        proposed=rulings.proposed(page),
-        local=runs.local(page, report.local, first),
-        footer=_footer(page),
-    )
+    content = contents(page)
+    heading = Markdown(f"{content['icon']} {content['heading']}")
+    rendered = _ENVIRONMENT.get_template("note.md.j2").render(**(content | {"heading": heading}))
     return rendered.strip() + "\n"
 
 
-def _lines(lines: Sequence[Line]) -> list[Markdown]:
-    return [Markdown(f"**{line.label}:** {line.text}") for line in lines]
+def contents(page: Page) -> dict[str, Any]:
+    """Say all that a note says, part by part: the note and the page of the merge request are both made from it. What is
+    shown is `Markdown`; beside it, each model has its `report`.
+    """
+    report = page.report
+    alone = len(report.models) == 1
+    shown = _worst_first(report.models)[: page.most(_MOST_MODELS)]
+    said = summary.of_report(report, page.style)
+    first = report.models[0].comparison.rank_by if report.models else None
+    return {
+        "marker": Markdown(f"<!-- mltrail v1 pipeline={report.pipeline.id} -->"),
+        "icon": said.icon,
+        "heading": Markdown(capital(said.heading)),
+        "lines": _lines(said.lines),
+        "problems": rulings.problems(page),
+        "doubts": rulings.doubts(report),
+        "accepted": rulings.accepted(report),
+        "questions": [Markdown(f"{one.sentence(code)}.") for one in report.gate.questions[:_MOST_QUESTIONS]],
+        "overview": [] if alone else _overviews(page),
+        "models": [_model(page, model, alone=alone) for model in shown],
+        "proposed": rulings.proposed(page),
+        "local": runs.local(page, report.local, first),
+        "footer": _footer(page),
+    }
+
+
+def _lines(lines: Sequence[Line]) -> list[dict[str, Markdown]]:
+    return [{"label": Markdown(line.label), "text": Markdown(line.text)} for line in lines]
 
 
 def _worst_first(models: Sequence[ModelReport]) -> list[ModelReport]:
@@ -131,6 +150,7 @@ def _model(page: Page, model: ModelReport, *, alone: bool) -> dict[str, Any]:
     icon, heading = summary.heading(model, page.style)
     drawn = chart.drawn(model) if page.detail else None
     return {
+        "report": model,
         "title": None if alone else Markdown(f"{icon} {heading}"),
         "lines": [] if alone else _lines(summary.of_model(page.report, model, page.style)),
         "failed_jobs": failed_jobs(model),
@@ -139,6 +159,7 @@ def _model(page: Page, model: ModelReport, *, alone: bool) -> dict[str, Any]:
         "cases": cases.folded(model) if page.detail else None,
         "evaluations": evaluations.folded(page, model),
         "prompts": prompts.folded(page, model),
+        "course": chart.of(model),
         "evidence": evidence.table(page, model),
         "wanted": rulings.expected(model) if page.detail else [],
         "changes": changes(page, model),

@@ -20,9 +20,10 @@ def changes(page: Page, model: ModelReport) -> dict[str, Any] | None:
     compared = model.comparison
     if not page.detail or compared.best is None or compared.baseline is None:
         return None
-    rows = [_row(code(one.name), one) for one in compared.parameters[:_MOST_ROWS]]
-    rows += [_row(Markdown(f"data, {code(one.name or 'unnamed use')}"), one) for one in compared.datasets[:_MOST_ROWS]]
-    rows += [_row(Markdown(f"package {code(one.name)}"), one) for one in model.environment[:_MOST_ROWS]]
+    most = page.most(_MOST_ROWS)
+    rows = [_row(code(one.name), one) for one in compared.parameters[:most]]
+    rows += [_row(Markdown(f"data, {code(one.name or 'unnamed use')}"), one) for one in compared.datasets[:most]]
+    rows += [_row(Markdown(f"package {code(one.name)}"), one) for one in model.environment[:most]]
     left = len(compared.parameters) + len(compared.datasets) + len(model.environment) - len(rows)
     besides = " besides prompts" if any(not one.is_same for one in model.prompts) else ""
     preview = page.report.previews.get(model.name)

@@ -15,12 +15,14 @@ from mltrail_server.settings import Settings
 from mltrail_server.store.ci.pipelines import Pipeline
 
 _LONGEST_ID = 300
+_MOST_ON_A_PAGE = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
     """What all parts of one note share. `path` is the project's; `target` names what is compared with; `detail` is how
-    many runs a table may list, and 0 leaves out whatever can be left out.
+    many runs a table may list, and 0 leaves out whatever can be left out. `roomy` is set for the page of the merge
+    request, which has room for more than a note; `sees_cases` is False if whoever reads that page may not see answers.
     """
 
     report: Report
@@ -28,6 +30,12 @@ class Page:
     path: str
     target: Markdown
     detail: int
+    roomy: bool = False
+    sees_cases: bool = True
+
+    def most(self, of_note: int) -> int:
+        """Return how many of something are listed, of which a note lists at most `of_note`."""
+        return max(_MOST_ON_A_PAGE, of_note) if self.roomy else of_note
 
     @property
     def style(self) -> Style:
@@ -41,7 +49,9 @@ class Page:
         case = one.id if len(one.id) <= _LONGEST_ID else None
         return link(code(one.label or one.id), self.evaluation(evaluation, case=case))
 
-    def evaluation(self, one: EvaluationResult, *, only: str | None = None, case: str | None = None) -> str:
+    def evaluation(self, one: EvaluationResult, *, only: str | None = None, case: str | None = None) -> str | None:
+        if not self.sees_cases:
+            return None
         return links.evaluation(self.settings, self.path, one.candidate, against=one.baseline, only=only, case=case)
 
     def pipeline(self, pipeline: Pipeline, text: Markdown | str | None = None) -> Markdown:

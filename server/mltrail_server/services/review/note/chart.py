@@ -1,6 +1,7 @@
 """A chart of the metric that the heading names, on the target branch and here."""
 
 import math
+from dataclasses import dataclass
 
 from mltrail_server.domain import former
 from mltrail_server.domain.comparison import MetricChange
@@ -11,6 +12,26 @@ _FEWEST_POINTS = 2
 _BLUE, _ORANGE = "#428fdc", "#e9730c"
 
 
+@dataclass(frozen=True, slots=True)
+class Course:
+    """A metric in the target branch's pipelines, the oldest first, and here, by pipeline; and what it is held to."""
+
+    metric: str
+    points: tuple[tuple[str, float], ...]
+    held_to: float
+
+
+def of(model: ModelReport) -> Course | None:
+    """Return the course of the metric that the heading names; None if there is no line to draw."""
+    change = _named(model)
+    if change is None or model.version is not None:
+        return None  # a version is not a point of the branch
+    points = _points(model, change)
+    if change.before is None or len(points) < _FEWEST_POINTS:
+        return None
+    return Course(change.name, tuple(points), change.before)
+
+
 def drawn(model: ModelReport) -> tuple[Markdown, Markdown] | None:
     """Draw the metric that the heading names, on the target branch and here, as a Mermaid chart with its legend; None
     if there is no line to draw.
@@ -18,16 +39,12 @@ def drawn(model: ModelReport) -> tuple[Markdown, Markdown] | None:
     GitLab draws a chart on its own up to 2,000 characters. All its Mermaid versions know the name `xychart-beta`. Only
     the palette is set: a theme would break dark mode, and the default's first colour can't be seen on white.
     """
-    change = _named(model)
-    if change is None or model.version is not None:
-        return None  # a version is not a point of the branch
-    points = _points(model, change)
-    values = [value for _, value in points]
-    held_to = change.before
-    if held_to is None or len(values) < _FEWEST_POINTS:
+    course = of(model)
+    if course is None:
         return None
+    values = [value for _, value in course.points]
     room = (max(values) - min(values)) / 10 or abs(values[0]) / 10 or 1.0
-    names = ", ".join(f'"{label}"' for label, _ in points)
+    names = ", ".join(f'"{label}"' for label, _ in course.points)
     lines = [
         "---",
         "config:",
@@ -41,9 +58,9 @@ def drawn(model: ModelReport) -> tuple[Markdown, Markdown] | None:
         f"  x-axis [{names}]",
         f"  y-axis {_plain(min(values) - room)} --> {_plain(max(values) + room)}",
         f"  line [{', '.join(map(_plain, values))}]",
-        f"  line [{', '.join([_plain(held_to)] * len(values))}]",
+        f"  line [{', '.join([_plain(course.held_to)] * len(values))}]",
     ]
-    return Markdown("\n".join(lines)), Markdown(f"Blue: {name(change.name)}. Orange: what this is compared with.")
+    return Markdown("\n".join(lines)), Markdown(f"Blue: {name(course.metric)}. Orange: what this is compared with.")
 
 
 def _points(model: ModelReport, change: MetricChange) -> list[tuple[str, float]]:

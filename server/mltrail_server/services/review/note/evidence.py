@@ -55,12 +55,12 @@ def table(page: Page, model: ModelReport) -> dict[str, Any] | None:
         for change in compared.metrics
         if change.evidence and change.evidence.bounded
     )
-    listed = list(itertools.islice(weighed, _MOST_ROWS))
+    listed = list(itertools.islice(weighed, page.most(_MOST_ROWS)))
     return {
         "compared": _compared(page, model),
         "rows": listed,
         "note": _note(page, model) if listed else None,
-        "bounds": [*_selection(model), *_would_show(model), *_limits(model)],
+        "bounds": [*_selection(model), *_would_show(page, model), *_limits(model)],
     }
 
 
@@ -114,17 +114,29 @@ def _by(model: ModelReport) -> str:
 def _weighed(change: MetricChange, row: Row | None) -> dict[str, Markdown]:
     weighed = change.evidence
     assert weighed is not None  # noqa: S101 - only such metrics are listed
-    rate = is_in_points(change.name)
-    scale, unit = (100, " pp") if rate else (1, f" {unit_of(change.name)}")
-    low, high, sd = weighed.low * scale, weighed.high * scale, weighed.sd * scale
-    width = high - low
-    places = decimals_for((width if math.isfinite(width) else 0.0) or sd)
-    spread = f"{number(sd, decimals=decimals_for(sd))}{unit.rstrip()}" if sd else "none"
+    scale, unit = _scale(change.name)
+    sd = weighed.sd * scale
+    spread = f"{number(sd, decimals=decimals_for(sd))}{unit}" if sd else "none"
     return {
         "metric": Markdown(f"{name(change.name)}<br><sub>SD {spread}</sub>"),
-        "bounds": Markdown(_bounds(low, high, places, unit.rstrip())),
+        "bounds": Markdown(interval(change.name, weighed.low, weighed.high, sd=weighed.sd)),
         "chance": Markdown(_chance(change, row)),
     }
+
+
+def interval(metric: str, low: float, high: float, *, sd: float = 0.0) -> str:
+    """Write where the difference of a metric could lie, from end to end. `sd` says how many digits mean something where
+    an end is not known.
+    """
+    scale, unit = _scale(metric)
+    width = (high - low) * scale
+    places = decimals_for((width if math.isfinite(width) else 0.0) or sd * scale)
+    return _bounds(low * scale, high * scale, places, unit)
+
+
+def _scale(metric: str) -> tuple[float, str]:
+    """Return by what a difference is multiplied to be written, and its unit."""
+    return (100, " pp") if is_in_points(metric) else (1, f" {unit_of(metric)}".rstrip())
 
 
 def _bounds(low: float, high: float, places: int, unit: str) -> str:
@@ -229,13 +241,13 @@ def _selection(model: ModelReport) -> list[Markdown]:
     return []
 
 
-def _would_show(model: ModelReport) -> list[Markdown]:
+def _would_show(page: Page, model: ModelReport) -> list[Markdown]:
     barred = {row.metric for row in rows.of(model) if row.is_bar}  # a change that would be seen breaks no bar
     return [
         Markdown(f"{name(change.name)}: {change.advice}.")
         for change in model.comparison.metrics
         if change.verdict is Verdict.NO_CLEAR_CHANGE and change.advice and change.name not in barred
-    ][:_MOST_ROWS]
+    ][: page.most(_MOST_ROWS)]
 
 
 def _limits(model: ModelReport) -> list[Markdown]:

@@ -10,6 +10,7 @@ from mltrail_server.domain.rules import Ruling
 from mltrail_server.services.review import rows
 from mltrail_server.services.review.judged import ModelReport
 from mltrail_server.services.review.reports import Report
+from mltrail_server.services.review.rows import Row
 
 from .cells import Page
 
@@ -29,22 +30,28 @@ def worst_first(rulings: Sequence[Ruling]) -> list[Ruling]:
 def expected(model: ModelReport) -> list[Markdown]:
     """List what the rules expect, broken rules first."""
     ruled = [row for row in rows.of(model) if row.rule is not None]
-    listed = [
-        Markdown(
-            f"{code(row.metric)} {rows.expects(row)}{_cases(row.rule)}: {_breach(row.rule)} {_THEN[row.rule.then]}"
-        )
-        for row in ruled[:_MOST_ROWS]
-        if row.rule is not None
-    ]
+    listed = [expects(row) for row in ruled[:_MOST_ROWS]]
     more = len(model.rulings) - len(listed)
     found = [*listed, Markdown(f"and {more} more")] if more > 0 else listed
+    dataset = same_dataset(model)
+    return found if dataset is None else [*found, dataset]
+
+
+def expects(row: Row) -> Markdown:
+    """Say what a row's rule expects of its metric, and what a breach does."""
+    if row.rule is None:
+        return Markdown("")
+    return Markdown(
+        f"{code(row.metric)} {rows.expects(row)}{_cases(row.rule)}: {_breach(row.rule)} {_THEN[row.rule.then]}"
+    )
+
+
+def same_dataset(model: ModelReport) -> Markdown | None:
+    """Say which dataset both sides must share; None if no rule that compares asks for it."""
     dataset = model.model.same_dataset if model.model is not None else None
-    if dataset is None or not any(row.rule is not None and row.rule.worse_by is not None for row in ruled):
-        return found
-    return [
-        *found,
-        Markdown(f"both sides must use the same {code(dataset)} dataset, else rules that compare are broken"),
-    ]
+    if dataset is None or not any(one.rule.worse_by is not None for one in model.rulings):
+        return None
+    return Markdown(f"both sides must use the same {code(dataset)} dataset, else rules that compare are broken")
 
 
 def _cases(rule: Rule) -> str:

@@ -6,10 +6,12 @@ is in plain tables.
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from mltrail_server.domain.direction import Better
 from mltrail_server.domain.grouping import Run, RunState, usable
-from mltrail_server.domain.markdown import Markdown, cell, code, link, title
+from mltrail_server.domain.markdown import Markdown, cell, code, link, name, title
 from mltrail_server.domain.numbers import count, number
 from mltrail_server.services.review.judged import ModelReport
 
@@ -18,12 +20,20 @@ from .cells import Page
 _MOST_METRICS = 4
 
 
-def table(page: Page, model: ModelReport) -> dict[str, Markdown] | None:
+@dataclass(frozen=True, slots=True)
+class ListedRun:
+    """A run with its values in the metrics that the table has, and its state in words."""
+
+    run: Run
+    values: tuple[str, ...]
+    state: str
+
+
+def table(page: Page, model: ModelReport) -> dict[str, Any] | None:
     """List the best runs, and say in the summary how many there are."""
     if not page.detail or not model.runs:
         return None
-    names = _metrics(model)
-    shown = _best_first(model)[: page.detail]
+    names, shown = _metrics(model), listed(page, model)
     fields = [
         {"key": "run", "label": "Run"},
         *({"key": f"m{place}", "label": _label(name), "sortable": True} for place, name in enumerate(names)),
@@ -32,17 +42,34 @@ def table(page: Page, model: ModelReport) -> dict[str, Markdown] | None:
     ]
     items = [
         {
-            "run": link(cell(run.name), page.candidate(run.iid)),
-            **{f"m{place}": _value(run, name) for place, name in enumerate(names)},
-            "job": link(cell(run.job_name), run.job_url),
-            "state": _state(run, model.runs),
+            "run": link(cell(one.run.name), page.candidate(one.run.iid)),
+            **{f"m{place}": value for place, value in enumerate(one.values)},
+            "job": link(cell(one.run.job_name), one.run.job_url),
+            "state": one.state,
         }
-        for run in shown
+        for one in shown
     ]
     content = {"fields": fields, "items": items, "filter": True, "markdown": True}
-    rest = "" if len(shown) == len(model.runs) else f", the best {len(shown)}"
-    counted = f"All {len(model.runs)} runs" if len(model.runs) > 1 else "1 run"
-    return {"summary": Markdown(f"{counted}{rest}"), "json": _json(content)}
+    return {
+        "summary": _summary(model, len(shown)),
+        "json": _json(content),
+        "names": [name(one) for one in names],
+        "listed": shown,
+    }
+
+
+def listed(page: Page, model: ModelReport) -> list[ListedRun]:
+    """List the best runs."""
+    names = _metrics(model)
+    return [
+        ListedRun(run, tuple(_value(run, name) for name in names), _state(run, model.runs))
+        for run in _best_first(model)[: page.detail]
+    ]
+
+
+def _summary(model: ModelReport, shown: int) -> Markdown:
+    rest = "" if shown == len(model.runs) else f", the best {shown}"
+    return Markdown(f"{f'All {len(model.runs)} runs' if len(model.runs) > 1 else '1 run'}{rest}")
 
 
 def local(page: Page, runs: Sequence[Run], metric: str | None) -> list[dict[str, Markdown]]:

@@ -1,4 +1,4 @@
-"""Keep named views of an experiment's page."""
+"""Keep named views of an experiment's page, and what was last said of each merge request."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -38,4 +38,18 @@ def upgrade() -> None:
         sa.UniqueConstraint(
             "project_id", "experiment_iid", "name", name=op.f("uq_saved_view_project_id_experiment_iid_name")
         ),
+    )
+    op.create_table(
+        "request_verdict",
+        sa.Column("project_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("merge_request_iid", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("pipeline_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("state", string(16), nullable=False),
+        sa.Column("level", string(16), nullable=False),
+        sa.Column("outcome", string(16), nullable=True),
+        sa.Column("accepted", sa.Boolean(), nullable=False),
+        sa.Column("sentence", TEXT, nullable=False),
+        sa.Column("models", TEXT, nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("project_id", "merge_request_iid", "pipeline_id", name=op.f("pk_request_verdict")),
     )
