@@ -90,8 +90,16 @@ ACROSS_PROJECTS = {
     "ci/due.py": {"_change", "claim", "settle"},
     "identity/projects.py": {"ids", "known"},
     "identity/sessions.py": {"add", "claim", "delete", "get", "put"},
+    "pages/catalogue.py": {"aliases", "entries", "metrics", "versions"},
+    "pages/home.py": {"_read", "activity", "counts", "failing", "new_aliases", "newest", "overridden", "running"},
+    "pages/search.py": {
+        *{"_read_runs", "_requests", "datasets", "experiments", "merge_requests", "merge_requests_by_iid", "models"},
+        *{"pipelines", "runs", "runs_by_commit", "runs_by_id", "runs_by_pipeline", "versions"},
+    },
 }
-"""The operator's figures, archives and backups, the worker's next task, and what belongs to no project."""
+"""The operator's figures, archives and backups, the worker's next task, what belongs to no project, and pages over all
+projects that a person may see, whose statements each name them.
+"""
 
 
 def test_only_what_spans_projects_takes_a_raw_connection() -> None:
