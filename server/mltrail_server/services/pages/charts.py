@@ -223,7 +223,7 @@ class _Reader:
         parts = _parts(extents, most)
         drawn = {(one.number, one.key_id) for one in extents}
         numbers, ids = _axes(extents)
-        for bucket in store.buckets(self.tx, numbers, ids, places, parts=parts):
+        for bucket in store.buckets(self.tx, numbers, ids, places, parts=parts, most=most):
             if (bucket.number, bucket.key_id) in drawn:
                 curve = found[bucket.key_id][self.runs.by_number[bucket.number]]
                 curve.places.append(_middle(bucket, *parts[bucket.key_id]))

@@ -189,9 +189,10 @@ def buckets(
     places: Places,
     *,
     parts: Mapping[int, tuple[int, float]],
+    most: int,
 ) -> list[Bucket]:
     """Fetch the mean, the lowest and the highest value of each part of the axis; `parts` holds for each metric where
-    the first one begins and how wide they are.
+    the first one begins and how wide they are. What lies outside of the `most` parts is left out: only gaps do.
 
     As floating point, since a client may log steps whose difference no integer holds.
     """
@@ -213,7 +214,7 @@ def buckets(
             sa.func.min(_VALUE),
             sa.func.max(_VALUE),
         )
-        .where(*_of_keys(tx.project_id, numbers, key_ids), *places.inside())
+        .where(*_of_keys(tx.project_id, numbers, key_ids), *places.inside(), place >= 0, place <= most)
         .group_by(_T.c.candidate_iid, _T.c.key_id, part)
         .order_by(_T.c.candidate_iid, _T.c.key_id, part)
     )

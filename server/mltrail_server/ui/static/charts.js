@@ -483,7 +483,7 @@
           y: { distr: log ? 3 : 1, range: (_, low, high) => range(low, high) },
         },
         focus: { alpha: 0.25 },
-        padding: [8, 12, 0, 0],
+        padding: [8, 18, 0, 0],
         cursor: {
           drag: { x: true, y: false, setScale: false },
           points: { show: false },
