@@ -11,6 +11,7 @@ from mltrail_server.services.context.deps import Deps
 from tests.api.ci.published import publishing
 from tests.api.review.merge_requests import a_main, a_request
 from tests.api.trail import SHAS, Trail
+from tests.statements import Counter
 from tests.team import EXTERNAL_URL, Team
 from tests.ui.browsing import TEAM_ML, sign_in, team_page
 
@@ -47,6 +48,28 @@ def test_a_merge_request_shows_what_its_pipelines_did(
     assert "not posted" in team_page(gitlab_client, f"{TEAM_ML}/merge_requests")
     assert "the bot is no member" in team_page(gitlab_client, f"{TEAM_ML}/merge_requests/{request.iid}")
     worker.run_once(gitlab_deps)
+
+
+def test_more_requests_and_pipelines_take_no_more_statements(
+    trail: Trail, team: Team, gitlab_client: FlaskClient, statements: Counter
+) -> None:
+    """Nothing is computed for the list: what was last said of each is stored with its report."""
+    sign_in(gitlab_client, team.tokens["reporter"], base_url=EXTERNAL_URL)
+    trail.train(trail.main(SHAS["b"]), [0.80, 0.81, 0.82])
+    seen = []
+    for name in ("c", "d", "e"):
+        request = trail.request(SHAS[name])
+        pipeline = trail.of_request(request, SHAS[name])
+        trail.train(pipeline, [0.90, 0.91, 0.92])
+        trail.report(pipeline)
+        with statements() as counted:
+            shown = team_page(gitlab_client, f"{TEAM_ML}/merge_requests")
+        seen.append(len(counted))
+        assert shown.count("val_accuracy of churn is better, 0.81 → 0.91") == len(seen)
+    assert seen[0] == seen[1] == seen[2]
+    assert "is open" not in team_page(gitlab_client, f"{TEAM_ML}/merge_requests?state=all")
+    assert "is merged" in team_page(gitlab_client, f"{TEAM_ML}/merge_requests?state=merged")
+    team_page(gitlab_client, f"{TEAM_ML}/merge_requests?state=lost", 400)
 
 
 def test_a_merge_request_says_what_gitlab_refused_of_the_gate(
