@@ -22,6 +22,7 @@ from tests.fakes.gitlab import FakeGitLab
 from benchmarks.search import PROJECT, fill, scope_of
 from benchmarks.search import statements as count_statements
 from mltrail_server.app import create_app, create_deps
+from mltrail_server.domain.trials import PARENT_TAG
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.settings import Settings
 from mltrail_server.store import schema
@@ -40,7 +41,20 @@ PAGES: dict[str, dict[str, str]] = {
     "by metric, lowest first": {"order": "metrics.m1 ASC"},
     "filtered, by metric": {"filter": "params.p1 = '3' AND metrics.m2 > 0.5", "order": "metrics.m3 ASC"},
     "rare filter": {"filter": "tags.pipeline = '7'", "order": "metrics.m1 DESC"},
+    "a common word": {"filter": "run"},
+    "a rare word": {"filter": "run-12345"},
+    "a word that nothing has": {"filter": "nowhere"},
+    "two words": {"filter": "train run-9"},
+    "since a date": {"filter": "start_time > '2023-11-14'"},
+    "since a date, by metric": {"filter": "start_time > '2023-11-14'", "order": "metrics.m1 DESC"},
+    "flat": {"flat": "1"},
+    "groups by parameter": {"group": "params.p1", "order": "metrics.m1 DESC"},
+    "groups by pipeline": {"group": "pipeline"},
+    "groups of repeats": {"group": "repeats"},
+    "groups that match words": {"group": "params.p1", "filter": "train"},
 }
+"""Without a filter or an order, children are folded under their parents: 99 under each hundredth run."""
+_CHILDREN = 100
 
 
 def tie(deps: Deps, count: int) -> None:
@@ -71,6 +85,26 @@ def tie(deps: Deps, count: int) -> None:
             connection.execute(sa.insert(schema.candidate_job), rows)
         newest = sa.and_(schema.pipeline.c.project_id == PROJECT, schema.pipeline.c.id == jobs[-1])
         connection.execute(sa.update(schema.pipeline).where(newest).values(contract=_CONTRACT, contract_ms=1))
+
+
+def nest(deps: Deps, count: int) -> None:
+    """Make each hundredth run the parent of those that follow."""
+    run, tag = schema.candidate, schema.candidate_tag
+    with deps.db.write() as connection:
+        first = sa.select(run.c.iid, run.c.eid).where(run.c.project_id == PROJECT, run.c.iid % _CHILDREN == 1)
+        parents = {iid: eid for iid, eid in connection.execute(first)}  # noqa: C416 - a row is no pair to mypy
+        rows = [
+            {
+                "project_id": PROJECT,
+                "candidate_iid": iid,
+                "key": PARENT_TAG,
+                "value": parents[iid - (iid - 1) % _CHILDREN],
+            }
+            for iid in range(1, count + 1)
+            if (iid - 1) % _CHILDREN
+        ]
+        for start in range(0, len(rows), _CHUNK):
+            connection.execute(sa.insert(tag), rows[start : start + _CHUNK])
 
 
 def sign_in(client: FlaskClient, token_of_user: str) -> None:
@@ -123,6 +157,7 @@ def main() -> None:
         if not there:
             fill(deps, options.candidates)
             tie(deps, options.candidates)
+            nest(deps, options.candidates)
         client = create_app(deps).test_client()
         sign_in(client, gitlab.add_token(user, ["api"]))
         name = "SQLite" if deps.db.is_sqlite else "PostgreSQL"

@@ -13,7 +13,7 @@ PAGES = {
     "deleted experiments": f"{ML}/experiments?view=deleted",
     "candidates": f"{ML}/experiments/1?filter=metrics.val_accuracy+%3E+0.5&order=metrics.val_accuracy+DESC",
     "no match": f"{ML}/experiments/1?filter=metrics.val_accuracy+%3E+5",
-    "wrong filter": f"{ML}/experiments/1?filter=nonsense",
+    "wrong filter": f"{ML}/experiments/1?filter=metrics.loss+<",
     "empty experiment": f"{ML}/experiments/0",
     "candidate": f"{ML}/candidates/15",
     "failed candidate": f"{ML}/candidates/10",

@@ -14,4 +14,4 @@ def url(**query: Any) -> str:
 
 
 def names(shown: str) -> list[str]:
-    return re.findall(r'<th scope="row"><a href="/1/-/ml/candidates/\d+">([^<]+)</a>', shown)
+    return re.findall(r'<th scope="row"[^>]*><a href="/1/-/ml/candidates/\d+">([^<]+)</a>', shown)

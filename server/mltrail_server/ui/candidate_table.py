@@ -22,7 +22,7 @@ from mltrail_server.store.tracking.saved_views import SavedView
 
 from . import sentences, workspace
 from .render import page
-from .table_state import DRAWS, FIXED, GITLAB, METRIC, PARAM, State, order_of
+from .table_state import DRAWS, FIXED, GITLAB, METRIC, MOST_DIGITS, PARAM, State, order_of
 from .workspace import PALETTE, RunMark
 
 PAGE = 50
@@ -90,6 +90,10 @@ def _page(call: Call, iid: int, state: State) -> ResponseReturnValue:
         section="experiments",
         table=table,
         grouped=grouped,
+        group_params=[(name, order_of(PARAM, name)) for name in grouped.params] if grouped else [],
+        group_metrics=[(name, order_of(METRIC, name), grouped.directions[name]) for name in grouped.metrics]
+        if grouped
+        else [],
         rows=rows,
         state=state,
         problem=problem,
@@ -120,14 +124,21 @@ def _read(call: Call, iid: int, state: State) -> tuple[Table, GroupTable | None,
     """Read what the page shows, and why it is not what was asked for."""
     try:
         if state.problem is None:
-            grouped = groups.page(call.scope, iid, wanted(state), state.group, state.opened) if state.group else None
-            return tables.page(call.scope, iid, wanted(state)), grouped, None
+            if state.group:
+                grouped = groups.page(call.scope, iid, wanted(state), state.group, state.opened)
+                return tables.page(call.scope, iid, _beside_groups(state)), grouped, None
+            return tables.page(call.scope, iid, wanted(state)), None, None
     except MltrailError as error:
         if error.code is not Code.INVALID:
             raise
         state = replace(state, problem=sentences.of(error))
     plain = State(columns=state.columns, view=state.view, pins=state.pins)
     return tables.page(call.scope, iid, wanted(plain)), None, state.problem
+
+
+def _beside_groups(state: State) -> TableQuery:
+    """Ask for as little of the runs as can be: the order and the page of the address are those of the groups."""
+    return replace(wanted(state), orders=(), limit=1, token=None, flat=True, opened=())
 
 
 def as_csv(call: Call, iid: int) -> ResponseReturnValue:
@@ -158,7 +169,7 @@ def wanted(state: State) -> TableQuery:
         words=state.search.words,
         text=state.search.text,
         flat=state.flat,
-        opened=[int(key) for key in state.opened if key.isdecimal()],
+        opened=[int(key) for key in state.opened if key.isascii() and key.isdecimal() and len(key) <= MOST_DIGITS],
         pins=state.pins,
     )
 

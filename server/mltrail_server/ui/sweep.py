@@ -41,7 +41,7 @@ class SweepState:
 
     @classmethod
     def read(cls, arguments: MultiDict[str, str], now: int) -> Self:
-        """Read a query string. What is no number is no end of a brush."""
+        """Read a query string at the time `now`. What is no number is no end of a brush."""
         brushes: dict[str, Brush] = {}
         for name in arguments:
             for prefix in (_LOW, _HIGH, _IS):
@@ -140,7 +140,8 @@ def show(call: Call, iid: int) -> ResponseReturnValue:
 
 def _wanted(state: SweepState) -> SweepQuery:
     columns = state.table.columns
-    return SweepQuery(state.table.search.clauses, state.table.view_type, state.metric, columns, dict(state.brushes))
+    search = state.table.search
+    return SweepQuery(search.clauses, state.table.view_type, state.metric, columns, dict(state.brushes), search.words)
 
 
 def headline(sweep: Sweep) -> str:
@@ -283,7 +284,7 @@ def _table(state: SweepState, sweep: Sweep) -> tuple[str, int]:
     better = sweep.direction.better
     order = f"metrics.`{sweep.metric}` {'ASC' if better is Better.LOWER else 'DESC'}" if "`" not in sweep.metric else ""
     try:
-        text = filter_text.written([*state.table.search.clauses, *clauses])
+        text = state.table.search.with_part(filter_text.written(clauses)) if clauses else state.table.filter
     except ValueError:
         return "", 0
     view = "" if state.table.view == "active" else state.table.view

@@ -13,6 +13,7 @@ __all__ = [
     "groups",
     "home",
     "live",
+    "matching",
     "merge_requests",
     "models",
     "overview",

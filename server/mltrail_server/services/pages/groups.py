@@ -1,14 +1,48 @@
-"""An experiment's runs in groups: by a parameter, a tag, their job or pipeline, or as repeats of each other."""
+"""An experiment's runs in groups: by a parameter, a tag, their job or pipeline, or as repeats of each other.
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+Repeats are what the note on a merge request takes for one candidate: runs whose parameters are equal, apart from those
+that vary chance or name a fold. Spread is the standard deviation of a sample, as it is there. What is grouped are the
+newest runs that match, up to a bound, which the page says.
+"""
 
-from mltrail_server.domain.direction import MetricDirection
-from mltrail_server.domain.statistics import Summary
+import hashlib
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from mltrail_server.domain import direction, filter_text, selection
+from mltrail_server.domain.direction import Better, MetricDirection, worth_showing
+from mltrail_server.domain.errors import invalid
+from mltrail_server.domain.filters import Clause, Entity, Order
+from mltrail_server.domain.grouping import REPEAT_OVER, usable
+from mltrail_server.domain.statistics import Summary, summarise
 from mltrail_server.services.context.deps import Scope
+from mltrail_server.services.contract import directions as directions_service
+from mltrail_server.services.tracking import experiments
+from mltrail_server.store.db.paging import mark_of, read_token, written_token
+from mltrail_server.store.db.transaction import Transaction
+from mltrail_server.store.pages import groups as store
+from mltrail_server.store.pages import tables as table_store
+from mltrail_server.store.tracking.candidates import Candidate
 from mltrail_server.store.tracking.experiments import Experiment
 
+from . import matching, tables
 from .tables import CandidateRow, TableQuery
+
+MOST_RUNS = 2_000
+"""How many runs are grouped at most, the newest that match."""
+MOST_OPENED = 10
+MOST_SHOWN = 50
+"""How many groups are opened at a time, and how many runs each of them shows."""
+_MOST_PARAMS_READ = 40_000
+_MOST_PARAMS = 6
+_MOST_IN_FILTER = 20
+_SAMPLED = 20
+_FOLD = frozenset({"fold"})
+_PIPELINE_TAG = "gitlab.CI_PIPELINE_ID"
+
+Values = Mapping[str, str]
+"""What the runs of a group share, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,25 +51,26 @@ class GroupRow:
     its runs share, by name, and is empty for runs that lack what they are grouped by.
 
     `count` counts all its runs, `failed` those of them that don't count in `metrics`. `best` has the metrics whose mean
-    is the best of all groups. `runs` are the newest of an opened group.
+    is the best of all groups. `runs` are the newest of an opened group. `filter` is what shows the group's runs in the
+    table, or "" if no filter can.
     """
 
     key: str
-    label: Mapping[str, str]
+    label: Values
     count: int
     failed: int
     metrics: Mapping[str, Summary]
     best: frozenset[str] = frozenset()
     opened: bool = False
     runs: Sequence[CandidateRow] = ()
-    filter: str = ""  # what shows the runs of this group in the table; "" if no filter can
+    filter: str = ""
     pipeline_id: int | None = None  # if they are grouped by pipeline
 
 
 @dataclass(frozen=True, slots=True)
 class GroupTable:
     """A page of groups. `groups` counts them all, and `runs` those that were grouped: the newest that match, of
-    `matching`.
+    `matching`. `params` are the names in the groups' labels, and `ignored` those that repeats may differ in.
     """
 
     experiment: Experiment
@@ -53,13 +88,251 @@ class GroupTable:
     total: int
     total_is_more: bool
     next_token: str | None
-    ignored: Sequence[str] = ()  # the parameters that repeats may differ in
+    ignored: Sequence[str] = ()
     notes: Sequence[str] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Members are in the order in which they were found, the newest first."""
+
+    label: Values
+    members: Sequence[Candidate]
+    row: GroupRow
+
+
 def page(scope: Scope, experiment_iid: int, query: TableQuery, by: str, opened: Sequence[str] = ()) -> GroupTable:
-    """Return a page of groups, in the order of `query.orders`: by a metric's mean, by `count` or by `key`.
+    """Return a page of groups, in the order of `query.orders`: by a metric's mean, by a parameter in their labels, by
+    `count` or by `key`; or else those with the newest runs first. A fixed number of statements.
 
     Raises NOT_FOUND for an unknown experiment, INVALID for what runs can't be grouped by.
     """
-    raise NotImplementedError
+    _check(by)
+    wanted = replace(query, flat=True).wanted
+    with scope.project.slow_read() as tx:
+        experiment = experiments.existing(tx, experiment_iid)
+        total = matching.total(tx, experiment_iid, query.view)
+        further = matching.also(tx, experiment_iid, wanted, total)
+        found = matching.find(tx, experiment_iid, wanted, further=further, orders=(), limit=MOST_RUNS, token=None)
+        count = matching.count(tx, experiment_iid, wanted, further=further, found=found, first=True, total=total)
+        candidates = found.candidates
+        iids = [one.iid for one in candidates]
+        sampled = sorted(iids[:_SAMPLED])
+        all_metrics = table_store.metric_names(tx, sampled)
+        all_params = list(table_store.params_that_differ(tx, sampled))
+        metrics = list(query.metrics) if query.metrics is not None else worth_showing(all_metrics, tables.MOST_METRICS)
+        contract = directions_service.newest_contract(tx)
+        models = selection.models_of(contract, [experiment.name])
+        directions = direction.directions_of(metrics, models)
+        chance = frozenset().union(*(one.repeat_over | frozenset(one.pair_by) for one in models)) or REPEAT_OVER | _FOLD
+        made = store.made_by(tx, iids)
+        labels = _labels(tx, iids, by, made, chance)
+        latest = store.metrics(tx, iids, metrics)
+        failed = {one.iid for one in candidates if _has_failed(one, made.get(one.iid))}
+        groups = _grouped([one for one in candidates if one.iid in labels], labels, latest, failed)
+        params = _params(groups, by, query)
+        groups = _sorted(_with_best(groups, directions), query.orders)
+        mark = mark_of("groups", experiment_iid, by, query.text or query.clauses, query.orders, query.view)
+        start = _start(query.token, mark)
+        shown = groups[start : start + query.limit]
+        rows = _opened(tx, shown, opened, metrics, params)
+    grouped = sum(len(one.members) for one in groups)
+    return GroupTable(
+        experiment,
+        by,
+        [replace(one, label=_shown(one.label, params), filter=_filter(by, one.label, params)) for one in rows],
+        metrics,
+        sorted({*all_metrics, *metrics}),
+        params,
+        sorted({*all_params, *params}),
+        directions,
+        len(groups),
+        grouped,
+        max(count.number, grouped),
+        count.is_more,
+        total.number,
+        total.is_more,
+        written_token([start + query.limit], mark) if start + query.limit < len(groups) else None,
+        sorted(chance) if by == "repeats" else (),
+        _notes(grouped, more=found.next_token is not None or grouped < len(candidates)),
+    )
+
+
+def _check(by: str) -> None:
+    prefix, dot, key = by.partition(".")
+    if by not in ("job", "pipeline", "repeats") and not (dot and key and prefix in ("params", "tags")):
+        raise invalid(f"Runs can't be grouped by {by!r}. Group them by params.…, tags.…, job, pipeline or repeats.")
+
+
+def _labels(
+    tx: Transaction, iids: Sequence[int], by: str, made: Mapping[int, store.MadeBy], chance: frozenset[str]
+) -> Mapping[int, Values]:
+    """Map each run to what it shares with its group. One statement, if any."""
+    if by == "job":
+        return {iid: {"job": made[iid].job_name or ""} if iid in made else {} for iid in iids}
+    if by == "pipeline":
+        return {iid: {"pipeline": str(made[iid].pipeline_id)} if iid in made else {} for iid in iids}
+    if by == "repeats":
+        params, _ = store.params(tx, iids, most=_MOST_PARAMS_READ)
+        return {iid: {key: value for key, value in own.items() if key not in chance} for iid, own in params.items()}
+    prefix, _, key = by.partition(".")
+    values = store.values(tx, iids, key, of_tags=prefix == "tags")
+    return {iid: {key: values[iid]} if iid in values else {} for iid in iids}
+
+
+def _has_failed(candidate: Candidate, made: store.MadeBy | None) -> bool:
+    return candidate.status in table_store.FAILED or (made is not None and made.job_status in table_store.FAILED_JOB)
+
+
+def _grouped(
+    candidates: Sequence[Candidate],
+    labels: Mapping[int, Values],
+    latest: Mapping[str, Mapping[int, float]],
+    failed: set[int],
+) -> list[_Group]:
+    found: dict[frozenset[tuple[str, str]], list[Candidate]] = {}
+    for one in candidates:
+        found.setdefault(frozenset(labels[one.iid].items()), []).append(one)
+    groups = []
+    for shared, members in found.items():
+        counting = [one.iid for one in members if one.iid not in failed]
+        summaries = {
+            name: summarise(values) for name, of_all in latest.items() if (values := _values(of_all, counting))
+        }
+        label = dict(sorted(shared))
+        row = GroupRow(_key(label), label, len(members), len(members) - len(counting), summaries)
+        groups.append(_Group(label, members, row))
+    return groups
+
+
+def _values(of_all: Mapping[int, float], iids: Sequence[int]) -> list[float]:
+    """Return the values that can enter a mean. MLflow writes infinity as the largest double."""
+    return [of_all[iid] for iid in iids if iid in of_all and usable(of_all[iid])]
+
+
+def _key(label: Values) -> str:
+    return hashlib.sha256(repr(sorted(label.items())).encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
+def _with_best(groups: Sequence[_Group], directions: Mapping[str, MetricDirection]) -> list[_Group]:
+    """Mark the best mean of each metric of known direction, unless all are equal."""
+    best: dict[str, float] = {}
+    for name, way in directions.items():
+        means = {one.row.metrics[name].mean for one in groups if name in one.row.metrics}
+        if len(means) > 1 and way.better is not Better.UNKNOWN:
+            best[name] = max(means) if way.better is Better.HIGHER else min(means)
+    return [
+        replace(
+            one,
+            row=replace(
+                one.row,
+                best=frozenset(name for name, own in one.row.metrics.items() if best.get(name) == own.mean),
+            ),
+        )
+        for one in groups
+    ]
+
+
+def _sorted(groups: list[_Group], orders: Sequence[Order]) -> list[_Group]:
+    """Sort by the first order that groups have; a group without the value comes last, whatever the direction."""
+    for order in orders:
+        value = _sort_value(order, groups)
+        if value is not None:
+            having = [(found, one) for one in groups if (found := value(one)) is not None]
+            lacking = [one for one in groups if value(one) is None]
+            having.sort(key=lambda pair: pair[0], reverse=order.descending)
+            return [one for _, one in having] + lacking
+    return groups
+
+
+Sortable = tuple[float | str, ...]
+
+
+def _sort_value(order: Order, groups: Sequence[_Group]) -> Callable[[_Group], Sortable | None] | None:
+    if order.entity is Entity.METRIC:
+        name = order.key
+        return lambda one: (one.row.metrics[name].mean,) if name in one.row.metrics else None
+    if order.entity is Entity.ATTRIBUTE and order.key == "count":
+        return lambda one: (one.row.count,)
+    if order.entity is Entity.ATTRIBUTE and order.key == "key":
+        names = sorted({name for one in groups for name in one.label})
+        keys = [_as_sortable(name) for name in names]
+        return lambda one: tuple(part for key in keys for part in key(one) or (math.inf, "")) if one.label else None
+    if order.entity in (Entity.PARAM, Entity.TAG) and any(order.key in one.label for one in groups):
+        return _as_sortable(order.key)
+    return None
+
+
+def _as_sortable(name: str) -> Callable[[_Group], Sortable | None]:
+    """Sort values as numbers before those that are none."""
+
+    def value(one: _Group) -> Sortable | None:
+        text = one.label.get(name)
+        if text is None:
+            return None
+        try:
+            number = float(text)
+        except ValueError:
+            return math.inf, text
+        return (math.inf if math.isnan(number) else number), text
+
+    return value
+
+
+def _params(groups: Sequence[_Group], by: str, query: TableQuery) -> list[str]:
+    """Choose which names of the labels are shown: of repeats, the parameters that differ."""
+    if by != "repeats":
+        return [by.partition(".")[2] or by]
+    if query.params is not None:
+        return list(query.params)
+    names = sorted({name for one in groups for name in one.label})
+    differ = [name for name in names if len({one.label.get(name) for one in groups}) > 1]
+    return (differ or names)[:_MOST_PARAMS]
+
+
+def _shown(label: Values, params: Sequence[str]) -> Values:
+    return {name: label[name] for name in params if name in label}
+
+
+def _filter(by: str, label: Values, params: Sequence[str]) -> str:
+    """Write what shows a group's runs in the table."""
+    if by == "job":
+        return ""
+    entity = Entity.PARAM if by == "repeats" or by.startswith("params.") else Entity.TAG
+    names = [_PIPELINE_TAG if by == "pipeline" else name for name in (label if by == "repeats" else params)]
+    values = list(label.values()) if label else [None]
+    if by == "repeats" and (not label or len(label) > _MOST_IN_FILTER):
+        return ""
+    clauses = [
+        Clause(entity, name, "=" if value is not None else "IS NULL", value)
+        for name, value in zip(names, values, strict=True)
+    ]
+    try:
+        return filter_text.written(clauses)
+    except ValueError:
+        return ""
+
+
+def _start(token: str | None, mark: str) -> int:
+    values = read_token(token, mark, 1)
+    return values[0] if values and isinstance(values[0], int) and values[0] > 0 else 0
+
+
+def _opened(
+    tx: Transaction, groups: Sequence[_Group], opened: Sequence[str], metrics: Sequence[str], params: Sequence[str]
+) -> list[GroupRow]:
+    """Add the newest runs of the opened groups."""
+    chosen = [one for one in groups if one.row.key in opened][:MOST_OPENED]
+    members = [candidate for one in chosen for candidate in one.members[:MOST_SHOWN]]
+    rows = {row.candidate.iid: row for row in tables.rows_of(tx, members, metrics, params)} if members else {}
+    keys = {one.row.key for one in chosen}
+    return [
+        replace(one.row, opened=True, runs=[rows[candidate.iid] for candidate in one.members[:MOST_SHOWN]])
+        if one.row.key in keys
+        else one.row
+        for one in groups
+    ]
+
+
+def _notes(grouped: int, *, more: bool) -> list[str]:
+    return [f"Only the newest {grouped:,} runs that match are in these groups."] if more else []

@@ -29,6 +29,10 @@ from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.pages import sweep as store
 from mltrail_server.store.pages import tables
 from mltrail_server.store.tracking.experiments import Experiment
+from mltrail_server.store.tracking.search import Also
+
+from . import matching
+from .matching import Wanted
 
 METRIC, PARAM = "metrics.", "params."
 MOST_RUNS = 100_000
@@ -76,6 +80,7 @@ class SweepQuery:
     metric: str = ""
     columns: Sequence[str] | None = None
     brushes: Mapping[str, Brush] = field(default_factory=dict)
+    words: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +131,23 @@ def view(scope: Scope, experiment_iid: int, query: SweepQuery) -> Sweep:
         names = tables.metric_names(tx, newest)
         metric, ranked = _metric(query.metric, names, models)
         direction = directions_of([metric], models)[metric]
-        rows = store.matching(tx, experiment_iid, query.view.stages, query.clauses, metric=metric, most=MOST_RUNS)
+        rows = store.matching(
+            tx,
+            experiment_iid,
+            query.view.stages,
+            query.clauses,
+            also=_in_words(tx, experiment_iid, query) if query.words else Also(),
+            metric=metric,
+            most=MOST_RUNS,
+        )
         counts, usable = _counted(rows)
         sweep = Sweep(experiment, sorted({*names, metric} - {""}), metric, direction, ranked, counts)
         return _judged(tx, sweep, usable, query, models) if usable else sweep
+
+
+def _in_words(tx: Transaction, experiment_iid: int, query: SweepQuery) -> Also:
+    wanted = Wanted(query.clauses, query.words, view=query.view)
+    return matching.also(tx, experiment_iid, wanted, matching.total(tx, experiment_iid, query.view))
 
 
 def _metric(wanted: str, names: Sequence[str], models: Sequence[Model]) -> tuple[str, bool]:

@@ -4,33 +4,44 @@ A page costs a fixed number of statements, whatever the number of candidates, co
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from mltrail_server.domain import filters
+from mltrail_server.domain import filters, page_filters
 from mltrail_server.domain.candidate import ViewType
 from mltrail_server.domain.direction import Better, MetricDirection, worth_showing
 from mltrail_server.domain.filters import Clause, Order
+from mltrail_server.domain.page_filters import PageFilter
 from mltrail_server.domain.trials import PARENT_TAG
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.contract import directions as directions_service
 from mltrail_server.services.tracking import experiments
 from mltrail_server.store.db.transaction import Transaction
-from mltrail_server.store.pages import tables
+from mltrail_server.store.pages import tables, tree
 from mltrail_server.store.pages.tables import CandidateJob
-from mltrail_server.store.tracking import search
+from mltrail_server.store.tracking import candidates as candidate_store
 from mltrail_server.store.tracking.candidates import Candidate
 from mltrail_server.store.tracking.experiments import Experiment
+from mltrail_server.store.tracking.search import Also, FoundCandidates
+from mltrail_server.store.tracking.search_clauses import is_newest_first
+
+from . import matching
+from .matching import Count, Wanted
 
 COMMIT = "mlflow.source.git.commit"
 MOST_CSV_ROWS = 100_000
 _TAGS = (COMMIT, PARENT_TAG)
 _SAMPLED = 20
 """How many of the newest candidates, besides those on the page, decide which columns there are."""
-_MOST_METRICS = 8
+MOST_METRICS = 8
 _MOST_PARAMS = 6
-_MOST_COUNTED = 10_000
 _SMALL_EXPERIMENT = 1_000
-"""Up to this many runs, all are searched for the best value."""
+"""Up to this many runs that match, all are searched for the best value."""
+MOST_OPENED = 10
+MOST_CHILDREN = 50
+"""How many parents are opened at a time, and how many children each of them shows."""
+_LEAST_COUNTED_CHILDREN = 100
+_MOST_COUNTED_CHILDREN = 10_000
+"""How many children are counted: of each parent, and of all on a page."""
 _MOST_BEST = 20
 """For how many metrics the best value is searched."""
 _CSV_PAGE = 500
@@ -57,6 +68,15 @@ class TableQuery:
     flat: bool = False
     opened: Sequence[int] = ()
     pins: Sequence[int] = ()
+
+    @property
+    def wanted(self) -> Wanted:
+        """Children are folded in the order of time only, as in MLflow: sorted by a metric, or filtered, the best of a
+        sweep is one of them.
+        """
+        everything = not self.clauses and not self.words
+        folded = everything and not self.flat and is_newest_first(self.orders)
+        return Wanted(self.clauses, self.words, self.text, self.view, folded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,23 +146,33 @@ class Table:
 
 def page(scope: Scope, experiment_iid: int, query: TableQuery) -> Table:
     """Return a page. Raises NOT_FOUND for an unknown experiment, INVALID for a filter that names unknown fields."""
+    wanted = query.wanted
+    stages = query.view.stages
     with scope.project.slow_read() as tx:
         experiment = experiments.existing(tx, experiment_iid)
-        matches = _search(tx, experiment_iid, query)
-        newest = tables.newest(tx, experiment_iid, query.view.stages, limit=_SAMPLED)
-        total = tables.count(tx, experiment_iid, query.view.stages, most=_MOST_COUNTED)
-        sampled = sorted({*newest, *(candidate.iid for candidate in matches.candidates)})
+        total = matching.total(tx, experiment_iid, query.view)
+        further = matching.also(tx, experiment_iid, wanted, total)
+        found = _search(tx, experiment_iid, query, further)
+        count = matching.count(
+            tx, experiment_iid, wanted, further=further, found=found, first=query.token is None, total=total
+        )
+        newest = tables.newest(tx, experiment_iid, stages, limit=_SAMPLED)
+        placed = _unfolded(tx, found.candidates, query) if wanted.folded else [_Placed(one) for one in found.candidates]
+        pinned = _in_order(candidate_store.of_iids(tx, list(query.pins)), query.pins) if query.pins else []
+        shown = [*(one.candidate for one in placed), *pinned]
+        sampled = sorted({*newest, *(candidate.iid for candidate in shown)})
         all_metrics = tables.metric_names(tx, sampled)
         differ = tables.params_that_differ(tx, sampled)
         all_params = list(differ)
-        metrics = list(query.metrics) if query.metrics is not None else worth_showing(all_metrics, _MOST_METRICS)
+        metrics = list(query.metrics) if query.metrics is not None else worth_showing(all_metrics, MOST_METRICS)
         params = list(query.params) if query.params is not None else _distinguishing(differ)
-        rows = _rows(tx, matches.candidates, metrics, params)
+        made = rows_of(tx, shown, metrics, params)
+        rows = [one.placed(row) for one, row in zip(placed, made, strict=False)]
         directions = directions_service.of_runs(tx, metrics, experiments=[experiment.name])
         best = _best(rows, directions)
-        whole = matches.next_token is None and query.token is None
-        everywhere = best if whole else _best_of_all(tx, experiment_iid, query, directions, total=total)
-    shown = {name: value for name, value in (best | everywhere).items() if not _all_equal(rows, name)}
+        whole = found.next_token is None and query.token is None and not wanted.folded
+        everywhere = best if whole else _best_of_all(tx, experiment_iid, query, further, directions, count=count)
+    marked = {name: value for name, value in (best | everywhere).items() if not _all_equal(rows, name)}
     return Table(
         experiment,
         rows,
@@ -150,14 +180,17 @@ def page(scope: Scope, experiment_iid: int, query: TableQuery) -> Table:
         params,
         sorted({*all_metrics, *metrics}),
         sorted({*all_params, *params}),
-        matches.next_token,
-        min(total, _MOST_COUNTED),
-        total > _MOST_COUNTED,
+        found.next_token,
+        total.number,
+        total.is_more,
         directions,
-        shown,
-        frozenset(shown.keys() - everywhere.keys()),
-        min(total, _MOST_COUNTED),
-        total > _MOST_COUNTED,
+        marked,
+        frozenset(marked.keys() - everywhere.keys()),
+        count.number,
+        count.is_more,
+        wanted.folded,
+        matching.notes(wanted, found, limit=query.limit, total=total),
+        made[len(placed) :],
     )
 
 
@@ -165,34 +198,87 @@ def every(scope: Scope, experiment_iid: int, query: TableQuery) -> Iterator[list
     """Return all pages with the columns of `query`, for a CSV file; each is read in a transaction of its own."""
     token = None
     for _ in range(MOST_CSV_ROWS // _CSV_PAGE):
-        step = TableQuery(query.clauses, query.orders, query.view, limit=_CSV_PAGE, token=token)
+        step = replace(query, limit=_CSV_PAGE, token=token, flat=True)
         with scope.project.slow_read() as tx:
-            matches = _search(tx, experiment_iid, step)
-            rows = _rows(tx, matches.candidates, query.metrics or (), query.params or ())
+            total = matching.total(tx, experiment_iid, query.view)
+            found = _search(tx, experiment_iid, step, matching.also(tx, experiment_iid, step.wanted, total))
+            rows = rows_of(tx, found.candidates, query.metrics or (), query.params or ())
         yield rows
-        token = matches.next_token
+        token = found.next_token
         if token is None:
             break
 
 
-def read(filter_text: str, order: str) -> tuple[Sequence[Clause], Sequence[Order]]:
-    """Read a filter and an order as people type them. Raises INVALID."""
-    return filters.parse(filter_text), filters.parse_orders([order] if order else [])
+def read(text: str, order: str, now: int) -> tuple[PageFilter, Sequence[Order]]:
+    """Read a search box and an order as people write them, at the time `now`. Raises INVALID."""
+    return page_filters.read(text, now), filters.parse_orders([order] if order else [])
 
 
-def _search(tx: Transaction, experiment_iid: int, query: TableQuery) -> search.FoundCandidates:
-    return search.search(
+def _search(tx: Transaction, experiment_iid: int, query: TableQuery, further: Also) -> FoundCandidates:
+    return matching.find(
         tx,
-        experiment_iids=[experiment_iid],
-        stages=query.view.stages,
-        clauses=query.clauses,
+        experiment_iid,
+        query.wanted,
+        further=further,
         orders=query.orders,
         limit=query.limit,
         token=query.token,
     )
 
 
-def _rows(
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """A candidate's place among parents and children."""
+
+    candidate: Candidate
+    children: int = 0
+    children_is_more: bool = False
+    children_shown: int = 0
+    opened: bool = False
+    depth: int = 0
+
+    def placed(self, row: CandidateRow) -> CandidateRow:
+        return replace(
+            row,
+            children=self.children,
+            children_is_more=self.children_is_more,
+            children_shown=self.children_shown,
+            opened=self.opened,
+            depth=self.depth,
+        )
+
+
+def _unfolded(tx: Transaction, roots: Sequence[Candidate], query: TableQuery) -> list[_Placed]:
+    """Put the children of opened candidates below these, and theirs. Two statements, or one if none is opened."""
+    opened = list(dict.fromkeys(query.opened))[:MOST_OPENED]
+    below = tree.of(tx, opened, query.view.stages, most=MOST_CHILDREN) if opened else {}
+    found: list[_Placed] = []
+    seen: set[int] = set()
+    waiting = [(one, 0) for one in reversed(roots)]
+    while waiting:
+        candidate, depth = waiting.pop()
+        if candidate.iid in seen:
+            continue
+        seen.add(candidate.iid)
+        children = below.get(candidate.iid, [])
+        is_open = candidate.iid in opened
+        found.append(_Placed(candidate, children_shown=len(children), opened=is_open, depth=depth))
+        waiting += [(one, depth + 1) for one in reversed(children)]
+    most = max(_LEAST_COUNTED_CHILDREN, _MOST_COUNTED_CHILDREN // max(1, len(found)))
+    counts = tree.counts(tx, [one.candidate.iid for one in found], query.view.stages, most=most) if found else {}
+    return [
+        replace(one, children=min(number, most), children_is_more=number > most)
+        for one in found
+        for number in (counts.get(one.candidate.iid, 0),)
+    ]
+
+
+def _in_order(candidates: Sequence[Candidate], iids: Sequence[int]) -> list[Candidate]:
+    by_iid = {one.iid: one for one in candidates}
+    return [by_iid[iid] for iid in dict.fromkeys(iids) if iid in by_iid]
+
+
+def rows_of(
     tx: Transaction, candidates: Sequence[Candidate], metrics: Sequence[str], params: Sequence[str]
 ) -> list[CandidateRow]:
     iids = [candidate.iid for candidate in candidates]
@@ -218,7 +304,13 @@ def _distinguishing(params: dict[str, bool]) -> list[str]:
 
 
 def _best_of_all(
-    tx: Transaction, experiment_iid: int, query: TableQuery, directions: dict[str, MetricDirection], *, total: int
+    tx: Transaction,
+    experiment_iid: int,
+    query: TableQuery,
+    further: Also,
+    directions: dict[str, MetricDirection],
+    *,
+    count: Count,
 ) -> dict[str, float]:
     known = [
         (name, direction.better) for name, direction in directions.items() if direction.better is not Better.UNKNOWN
@@ -229,7 +321,9 @@ def _best_of_all(
         query.view.stages,
         query.clauses,
         wanted=dict(known[:_MOST_BEST]),
-        small=total <= _SMALL_EXPERIMENT,
+        small=not count.is_more and count.number <= _SMALL_EXPERIMENT,
+        also=() if query.wanted.folded else further.conditions,
+        few=further.few,
     )
 
 

@@ -116,6 +116,13 @@ def _after(order: Sequence[Sorted], values: Sequence[Any]) -> sa.ColumnElement[b
     return sa.and_(bound, sa.or_(*alternatives))
 
 
+def not_beyond(order: Sequence[Sorted], values: Sequence[Any]) -> sa.ColumnElement[bool]:
+    """Keep the rows up to and including the one with these sort values."""
+    reached = [one.column == sa.literal(value, one.column.type) for one, value in zip(order, values, strict=True)]
+    backwards = [Sorted(one.column, not one.descending) for one in order]
+    return sa.or_(_after(backwards, values), sa.and_(*reached))
+
+
 def _is_storable(value: object) -> bool:
     """Return whether a value can have come from a row at all: a client can write any JSON into a token."""
     if isinstance(value, str):

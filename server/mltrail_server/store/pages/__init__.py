@@ -6,6 +6,7 @@ __all__ = [
     "datasets",
     "experiments",
     "files",
+    "groups",
     "histories",
     "home",
     "prompts",
@@ -13,4 +14,6 @@ __all__ = [
     "sweep",
     "tables",
     "traces",
+    "tree",
+    "words",
 ]

@@ -11,6 +11,7 @@ from mltrail_server.store.db.planner import unindexed
 from mltrail_server.store.db.statements import is_in
 from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.tracking.metrics import NAN
+from mltrail_server.store.tracking.search import Also
 from mltrail_server.store.tracking.search_clauses import key_id, matches
 
 from .tables import job_failed
@@ -25,7 +26,14 @@ MatchingRun = tuple[int, int, bool, float | None, bool | None]
 
 
 def matching(
-    tx: Transaction, experiment_iid: int, stages: Sequence[Stage], clauses: Sequence[Clause], *, metric: str, most: int
+    tx: Transaction,
+    experiment_iid: int,
+    stages: Sequence[Stage],
+    clauses: Sequence[Clause],
+    *,
+    also: Also,
+    metric: str,
+    most: int,
 ) -> list[MatchingRun]:
     """List the newest runs that match, up to one more than `most`."""
     joined = sa.and_(
@@ -44,6 +52,8 @@ def matching(
             _T.c.experiment_iid == experiment_iid,
             _T.c.stage.in_(stages),
             *(matches(clause, tx.project_id) for clause in clauses),
+            *also.conditions,
+            *([] if also.few is None else [_T.c.iid.in_(also.few)]),
         )
         .order_by(_T.c.started_ms.desc(), _T.c.eid)
         .limit(most + 1)

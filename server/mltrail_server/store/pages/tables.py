@@ -33,7 +33,7 @@ FAILED_JOB = ("failed", "canceled")
 FAILED = (Status.FAILED, Status.KILLED)
 
 
-def best_values(
+def best_values(  # noqa: PLR0913 - a search has that many parts, each by its name
     tx: Transaction,
     experiment_iid: int,
     stages: Sequence[Stage],
@@ -41,8 +41,11 @@ def best_values(
     *,
     wanted: Mapping[str, Better],
     small: bool,
+    also: Sequence[sa.ColumnElement[bool]] = (),
+    few: Sequence[int] | None = None,
 ) -> dict[str, float]:
     """Find the best value of each metric, in one statement; a run that failed, or whose job did, does not count.
+    `also` are further conditions, and `few` the only candidates that can match, if they are few.
 
     A metric is missing if no matching run has it or, unless the experiment is `small`, if none of its 100 best values
     in the project belongs to a matching run.
@@ -54,13 +57,15 @@ def best_values(
         _T.c.status.not_in(FAILED),
         ~job_failed(tx.project_id),
         *(matches(clause, tx.project_id) for clause in clauses),
+        *also,
     )
-    if small:
-        within = (_T.c.experiment_iid == experiment_iid, _T.c.stage.in_(stages))
+    if small or few is not None:
+        within = [_T.c.experiment_iid == experiment_iid, _T.c.stage.in_(stages)]
+        within += [] if few is None else [_T.c.iid.in_(few)]
         query = _looked_through(tx.project_id, wanted, sa.select(_T.c.iid).where(*counts, *within))
         return _chosen({name: (low, high) for name, low, high in tx.execute(query)}, wanted)
     # The few candidates are looked up by their numbers.
-    within = (unindexed(_T.c.experiment_iid) == experiment_iid, unindexed(_T.c.stage).in_(stages))
+    within = [unindexed(_T.c.experiment_iid) == experiment_iid, unindexed(_T.c.stage).in_(stages)]
     names = list(wanted)
     top = _walks(tuple(wanted.values()))
     found = (
@@ -166,6 +171,29 @@ def count(tx: Transaction, experiment_iid: int, stages: Sequence[Stage], *, most
         _T.c.project_id == tx.project_id, _T.c.experiment_iid == experiment_iid, _T.c.stage.in_(stages)
     )
     found: int = tx.execute(sa.select(sa.func.count()).select_from(query.limit(most + 1).subquery())).scalar_one()
+    return found
+
+
+def count_matching(
+    tx: Transaction,
+    experiment_iid: int,
+    stages: Sequence[Stage],
+    clauses: Sequence[Clause],
+    *,
+    also: Sequence[sa.ColumnElement[bool]],
+    few: Sequence[int] | None,
+    most: int,
+) -> int:
+    """Count the candidates that match, among the `few` that can, or else among the `most` newest ones."""
+    within = [_T.c.project_id == tx.project_id, _T.c.experiment_iid == experiment_iid, _T.c.stage.in_(stages)]
+    conditions = [*(matches(clause, tx.project_id) for clause in clauses), *also]
+    if few is None:
+        newest = sa.select(_T.c.iid).where(*within).order_by(_T.c.started_ms.desc(), _T.c.eid).limit(most)
+        among = [_T.c.project_id == tx.project_id, _T.c.iid.in_(newest)]
+    else:
+        among = [*within, _T.c.iid.in_(few)]
+    query = sa.select(sa.func.count()).select_from(_T).where(*among, *conditions)
+    found: int = tx.execute(query).scalar_one()
     return found
 
 

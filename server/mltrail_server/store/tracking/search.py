@@ -24,8 +24,10 @@ from mltrail_server.store.db.paging import (
     bad_token,
     directed,
     mark_of,
+    not_beyond,
     read_sorted,
     token_of,
+    written_token,
 )
 from mltrail_server.store.db.planner import as_range, unindexed
 from mltrail_server.store.db.statements import Row
@@ -143,11 +145,16 @@ class Walk:
         after: Values,
         constants: Sequence[sa.Label[Any]] = (),
         only: Sequence[sa.ColumnElement[bool]] = (),
+        until: Values = None,
     ) -> list[Row]:
-        """Walk the newest candidates of each experiment and stage, and merge them."""
+        """Walk the newest candidates of each experiment and stage, down to those with the values `until`, and merge
+        them.
+        """
 
         def part(*which: sa.ColumnElement[bool]) -> sa.Select[Any]:
             query = self._all(*which, *only).add_columns(*constants)
+            if until is not None:
+                query = query.where(not_beyond(by.columns, until))
             return arranged(query, by.columns, limit=limit, after=after, first=len(constants))
 
         groups = [(experiment, stage) for experiment in self.experiment_iids for stage in self.stages]
@@ -161,6 +168,12 @@ class Walk:
             Sorted(merged.c[f"sort_{place}"], one.descending) for place, one in enumerate(by.columns, len(constants))
         ]
         return self._rows(sa.select(merged).order_by(*directed(order)).limit(limit + 1))
+
+    def bound(self, by: Arrangement, *, most: int, after: Values) -> Values:
+        """Return the sort values of the last of the next `most` newest candidates; None if there are no more."""
+        query = sa.select(sa.literal(1)).select_from(_T).where(_T.c.project_id == self.tx.project_id, *self._within())
+        row = self.tx.execute(arranged(query, by.columns, limit=1, after=after).limit(1).offset(most - 1)).first()
+        return None if row is None else list(row[1:])
 
     def by_metric(self, orders: Sequence[Order], *, limit: int, after: Values) -> list[Row]:
         """Walk the values of a metric until the page is full: the numbers, then NaN, then the candidates without it.
@@ -239,8 +252,27 @@ _SIZES = Sizes()
 
 @dataclass(frozen=True, slots=True)
 class FoundCandidates:
+    """`few` are the only candidates that can match, on any page, if they are few."""
+
     candidates: list[Candidate]
     next_token: str | None
+    few: Sequence[int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Also:
+    """What a page asks of candidates beyond a filter: `conditions`, and if they are few, the only candidates that can
+    meet them. `named` identifies the whole search where its clauses do not, as with times that are relative to now.
+    Of the newest candidates at most `window` are looked at for a page, which may then be shorter than asked for.
+    """
+
+    conditions: Sequence[sa.ColumnElement[bool]] = ()
+    few: Sequence[int] | None = None
+    named: object = None
+    window: int | None = None
+
+
+_NOTHING_ELSE = Also()
 
 
 def search(  # noqa: PLR0913 - a search has that many parts, each by its name
@@ -253,27 +285,34 @@ def search(  # noqa: PLR0913 - a search has that many parts, each by its name
     limit: int,
     token: str | None,
     sizes: Sizes = _SIZES,
+    also: Also = _NOTHING_ELSE,
 ) -> FoundCandidates:
     """Find a page of candidates, in at most five statements. Newest first where the orders leave a tie."""
     experiment_iids = sorted(set(experiment_iids))
-    mark = mark_of("candidates", experiment_iids, [int(stage) for stage in stages], clauses, orders)
+    what = clauses if also.named is None else also.named
+    mark = mark_of("candidates", experiment_iids, [int(stage) for stage in stages], what, orders)
     newest_first = is_newest_first(orders)
     by = arrangement(() if newest_first else orders, tx.project_id)
     after = read_sorted(token, mark, by.columns)
-    conditions = [matches(clause, tx.project_id) for clause in clauses]
+    conditions = [*(matches(clause, tx.project_id) for clause in clauses), *also.conditions]
     if not experiment_iids:
         return FoundCandidates([], None)
     plan = choose(
         tx, experiment_iids=experiment_iids, stages=stages, clauses=clauses, newest_first=newest_first, sizes=sizes
     )
+    few = plan.iids if plan.iids is not None else also.few
     walk = Walk(tx, experiment_iids, stages, conditions)
-    if plan.iids is not None or plan.small:
-        rows = walk.sorted(by, limit=limit, after=after, iids=plan.iids)
+    bound = None
+    if few is not None or plan.small:
+        rows = walk.sorted(by, limit=limit, after=after, iids=few)
     elif newest_first:
-        rows = walk.newest(by, limit=limit, after=after)
+        bound = None if also.window is None else walk.bound(by, most=also.window, after=after)
+        rows = walk.newest(by, limit=limit, after=after, until=bound)
     elif orders[0].entity is Entity.METRIC:
         rows = walk.by_metric(orders, limit=limit, after=after)
     else:
         rows = walk.sorted(by, limit=limit, after=after)
     next_token = token_of(rows[limit - 1], by.columns, mark) if len(rows) > limit else None
-    return FoundCandidates([candidate_of(row) for row in rows[:limit]], next_token)
+    if next_token is None and bound is not None:
+        next_token = written_token(bound, mark)
+    return FoundCandidates([candidate_of(row) for row in rows[:limit]], next_token, few)
