@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from tests.browser.across_world import Others
 from tests.browser.answers import Answers
 from tests.browser.charts_world import Trainings
+from tests.browser.run_world import Laptop
 from tests.browser.server import Site, site
 from tests.browser.world import Past
 from tests.clock import FrozenClock
@@ -28,6 +29,7 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         Answers(served).make()
         Others(served).make()
         Trainings(served).make()
+        Laptop(served).make()
         yield served
 
 

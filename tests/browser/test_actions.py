@@ -88,10 +88,11 @@ def test_files_are_previewed_and_never_run(visit: Visit, past: Site) -> None:
     with visit() as page:
         page.goto(past.url + PAGES["files"])
         page.get_by_role("link", name="report.html", exact=True).click()
-        assert "<script>" in page.locator(".preview pre").inner_text()
+        page.get_by_role("link", name="As text").click()
+        assert "<script>" in page.locator(".preview .code").inner_text()
         assert "run by a file" not in page.title()
         with page.expect_download() as downloading:
-            page.get_by_role("link", name="Download").click()
+            page.get_by_role("link", name="Download", exact=True).click()
         assert downloading.value.suggested_filename == "report.html"
 
 

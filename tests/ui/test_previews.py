@@ -154,7 +154,9 @@ def test_html_runs_no_script_until_somebody_says_so(client: FlaskClient, mlflow:
     put(mlflow, log("a"), "page.html", HOSTILE["page.html"])
     shown = preview_of(client, "page.html")
     assert "Run its scripts" in shown
-    assert re.search(r'<iframe[^>]* sandbox=""[^>]* src="[^"]+/framed/page\.html">', shown)
+    assert "<iframe" not in shown
+    without = preview_of(client, "page.html", scripts="0")
+    assert re.search(r'<iframe[^>]* sandbox=""[^>]* src="[^"]+/framed/page\.html">', without)
     run = preview_of(client, "page.html", scripts="1")
     assert re.search(r'<iframe[^>]* sandbox="allow-scripts"[^>]* src="[^"]+/framed/page\.html\?scripts=1">', run)
     for page in ("page.html", "page.html?scripts=1"):
