@@ -15,9 +15,9 @@ pytestmark = [pytest.mark.browser]
 def test_filter_with_completion_and_chips(visit: Visit, past: Site) -> None:
     with visit() as page:
         page.goto(f"{past.url}{ML}/experiments/1")
-        box = page.get_by_label("Filter", exact=True)
+        box = page.get_by_role("combobox", name="Search runs")
         box.press_sequentially("val_acc")
-        expect(page.locator("[role=option]")).to_have_count(1)
+        expect(page.get_by_role("option")).to_have_count(1)
         box.press("ArrowDown")
         box.press("Enter")
         expect(box).to_have_value("metrics.val_accuracy ")

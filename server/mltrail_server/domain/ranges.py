@@ -24,8 +24,8 @@ def read(text: str, *, most: int) -> Sequence[int]:
     for part in text.split(","):
         if not part.strip():
             continue
-        first, _, last = part.strip().partition("-")
-        low, high = _number(first), _number(last or first)
+        first, dash, last = part.strip().partition("-")
+        low, high = _number(first), _number(last if dash else first)
         if high - low >= most:
             raise ValueError(f"{part} has more than {most} numbers")
         found.update(dict.fromkeys(range(low, high + 1)))

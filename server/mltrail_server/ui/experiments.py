@@ -8,6 +8,7 @@ from mltrail_server.domain.candidate import ViewType
 from mltrail_server.http.call import Call
 from mltrail_server.services.pages import experiments
 from mltrail_server.services.pages.experiments import ExperimentOrder
+from mltrail_server.services.tracking import saved_views
 
 from .render import page
 
@@ -40,6 +41,7 @@ def show(call: Call) -> ResponseReturnValue:
         "experiments.html",
         section="experiments",
         experiments=found.items,
+        views=saved_views.of_experiments(call.scope, [listed.experiment.iid for listed in found.items]),
         next_token=found.next_token,
         most=experiments.MOST_COUNTED,
         find=find,

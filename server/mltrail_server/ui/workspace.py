@@ -7,7 +7,7 @@ from mltrail_server.domain.direction import worth_showing
 from mltrail_server.services.pages.tables import CandidateRow
 
 from .charts import ChartLine
-from .colours import MOST, colour
+from .colours import MOST, colour, dashes
 from .table_state import State
 
 _MOST_CHARTS = 6
@@ -29,6 +29,10 @@ class RunMark:
     @property
     def colour(self) -> str:
         return colour(self.place)
+
+    @property
+    def dash(self) -> tuple[int, ...]:
+        return dashes(self.place)
 
 
 def marks(rows: Sequence[CandidateRow], state: State) -> dict[int, RunMark]:

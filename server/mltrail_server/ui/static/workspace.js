@@ -118,6 +118,13 @@
     popover = null;
   }
 
+  function recolour(iid, colour, dash) {
+    const circle = rows.find((row) => row.dataset.run === iid).querySelector(".paint circle");
+    circle.setAttribute("stroke", colour);
+    if (circle.getAttribute("fill") !== "none") circle.setAttribute("fill", colour);
+    document.dispatchEvent(new CustomEvent("mltrail:colour", { detail: { iid: Number(iid), colour, dash } }));
+  }
+
   function paint(button) {
     closePopover();
     const iid = button.closest("tr").dataset.run;
@@ -133,7 +140,10 @@
       const others = changed.getAll("colour").filter((one) => !one.startsWith(`${iid}:`));
       changed.delete("colour");
       for (const one of [...others, `${iid}:${chosen.value}`]) changed.append("colour", one);
-      location.search = changed.toString();
+      write(changed);
+      recolour(iid, chosen.querySelector("circle").getAttribute("stroke"), JSON.parse(chosen.dataset.dash));
+      closePopover();
+      button.focus();
     });
     popover.addEventListener("keydown", (event) => {
       if (event.key !== "Escape") return;

@@ -1,0 +1,110 @@
+"""What people do on an experiment's page."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from mltrail_server.ui.colours import colour
+from tests.browser.conftest import Visit
+from tests.browser.pages import ML
+from tests.browser.server import Site
+
+pytestmark = [pytest.mark.browser]
+HERE = f"{ML}/experiments/1"
+
+
+def test_find_the_best_run_and_share_what_is_seen(visit: Visit, past: Site) -> None:
+    """With the keyboard: search, sort, hide a run, choose a colour, and send the link to somebody else."""
+    with visit() as page:
+        page.goto(past.url + HERE)
+        page.keyboard.press("/")
+        box = page.get_by_role("combobox", name="Search runs")
+        expect(box).to_be_focused()
+        box.press_sequentially("acc")
+        expect(page.get_by_role("option").first).to_contain_text("metrics.val_accuracy")
+        box.press("ArrowDown")
+        box.press("Enter")
+        expect(box).to_have_value("metrics.val_accuracy ")
+        box.press_sequentially("> 0.9")
+        box.press("Enter")
+        page.wait_for_url(re.compile("filter="))
+        expect(page.locator("#count")).to_contain_text(re.compile(r"^\d+ of 16 runs$"))
+        page.get_by_role("link", name="val_accuracy").first.click()
+        rows = page.locator("tr[data-run]")
+        best = rows.first.get_by_role("link").first.inner_text()
+        expect(rows.first.locator(".best").first).to_be_visible()
+        rows.nth(1).get_by_role("button", name="Draw").click()
+        expect(rows.nth(1).get_by_role("button", name="Draw")).to_have_attribute("aria-pressed", "false")
+        rows.first.get_by_role("button", name="Colour of").click()
+        page.get_by_role("button", name="Colour 5", exact=True).click()
+        page.get_by_role("link", name="Wide charts").click()
+        shared = page.url
+        assert all(part in shared for part in ("hide=", "colour=", "side=wide"))
+    with visit("reporter") as other:
+        other.goto(shared)
+        rows = other.locator("tr[data-run]")
+        expect(rows.first.get_by_role("link").first).to_have_text(best)
+        expect(rows.nth(1).get_by_role("button", name="Draw")).to_have_attribute("aria-pressed", "false")
+        expect(rows.first.locator(".paint circle")).to_have_attribute("stroke", colour(4))
+        expect(other.locator(".workspace.wide")).to_be_visible()
+
+
+def test_choose_all_and_tag_them_then_undo(visit: Visit, past: Site) -> None:
+    with visit("maintainer") as page:
+        page.goto(f"{past.url}{HERE}?filter=params.lr+%3D+%270.3%27")
+        page.get_by_label("Choose all runs on this page").check()
+        expect(page.get_by_text("3 chosen")).to_be_visible()
+        page.locator("#bulk summary").click()
+        page.locator("#tag-key").fill("reviewed")
+        page.locator("#tag-value").fill("yes")
+        page.get_by_role("button", name="Set tag").click()
+        expect(page.get_by_role("status").first).to_contain_text("Set “reviewed” to “yes” on 3 runs.")
+        page.get_by_role("button", name="Undo").click()
+        expect(page.get_by_role("status").first).to_contain_text("Removed “reviewed” from 3 runs.")
+
+
+def test_save_a_view_and_open_it_without_scripts(visit: Visit, past: Site) -> None:
+    with visit() as page:
+        page.goto(f"{past.url}{HERE}?filter=params.lr+%3D+%270.05%27")
+        page.locator("details.views summary").click()
+        page.get_by_label("Save what you see as").fill("small steps")
+        page.get_by_role("button", name="Save as a new view").click()
+        expect(page.get_by_role("status").first).to_contain_text("Saved the view “small steps”.")
+    with visit("reporter", javascript=False) as page:
+        page.goto(past.url + HERE)
+        page.locator("details.views summary").click()
+        page.get_by_role("link", name="small steps").click()
+        rows = page.locator("tr[data-run]")
+        expect(rows).to_have_count(5)
+        rows.first.get_by_role("button", name="Draw").click()
+        expect(rows.first.get_by_role("button", name="Draw")).to_have_attribute("aria-pressed", "false")
+        page.get_by_role("link", name="No charts").click()
+        expect(page.locator(".charts-side")).to_have_count(0)
+    with visit() as page:
+        page.goto(f"{past.url}{HERE}?saved=1")
+        page.locator("details.views summary").click()
+        page.get_by_role("button", name="Delete view").click()
+        expect(page.get_by_role("status").first).to_contain_text("Deleted the view “small steps”.")
+
+
+def test_columns_are_found_by_a_part_of_their_name(visit: Visit, past: Site) -> None:
+    with visit() as page:
+        page.goto(past.url + HERE)
+        page.locator("summary", has_text="Columns").click()
+        page.get_by_label("Find a column").fill("feat")
+        expect(page.locator(".columns-form .choice:visible")).to_have_count(1)
+        page.get_by_label("Find a column").press("Enter")
+        page.locator(".columns-form").get_by_role("button", name="Apply").click()
+        expect(page.get_by_role("columnheader", name="features")).to_be_attached()
+
+
+def test_few_tabs_lead_to_the_runs(visit: Visit, past: Site) -> None:
+    with visit() as page:
+        page.goto(past.url + HERE)
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("link", name="Skip to the runs")).to_be_focused()
+        page.keyboard.press("Enter")
+        expect(page.locator("#runs")).to_be_focused()
