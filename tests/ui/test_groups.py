@@ -15,6 +15,8 @@ from tests.team import EXTERNAL_URL, Team
 from tests.ui.browsing import page, sign_in
 from tests.ui.run_table import ROOT, Log, url
 
+BACKENDS = ("sqlite", "postgresql")
+
 
 def labels(shown: str) -> list[str]:
     """List what the groups share, in the order of the page."""

@@ -13,6 +13,7 @@ from tests.statements import Counter
 from tests.ui.browsing import page
 from tests.ui.run_table import ROOT, Log, names, url
 
+BACKENDS = ("sqlite", "postgresql")
 PARENT = "mlflow.parentRunId"
 
 

@@ -29,7 +29,7 @@ from mltrail_server.store.tracking.experiments import Experiment
 from . import matching, tables
 from .tables import CandidateRow, TableQuery
 
-MOST_RUNS = 2_000
+MOST_RUNS = 1_000
 """How many runs are grouped at most, the newest that match."""
 MOST_OPENED = 10
 MOST_SHOWN = 50
@@ -98,7 +98,8 @@ class _Group:
 
     label: Values
     members: Sequence[Candidate]
-    row: GroupRow
+    failed: int
+    metrics: Mapping[str, Summary]
 
 
 def page(scope: Scope, experiment_iid: int, query: TableQuery, by: str, opened: Sequence[str] = ()) -> GroupTable:
@@ -131,11 +132,11 @@ def page(scope: Scope, experiment_iid: int, query: TableQuery, by: str, opened: 
         failed = {one.iid for one in candidates if _has_failed(one, made.get(one.iid))}
         groups = _grouped([one for one in candidates if one.iid in labels], labels, latest, failed)
         params = _params(groups, by, query)
-        groups = _sorted(_with_best(groups, directions), query.orders)
+        groups = _sorted(groups, query.orders)
         mark = mark_of("groups", experiment_iid, by, query.text or query.clauses, query.orders, query.view)
         start = _start(query.token, mark)
         shown = groups[start : start + query.limit]
-        rows = _opened(tx, shown, opened, metrics, params)
+        rows = _opened(tx, shown, _best(groups, directions), opened, metrics, params)
     grouped = sum(len(one.members) for one in groups)
     return GroupTable(
         experiment,
@@ -199,9 +200,7 @@ def _grouped(
         summaries = {
             name: summarise(values) for name, of_all in latest.items() if (values := _values(of_all, counting))
         }
-        label = dict(sorted(shared))
-        row = GroupRow(_key(label), label, len(members), len(members) - len(counting), summaries)
-        groups.append(_Group(label, members, row))
+        groups.append(_Group(dict(sorted(shared)), members, len(members) - len(counting), summaries))
     return groups
 
 
@@ -214,23 +213,19 @@ def _key(label: Values) -> str:
     return hashlib.sha256(repr(sorted(label.items())).encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
-def _with_best(groups: Sequence[_Group], directions: Mapping[str, MetricDirection]) -> list[_Group]:
-    """Mark the best mean of each metric of known direction, unless all are equal."""
+def _best(groups: Sequence[_Group], directions: Mapping[str, MetricDirection]) -> dict[str, float]:
+    """Find the best mean of each metric of known direction, unless all are equal."""
     best: dict[str, float] = {}
     for name, way in directions.items():
-        means = {one.row.metrics[name].mean for one in groups if name in one.row.metrics}
+        means = {one.metrics[name].mean for one in groups if name in one.metrics}
         if len(means) > 1 and way.better is not Better.UNKNOWN:
             best[name] = max(means) if way.better is Better.HIGHER else min(means)
-    return [
-        replace(
-            one,
-            row=replace(
-                one.row,
-                best=frozenset(name for name, own in one.row.metrics.items() if best.get(name) == own.mean),
-            ),
-        )
-        for one in groups
-    ]
+    return best
+
+
+def _row(one: _Group, best: Mapping[str, float]) -> GroupRow:
+    marked = frozenset(name for name, own in one.metrics.items() if best.get(name) == own.mean)
+    return GroupRow(_key(one.label), one.label, len(one.members), one.failed, one.metrics, marked)
 
 
 def _sorted(groups: list[_Group], orders: Sequence[Order]) -> list[_Group]:
@@ -251,9 +246,9 @@ Sortable = tuple[float | str, ...]
 def _sort_value(order: Order, groups: Sequence[_Group]) -> Callable[[_Group], Sortable | None] | None:
     if order.entity is Entity.METRIC:
         name = order.key
-        return lambda one: (one.row.metrics[name].mean,) if name in one.row.metrics else None
+        return lambda one: (one.metrics[name].mean,) if name in one.metrics else None
     if order.entity is Entity.ATTRIBUTE and order.key == "count":
-        return lambda one: (one.row.count,)
+        return lambda one: (len(one.members),)
     if order.entity is Entity.ATTRIBUTE and order.key == "key":
         names = sorted({name for one in groups for name in one.label})
         keys = [_as_sortable(name) for name in names]
@@ -319,19 +314,22 @@ def _start(token: str | None, mark: str) -> int:
 
 
 def _opened(
-    tx: Transaction, groups: Sequence[_Group], opened: Sequence[str], metrics: Sequence[str], params: Sequence[str]
+    tx: Transaction,
+    groups: Sequence[_Group],
+    best: Mapping[str, float],
+    opened: Sequence[str],
+    metrics: Sequence[str],
+    params: Sequence[str],
 ) -> list[GroupRow]:
-    """Add the newest runs of the opened groups."""
-    chosen = [one for one in groups if one.row.key in opened][:MOST_OPENED]
-    members = [candidate for one in chosen for candidate in one.members[:MOST_SHOWN]]
+    """Make the rows of groups, with the newest runs of those that are opened. At most four statements."""
+    made = [_row(one, best) for one in groups]
+    chosen = [place for place, row in enumerate(made) if row.key in opened][:MOST_OPENED]
+    members = [candidate for place in chosen for candidate in groups[place].members[:MOST_SHOWN]]
     rows = {row.candidate.iid: row for row in tables.rows_of(tx, members, metrics, params)} if members else {}
-    keys = {one.row.key for one in chosen}
-    return [
-        replace(one.row, opened=True, runs=[rows[candidate.iid] for candidate in one.members[:MOST_SHOWN]])
-        if one.row.key in keys
-        else one.row
-        for one in groups
-    ]
+    for place in chosen:
+        runs = [rows[candidate.iid] for candidate in groups[place].members[:MOST_SHOWN]]
+        made[place] = replace(made[place], opened=True, runs=runs)
+    return made
 
 
 def _notes(grouped: int, *, more: bool) -> list[str]:
