@@ -75,6 +75,14 @@ def of_kinds(tx: Transaction, folders: Sequence[str], suffixes: Sequence[str], *
     return sorted(found.items())[:limit]
 
 
+def paths(tx: Transaction, folders: Sequence[str], suffixes: Sequence[str], *, limit: int) -> list[str]:
+    """List the whole paths of the files in several folders whose names end with one of the suffixes, by path."""
+    name = sa.func.lower(_T.c.path)
+    ends = sa.or_(*(name.like(f"%{suffix.lower()}") for suffix in suffixes))
+    query = sa.select(_T.c.path).where(_T.c.project_id == tx.project_id, _inside(folders), ends)
+    return list(tx.execute(query.order_by(_T.c.path).limit(limit)).scalars())
+
+
 def _inside(folders: Sequence[str]) -> sa.ColumnElement[bool]:
     """Match what is below some folders by ranges of the key: "0" is the character after "/"."""
     return sa.or_(*(sa.and_(_T.c.path > f"{folder}/", _T.c.path < f"{folder}0") for folder in folders))
