@@ -183,41 +183,45 @@ def get(scope: Scope, name: str, *, limit: int, token: str | None = None) -> Mod
         )
         aliases = alias_store.of_models(tx, [model.id]).get(model.id, [])
         moves = alias_store.history(tx, model.id)
-        numbers = {item.number for item in matches} | {number for _, number in aliases}
-        moved = [number for move in moves for number in (move.from_number, move.to_number) if number is not None]
-        promoted = promotions.of_versions(tx, model.id, {*numbers, *moved})
+        moved = {number for move in moves for number in (move.from_number, move.to_number) if number is not None}
+        numbers = {*moved, *(item.number for item in matches), *(number for _, number in aliases)}
+        promoted = promotions.of_versions(tx, model.id, numbers)
         before_ms = versions.created_after(tx, model.id, matches[0].number) if token and matches else None
-        timeline = model_timeline.of(matches, moves, promoted, before_ms=before_ms, last_page=next_token is None)
-        semvers = store.semvers(tx, model.id, {*numbers, *moved})
+        semvers = store.semvers(tx, model.id, numbers)
         iids = [item.candidate_iid for item in matches if item.candidate_iid is not None]
-        made_by = {job.candidate_iid: job for job in tables.made_by(tx, iids)}
         rules = _rules(tx, name)
         shown = _ranked_first(rules, tables.metric_names(tx, iids))
-        policy = consequences.known_policy(tx, scope)
-        edits = consequences.of_model(tx, scope, model.id, name, policy)
-        described = model_descriptions.of_folders(tx, scope.deps, {item.location for item in matches})
-        count = store.counts(tx, [model.id]).get(model.id)
+        edits = consequences.of_model(tx, scope, model.id, name, consequences.known_policy(tx, scope))
         return ModelView(
             model,
-            count.versions if count is not None else 0,
-            [
-                ListedVersion(
-                    item,
-                    described.get(item.location, ModelDescription()),
-                    _request_of(promoted.get(item.number), made_by.get(item.candidate_iid or 0)),
-                    promoted.get(item.number),
-                )
-                for item in matches
-            ],
+            store.counts(tx, [model.id]).get(model.id, VersionCount(0, None)).versions,
+            _listed_versions(tx, scope, matches, iids, promoted),
             next_token,
             [_shown_alias(alias, number, moves, edits, semvers) for alias, number in aliases],
-            timeline,
+            model_timeline.of(matches, moves, promoted, before_ms=before_ms, last_page=next_token is None),
             edits,
             semvers,
             direction.directions_of(shown, [rules] if rules else []),
             tables.metric_values(tx, iids, shown),
             rules.rank_by if rules else None,
         )
+
+
+def _listed_versions(
+    tx: Transaction, scope: Scope, matches: Sequence[Version], iids: Sequence[int], promoted: Mapping[int, Promotion]
+) -> list[ListedVersion]:
+    """Add to versions what their MLmodel files say, and by which merge request they came. Two statements."""
+    made_by = {job.candidate_iid: job for job in tables.made_by(tx, iids)}
+    described = model_descriptions.of_folders(tx, scope.deps, {item.location for item in matches})
+    return [
+        ListedVersion(
+            item,
+            described.get(item.location, ModelDescription()),
+            _request_of(promoted.get(item.number), made_by.get(item.candidate_iid or 0)),
+            promoted.get(item.number),
+        )
+        for item in matches
+    ]
 
 
 def _request_of(promotion: Promotion | None, job: CandidateJob | None) -> int | None:
