@@ -63,7 +63,7 @@ tries("form", () => { form.submit(); return "asked"; });
 const picture = new Image();
 picture.onload = () => say("picture: loaded");
 picture.onerror = () => say("picture: refused");
-picture.src = "/-/assets/favicon.svg";
+picture.src = "/team/churn/-/ml/none.png";
 fetch("/").then(() => say("fetch: loaded"), () => say("fetch: refused"));
 </script>
 """

@@ -70,7 +70,8 @@
       picture.parentElement.href = `${base}/browse/${path(file)}`;
       row.querySelector(".step").textContent = at.toLocaleString("en");
       const other = row.querySelector(".other");
-      if (other) other.hidden = at === step;
+      other.hidden = at === step;
+      other.textContent = `(none at ${step.toLocaleString("en")})`;
       thumbs(row, frames, place, base);
     }
     for (const [link, by] of links) {
