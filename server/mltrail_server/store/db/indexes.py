@@ -6,25 +6,25 @@ import sqlalchemy as sa
 from alembic import op
 
 
-def add_index(name: str, table: str, columns: Sequence[str]) -> None:
+def add_index(name: str, table: str, columns: Sequence[str], *, where: str = "") -> None:
     """Build an index: on PostgreSQL concurrently; on a partitioned table, one partition after the other.
 
     Only for a migration with `concurrently = True`. It can be repeated after an interruption. `columns` are names, or
-    names with an order, such as `started_ms DESC`.
+    names with an order, such as `started_ms DESC`. `where` says which rows a partial index holds.
     """
-    on = ", ".join(columns)
+    on = f"({', '.join(columns)})" + (f" WHERE {where}" if where else "")
     context = op.get_context()
     if context.dialect.name != "postgresql":
-        op.execute(f"CREATE INDEX IF NOT EXISTS {name} ON {table} ({on})")
+        op.execute(f"CREATE INDEX IF NOT EXISTS {name} ON {table} {on}")
         return
     parts = [] if context.as_sql else _partitions(op.get_bind(), table)
     if not parts:
-        op.execute(f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {table} ({on})")
+        op.execute(f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {table} {on}")
         return
     for part in parts:
-        op.execute(f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name}_{part} ON {part} ({on})")
+        op.execute(f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name}_{part} ON {part} {on}")
     # It becomes valid once it has the index of every partition.
-    op.execute(f"CREATE INDEX IF NOT EXISTS {name} ON ONLY {table} ({on})")
+    op.execute(f"CREATE INDEX IF NOT EXISTS {name} ON ONLY {table} {on}")
     for part in parts:
         op.execute(f"ALTER INDEX {name} ATTACH PARTITION {name}_{part}")
 

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from mltrail_server.domain.candidate import Stage, Status
 from mltrail_server.store import schema
+from mltrail_server.store.db.planner import unindexed
 from mltrail_server.store.db.transaction import Transaction
 
 _DATASET = schema.dataset
@@ -138,7 +139,7 @@ def runs(tx: Transaction, dataset_ids: Sequence[int], *, limit: int) -> list[Usi
             _LINK.c.dataset_id.in_(dataset_ids),
             _RUN.c.stage == Stage.ACTIVE,
         )
-        .order_by(_LINK.c.candidate_iid.desc())
+        .order_by(unindexed(_LINK.c.candidate_iid).desc())
         .limit(limit)
     )
     return [

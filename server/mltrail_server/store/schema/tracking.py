@@ -13,6 +13,8 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from mltrail_server.domain.candidate import Status
+
 from .base import METADATA, belongs_to, number_column, project_column, value_start_column
 
 project = Table(
@@ -112,6 +114,15 @@ Index(
     candidate.c.stage,
     candidate.c.started_ms.desc(),
     candidate.c.eid,
+)
+# What is running in all projects of a person, for their first page.
+Index(
+    "ix_candidate_running",
+    candidate.c.project_id,
+    candidate.c.stage,
+    candidate.c.started_ms.desc(),
+    postgresql_where=candidate.c.status == Status.RUNNING,
+    sqlite_where=candidate.c.status == Status.RUNNING,
 )
 
 metric_key = Table(
@@ -236,6 +247,7 @@ candidate_dataset = Table(
     project_column(),
     number_column("candidate_iid"),
     number_column("dataset_id"),
+    Index("ix_candidate_dataset_dataset", "project_id", "dataset_id", "candidate_iid"),
     sqlite_with_rowid=False,
 )
 
