@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from mltrail_server.domain.numbers import at_a_glance, change, decimals_for, number, signed
+from mltrail_server.domain.numbers import at_a_glance, change, decimals_for, number, signed, with_spread
 
 
 @pytest.mark.parametrize(
@@ -48,6 +48,21 @@ def test_four_digits_and_a_true_minus(value: float, text: str) -> None:
 )
 def test_at_a_glance_a_number_has_five_digits_and_no_idle_zeros(value: float, text: str) -> None:
     assert at_a_glance(value) == text
+
+
+@pytest.mark.parametrize(
+    ("mean", "sd", "texts"),
+    [
+        (0.905358, 0.0074427, ("0.9054", "0.0074")),
+        (14.5, 1.5811, ("14.5", "1.6")),
+        (12345.6, 120.0, ("12346", "120")),
+        (0.15879, 0.0, ("0.15879", "0")),
+        (0.9, None, ("0.9", "")),
+        (2.5e9, 1e6, ("2.5\N{NO-BREAK SPACE}G", "1\N{NO-BREAK SPACE}M")),
+    ],
+)
+def test_a_mean_has_as_many_decimals_as_its_spread(mean: float, sd: float | None, texts: tuple[str, str]) -> None:
+    assert with_spread(mean, sd) == texts
 
 
 def test_as_many_decimals_as_the_spread_deserves() -> None:

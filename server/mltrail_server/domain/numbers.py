@@ -64,6 +64,18 @@ def at_a_glance(value: float) -> str:
     return text.replace("-", _MINUS)
 
 
+def with_spread(mean: float, sd: float | None) -> tuple[str, str]:
+    """Write a mean and its standard deviation to the same decimals, as many as show two digits of the latter:
+    `0.9054`, `0.0074`. Without a spread, the second is empty.
+    """
+    if sd is None:
+        return at_a_glance(mean), ""
+    if sd == 0 or not (is_plain(mean) and is_plain(sd) and abs(mean) < _SMALLEST_PREFIXED):
+        return at_a_glance(mean), at_a_glance(sd)
+    decimals = decimals_for(sd)
+    return number(mean, decimals=decimals), number(sd, decimals=decimals)
+
+
 def count(number_of: int, noun: str, plural: str = "") -> str:
     """Write a number and its noun: `1 run`, `2,000 runs`."""
     return f"{number_of} {noun}" if number_of == 1 else f"{number_of:,} {plural or noun + 's'}"

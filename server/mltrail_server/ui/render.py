@@ -71,6 +71,7 @@ def configure(app: Flask, settings: Settings) -> None:
         segment=segment,
         duration=duration,
         number=numbers.at_a_glance,
+        with_spread=numbers.with_spread,
         size=size,
         prose=prose.shown,
         marked=marked,
