@@ -12,6 +12,8 @@ from tests.team import EXTERNAL_URL, Team
 from tests.ui.browsing import ML, TEAM_ML, page, sign_in, team_page
 from tests.ui.run_table import Log
 
+BACKENDS = ("sqlite", "postgresql")
+
 
 def trail_of(shown: str) -> list[str]:
     """Return the text of each station of the strip."""

@@ -46,12 +46,14 @@ def summaries(tx: Transaction, candidate_iid: int, key_ids: Sequence[int], *, mo
         .where(*_of(tx, candidate_iid, key_ids), ~_T.c.is_nan)
         .subquery()
     )
-    part = (ranked.c.place * most // sa.case((ranked.c.count > most, ranked.c.count), else_=most)).label("part")
-    first = sa.func.max(sa.case((ranked.c.place == 0, ranked.c.value)))
-    query = sa.select(ranked.c.key_id, sa.func.count(), first, sa.func.min(ranked.c.value), sa.func.max(ranked.c.value))
+    part = ranked.c.place * most // sa.case((ranked.c.count > most, ranked.c.count), else_=most)
+    # A column of its own: PostgreSQL takes an expression with parameters for another one each time it is written.
+    cut = sa.select(ranked.c.key_id, ranked.c.value, ranked.c.place, part.label("part")).subquery()
+    first = sa.func.max(sa.case((cut.c.place == 0, cut.c.value)))
+    query = sa.select(cut.c.key_id, sa.func.count(), first, sa.func.min(cut.c.value), sa.func.max(cut.c.value))
+    by = (cut.c.key_id, cut.c.part)
     found: dict[int, HistorySummary] = {}
-    rows = tx.execute(query.group_by(ranked.c.key_id, part).order_by(ranked.c.key_id, part))
-    for key_id, number, value, low, high in rows:
+    for key_id, number, value, low, high in tx.execute(query.group_by(*by).order_by(*by)):
         one = found.setdefault(key_id, HistorySummary())
         one.count += number
         one.parts.append((low, high))
