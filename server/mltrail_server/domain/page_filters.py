@@ -78,11 +78,7 @@ def read(text: str, now: int) -> PageFilter:
     if not comparisons:
         others = [rest]
     clauses = tuple(made for clause in parse(_quoted(comparisons)) for made in with_times(clause, now))
-    written = dict(word for part in others for word in _words(part))
-    if len(written) > MAX_WORDS:
-        raise invalid(f"A search has {MAX_WORDS} words at most; a phrase in double quotes counts as one.")
-    if any(len(word) > MAX_WORD for word in written):
-        raise invalid(f"A word of a search has {MAX_WORD} characters at most.")
+    written = _all_words(others)
     parts = (*filter(None, comparisons), *written.values(), *periods)
     return PageFilter(text, (*clauses, *within), tuple(written), parts)
 
@@ -160,6 +156,16 @@ def _split(text: str) -> Iterator[str]:
             yield text[place : found.start()].strip()
             place = found.end()
     yield text[place:].strip()
+
+
+def _all_words(texts: Sequence[str]) -> dict[str, str]:
+    """Map the words of some texts to how they were written. Raises INVALID if they are too many or too long."""
+    written = dict(word for text in texts for word in _words(text))
+    if len(written) > MAX_WORDS:
+        raise invalid(f"A search has {MAX_WORDS} words at most; a phrase in double quotes counts as one.")
+    if any(len(word) > MAX_WORD for word in written):
+        raise invalid(f"A word of a search has {MAX_WORD} characters at most.")
+    return written
 
 
 def _words(text: str) -> Iterator[tuple[str, str]]:

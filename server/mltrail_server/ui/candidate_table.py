@@ -90,10 +90,7 @@ def _page(call: Call, iid: int, state: State) -> ResponseReturnValue:
         section="experiments",
         table=table,
         grouped=grouped,
-        group_params=[(name, order_of(PARAM, name)) for name in grouped.params] if grouped else [],
-        group_metrics=[(name, order_of(METRIC, name), grouped.directions[name]) for name in grouped.metrics]
-        if grouped
-        else [],
+        **_group_columns(grouped),
         rows=rows,
         state=state,
         problem=problem,
@@ -118,6 +115,16 @@ def _page(call: Call, iid: int, state: State) -> ResponseReturnValue:
         keys=_keys(table, rows),
         most_at_once=workspace_service.MOST_AT_ONCE,
     )
+
+
+def _group_columns(grouped: GroupTable | None) -> dict[str, list[tuple[object, ...]]]:
+    """List the columns of a table of groups: names, what they are sorted by, and which way metrics are better."""
+    if grouped is None:
+        return {}
+    return {
+        "group_params": [(name, order_of(PARAM, name)) for name in grouped.params],
+        "group_metrics": [(name, order_of(METRIC, name), grouped.directions[name]) for name in grouped.metrics],
+    }
 
 
 def _read(call: Call, iid: int, state: State) -> tuple[Table, GroupTable | None, str | None]:

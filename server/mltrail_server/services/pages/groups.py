@@ -250,12 +250,15 @@ def _sort_value(order: Order, groups: Sequence[_Group]) -> Callable[[_Group], So
     if order.entity is Entity.ATTRIBUTE and order.key == "count":
         return lambda one: (len(one.members),)
     if order.entity is Entity.ATTRIBUTE and order.key == "key":
-        names = sorted({name for one in groups for name in one.label})
-        keys = [_as_sortable(name) for name in names]
-        return lambda one: tuple(part for key in keys for part in key(one) or (math.inf, "")) if one.label else None
+        return _by_label(sorted({name for one in groups for name in one.label}))
     if order.entity in (Entity.PARAM, Entity.TAG) and any(order.key in one.label for one in groups):
         return _as_sortable(order.key)
     return None
+
+
+def _by_label(names: Sequence[str]) -> Callable[[_Group], Sortable | None]:
+    keys = [_as_sortable(name) for name in names]
+    return lambda one: tuple(part for key in keys for part in key(one) or (math.inf, "")) if one.label else None
 
 
 def _as_sortable(name: str) -> Callable[[_Group], Sortable | None]:

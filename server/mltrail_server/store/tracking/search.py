@@ -169,8 +169,10 @@ class Walk:
         ]
         return self._rows(sa.select(merged).order_by(*directed(order)).limit(limit + 1))
 
-    def bound(self, by: Arrangement, *, most: int, after: Values) -> Values:
+    def bound(self, by: Arrangement, *, most: int | None, after: Values) -> Values:
         """Return the sort values of the last of the next `most` newest candidates; None if there are no more."""
+        if most is None:
+            return None
         query = sa.select(sa.literal(1)).select_from(_T).where(_T.c.project_id == self.tx.project_id, *self._within())
         row = self.tx.execute(arranged(query, by.columns, limit=1, after=after).limit(1).offset(most - 1)).first()
         return None if row is None else list(row[1:])
@@ -306,7 +308,7 @@ def search(  # noqa: PLR0913 - a search has that many parts, each by its name
     if few is not None or plan.small:
         rows = walk.sorted(by, limit=limit, after=after, iids=few)
     elif newest_first:
-        bound = None if also.window is None else walk.bound(by, most=also.window, after=after)
+        bound = walk.bound(by, most=also.window, after=after)
         rows = walk.newest(by, limit=limit, after=after, until=bound)
     elif orders[0].entity is Entity.METRIC:
         rows = walk.by_metric(orders, limit=limit, after=after)
