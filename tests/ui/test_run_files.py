@@ -1,5 +1,6 @@
 """A run's tree of files, its pictures over steps, and its models."""
 
+import json
 import re
 from urllib.parse import quote
 
@@ -99,3 +100,23 @@ def test_models_of_old_and_new_clients_are_shown_alike(client: FlaskClient, mlfl
     other = log("b")
     assert other
     assert client.get(f"{ML}/candidates/2/models/{new}/browse/MLmodel").status_code == 404
+
+
+def test_logged_tables_are_media_too(client: FlaskClient, mlflow: Mlflow, log: Log) -> None:
+    run = log("a")
+    rows = [[f"prompt {number}", number] for number in range(30)]
+    table = json.dumps({"columns": ["input", "<b>score"], "data": rows}).encode()
+    put(mlflow, f"0/{run}/artifacts/eval/results.json", table)
+    named = [{"path": name, "type": "table"} for name in ("eval/results.json", "gone.json", "eval/results.json")]
+    mlflow.post("runs/set-tag", run_id=run, key="mlflow.loggedArtifacts", value=json.dumps(named))
+    shown = client.get(f"{HERE}/media").get_data(as_text=True)
+    assert 'Tables <span class="count">1</span>' in shown
+    assert f'<a href="{HERE}/browse/eval/results.json">eval/results.json</a>' in shown
+    assert "&lt;b&gt;score" in shown
+    assert "prompt 9<" in shown
+    assert "prompt 10<" not in shown
+    assert "Media" in page(client, HERE)
+    assert "Nothing has this name" in page(client, f"{HERE}/media?find=pictures")
+    for damaged in ("[", '{"path": 1}', '[1, {"type": "table"}, {"path": {}, "type": "table"}]'):
+        mlflow.post("runs/set-tag", run_id=run, key="mlflow.loggedArtifacts", value=damaged)
+        assert client.get(f"{HERE}/media").status_code == 200

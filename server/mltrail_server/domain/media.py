@@ -5,9 +5,13 @@ MLflow's `log_image` writes `images/<key>%step%<step>%timestamp%<ms>%<uuid>.png`
 themselves often end with a number, as in `plots/step_100.png`.
 """
 
+import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+
+TABLES_TAG = "mlflow.loggedArtifacts"
+"""The tag in which MLflow's `log_table` names its files: `[{"path": "eval.json", "type": "table"}]`."""
 
 _LOGGED = re.compile(
     r"(?:.*/)?images/(?P<key>[^/]*?)(?P<sign>[%+])step(?P=sign)(?P<step>-?\d{1,18})(?P=sign)timestamp(?P=sign)"
@@ -94,3 +98,14 @@ def _sort_in(path: str, numbered: dict[tuple[str, str], list[tuple[int, str]]], 
 
 def _identity(match: re.Match[str]) -> tuple[str, ...]:
     return match["key"], match["step"], match["time"], match["id"]
+
+
+def logged_tables(tag: str) -> list[str]:
+    """Read the paths of the tables that `TABLES_TAG` names, each once; none if it is damaged."""
+    try:
+        named = json.loads(tag)
+    except (ValueError, RecursionError):
+        return []
+    entries = named if isinstance(named, list) else []
+    paths = [one.get("path") for one in entries if isinstance(one, dict) and one.get("type") == "table"]
+    return list(dict.fromkeys(path for path in paths if isinstance(path, str)))

@@ -7,6 +7,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from mltrail_server.domain import media
 from mltrail_server.domain.direction import is_system
 from mltrail_server.http.call import Call
 from mltrail_server.services.pages.candidate import CandidateView
@@ -70,7 +71,7 @@ def _tabs(call: Call, view: CandidateView) -> Iterator[Tab]:
     else:
         count = f"{files.count:,}{'+' if files.more else ''}"
         yield Tab("files", "Files", "/files", count, "" if files.count else "none")
-    if files.pictures and not one.elsewhere:
+    if (files.pictures or tables(view)) and not one.elsewhere:
         yield Tab("media", "Media", "/media")
     models = max(view.models, len(outputs(view)))
     if models or files.models:
@@ -81,6 +82,11 @@ def _tabs(call: Call, view: CandidateView) -> Iterator[Tab]:
         yield Tab("traces", "Traces", "/traces", f"{view.traces:,}")
         if view.origin is None:
             yield Tab("evaluation", "Evaluation", "/evaluation")
+
+
+def tables(view: CandidateView) -> list[str]:
+    """List the paths of the tables that were logged with `log_table`."""
+    return media.logged_tables(dict(view.run.tags).get(media.TABLES_TAG, ""))
 
 
 def measured(view: CandidateView) -> list[str]:

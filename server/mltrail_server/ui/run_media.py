@@ -1,4 +1,6 @@
-"""Pictures of a run over its steps: one row for each key, and one step for all of them, which the address keeps."""
+"""Pictures of a run over its steps, and the tables that it logged: one row for each key of pictures, and one step for
+all of them, which the address keeps.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,16 +8,30 @@ from dataclasses import dataclass
 from flask.typing import ResponseReturnValue
 
 from mltrail_server.domain import media
+from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.domain.media import Frame, Series
 from mltrail_server.http.call import Call
 from mltrail_server.services.pages import candidate
 from mltrail_server.services.pages import files as service
+from mltrail_server.services.pages.candidate import CandidateView
 
-from . import run_head
+from . import previews, run_head
+from .previews.preview import Cell
 
 _MOST_ROWS = 30
+_MOST_TABLES, _MOST_TABLE_ROWS = 4, 10
+"""How many tables are shown, and how many of the rows of each."""
+_MOST_LISTED = 50
 _AROUND = 8
 """Thumbnails of a row on each side of the chosen picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedTable:
+    """A table and its first rows, the names of its columns first; of those far down, only the path."""
+
+    path: str
+    rows: Sequence[Sequence[Cell]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +75,26 @@ def show(call: Call, iid: int) -> ResponseReturnValue:
         before=steps[place - 1] if place > 0 else None,
         following=steps[place + 1] if place + 1 < len(steps) else None,
         cut=len(paths) >= service.MOST_PICTURES,
+        tables=_tables(call, view, find),
     )
+
+
+def _tables(call: Call, view: CandidateView, find: str) -> list[LoggedTable]:
+    """Read the beginning of the first logged tables; a file that is gone is left out."""
+    roots = candidate.folders(view.run.candidate)
+    found: list[LoggedTable] = []
+    for path in [path for path in run_head.tables(view) if find.lower() in path.lower()]:
+        try:
+            file = service.get(call.scope, roots, path)
+        except MltrailError as error:
+            if error.code is not Code.NOT_FOUND:
+                raise
+            continue
+        shown = previews.of(call.scope, file) if len(found) < _MOST_TABLES else None
+        found.append(LoggedTable(path, shown.rows[: _MOST_TABLE_ROWS + 1] if shown else ()))
+        if len(found) == _MOST_LISTED:
+            break
+    return found
 
 
 def _row(one: Series, step: int) -> MediaRow:
