@@ -76,55 +76,70 @@ def _page(call: Call, iid: int, state: State) -> ResponseReturnValue:
     table, grouped, problem = _read(call, iid, state)
     pinned = {row.candidate.iid for row in table.pinned}
     rows = [*table.pinned, *(row for row in table.rows if row.candidate.iid not in pinned)]
-    drawable = rows if grouped is None else [*table.pinned, *(run for group in grouped.rows for run in group.runs)]
-    marked = workspace.marks(drawable, state)
-    with_curves = workspace_service.metrics_with_curves(call.scope, list(marked))
-    views = saved_views.of_experiment(call.scope, iid)
-    current = next((view for view in views if view.id == state.saved), None)
-    local = call.deps.settings.local_mode
-    charts = workspace.charts(state, with_curves)
-    paint = call.request.args.get("paint", type=int)
     return page(
         call,
         "candidates.html",
         section="experiments",
         table=table,
-        grouped=grouped,
-        **_group_columns(grouped),
         rows=rows,
         state=state,
         problem=problem,
-        fixed=[column for column in FIXED if state.shows(column)],
-        ci=[column for column in GITLAB if state.shows(column, local=local)],
-        metrics=[(name, order_of(METRIC, name), table.directions[name]) for name in table.metrics],
-        params=[(name, order_of(PARAM, name)) for name in table.params],
-        choices=_choices(table, state, local=local),
         operators=_OPERATORS,
         attributes=_ATTRIBUTES,
-        marks=marked,
-        lines=workspace.lines(drawable, marked),
-        charts=charts,
-        chart_choices=[*charts, *sorted({*with_curves, *table.all_metrics}.difference(charts))],
-        closed=state.closed or (not charts and state.charts is None),
-        draws=DRAWS,
-        paint=paint if paint in marked else None,
-        palette=[RunMark(place, hidden=False, drawn=True, pinned=False) for place in range(PALETTE)],
-        views=views,
-        current=current,
-        as_saved=current is not None and _same(opened(current, call.scope.now), state),
         keys=_keys(table, rows),
-        most_at_once=workspace_service.MOST_AT_ONCE,
+        **_columns(table, state, local=call.deps.settings.local_mode),
+        **_groups(grouped),
+        **_charts(call, table, grouped, rows, state),
+        **_views(call, iid, state),
     )
 
 
-def _group_columns(grouped: GroupTable | None) -> dict[str, list[tuple[object, ...]]]:
-    """List the columns of a table of groups: names, what they are sorted by, and which way metrics are better."""
-    if grouped is None:
-        return {}
+def _columns(table: Table, state: State, *, local: bool) -> dict[str, object]:
     return {
+        "fixed": [column for column in FIXED if state.shows(column)],
+        "ci": [column for column in GITLAB if state.shows(column, local=local)],
+        "metrics": [(name, order_of(METRIC, name), table.directions[name]) for name in table.metrics],
+        "params": [(name, order_of(PARAM, name)) for name in table.params],
+        "choices": _choices(table, state, local=local),
+    }
+
+
+def _groups(grouped: GroupTable | None) -> dict[str, object]:
+    if grouped is None:
+        return {"grouped": None}
+    return {
+        "grouped": grouped,
         "group_params": [(name, order_of(PARAM, name)) for name in grouped.params],
         "group_metrics": [(name, order_of(METRIC, name), grouped.directions[name]) for name in grouped.metrics],
     }
+
+
+def _charts(
+    call: Call, table: Table, grouped: GroupTable | None, rows: Sequence[CandidateRow], state: State
+) -> dict[str, object]:
+    """Return what the charts show: of a grouped table the runs of the groups that are opened."""
+    drawable = rows if grouped is None else [*table.pinned, *(run for group in grouped.rows for run in group.runs)]
+    marked = workspace.marks(drawable, state)
+    with_curves = workspace_service.metrics_with_curves(call.scope, list(marked))
+    charts = workspace.charts(state, with_curves)
+    paint = call.request.args.get("paint", type=int)
+    return {
+        "marks": marked,
+        "lines": workspace.lines(drawable, marked),
+        "charts": charts,
+        "chart_choices": [*charts, *sorted({*with_curves, *table.all_metrics}.difference(charts))],
+        "closed": state.closed or (not charts and state.charts is None),
+        "draws": DRAWS,
+        "paint": paint if paint in marked else None,
+        "palette": [RunMark(place, hidden=False, drawn=True, pinned=False) for place in range(PALETTE)],
+    }
+
+
+def _views(call: Call, iid: int, state: State) -> dict[str, object]:
+    views = saved_views.of_experiment(call.scope, iid)
+    current = next((view for view in views if view.id == state.saved), None)
+    same = current is not None and _same(opened(current, call.scope.now), state)
+    return {"views": views, "current": current, "as_saved": same}
 
 
 def _read(call: Call, iid: int, state: State) -> tuple[Table, GroupTable | None, str | None]:

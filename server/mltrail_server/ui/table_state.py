@@ -183,13 +183,6 @@ class State:
     def chips(self) -> list[Chip]:
         """Split the filter into its parts, each with the URL that drops it."""
         parts = self.search.parts
-        if not parts:
-            clauses = self.search.clauses
-            rests = [[one for one in clauses if one is not clause] for clause in clauses]
-            return [
-                Chip(text.written([clause]), self.url(filter=text.written(rest)))
-                for clause, rest in zip(clauses, rests, strict=True)
-            ]
         return [Chip(part, self.url(filter=self.search.without(place))) for place, part in enumerate(parts)]
 
     def with_clause(self, key: str, operator: str, value: str) -> Self:

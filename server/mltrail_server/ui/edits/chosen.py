@@ -125,27 +125,31 @@ def _before_deletion(call: Call, runs: Sequence[Candidate]) -> list[str]:
     one = len(runs) == 1
     points = [f"Everything logged to {'it' if one else 'them'} stays, and {'it' if one else 'they'} can be restored."]
     verified = workspace.logged_by_jobs(call.scope, [run.iid for run in runs])
-    if verified == len(runs):
-        points.append(
-            f"{'It leaves' if one else 'They leave'} the lists, but no comparison: whatever merge requests are "
-            f"compared with stays. While {'it is' if one else 'they are'} deleted, {'it' if one else 'they'} can't be "
-            "promoted."
-        )
-    elif verified:
-        points.append(
-            f"CI jobs logged {verified:,} of them, which leave the lists, but no comparison: whatever merge requests "
-            "are compared with stays. While they are deleted, they can't be promoted."
-        )
+    if verified:
+        points.append(_of_jobs(verified, len(runs)))
     protected = sum(bool(run.protected) for run in runs)
     if protected and not call.actor.has_maintainer_rights:
         points.append(
-            f"{protected:,} {'was' if protected == 1 else 'were'} made on a protected branch or tag, and will stay: "
-            "deleting those takes the Maintainer role."
+            f"{protected:,} {_be(protected, 'was', 'were')} made on a protected branch or tag, and will stay: deleting "
+            "those takes the Maintainer role."
         )
     promoted = sum(run.promoted for run in runs)
     if promoted:
-        points.append(f"{promoted:,} {'is' if promoted == 1 else 'are'} behind a promoted model version.")
+        points.append(f"{promoted:,} {_be(promoted, 'is', 'are')} behind a promoted model version.")
     return points
+
+
+def _of_jobs(verified: int, count: int) -> str:
+    """Say what the deletion of evidence means: the words are those of `services/pages/consequences.py`."""
+    stays = "the lists, but no comparison: whatever merge requests are compared with stays."
+    if count == 1:
+        return f"It leaves {stays} While it is deleted, it can't be promoted."
+    who = "They" if verified == count else f"CI jobs logged {verified:,} of them, which"
+    return f"{who} leave {stays} While they are deleted, they can't be promoted."
+
+
+def _be(count: int, one: str, several: str) -> str:
+    return one if count == 1 else several
 
 
 def _stage(call: Call, iid: int, runs: Sequence[Candidate], stage: Stage) -> Done:
