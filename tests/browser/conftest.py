@@ -12,6 +12,7 @@ from tests.browser.answers import Answers
 from tests.browser.charts_world import Trainings
 from tests.browser.run_world import Laptop
 from tests.browser.server import Site, site
+from tests.browser.sweep_world import Changes
 from tests.browser.world import Past
 from tests.clock import FrozenClock
 from tests.processes import PATIENCE_SECONDS
@@ -30,6 +31,7 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         Others(served).make()
         Trainings(served).make()
         Laptop(served).make()
+        Changes(served).make()
         yield served
 
 

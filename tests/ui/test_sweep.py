@@ -169,6 +169,7 @@ def test_seeds_are_repeats_and_no_parameters(client: FlaskClient, mlflow: Mlflow
     for number in range(36):
         made = mlflow.post("runs/create", experiment_id="0")["run"]["info"]["run_id"]
         params = [{"key": "seed", "value": str(number % 3)}, {"key": "x", "value": str(number // 3)}]
+        params.append({"key": "y", "value": str(number // 3 * 7 % 12)})
         points = [{"key": "val_loss", "value": number // 3 + number % 3, "timestamp": 1}]
         mlflow.post("runs/log-batch", run_id=made, params=params, metrics=points)
         mlflow.post("runs/update", run_id=made, status="FINISHED")

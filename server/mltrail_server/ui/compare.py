@@ -114,7 +114,7 @@ def show(call: Call) -> ResponseReturnValue:
         chosen=[key for key in arguments.getlist("m") if key in curves] or curves[:_MOST_CHARTS],
         lines=[ChartLine(side.candidate.iid, side.candidate.name, place) for place, side in enumerate(sides)],
         state=ChartState.read(arguments),
-        plot=plot(_axes(sides, sections)),
+        plot=plot(_axes(sides, sections)) if len(sides) > 2 else None,
         guesses=any(direction.guessed for direction in compared.directions.values()),
         pictures=pictures,
         step=step,

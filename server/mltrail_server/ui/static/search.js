@@ -16,7 +16,7 @@
     return made;
   }
 
-  const opener = element("button", { type: "button", class: "opener", "aria-keyshortcuts": "Control+K Meta+K", "aria-haspopup": "dialog", "aria-label": "Search" });
+  const opener = element("button", { type: "button", class: "opener", "aria-keyshortcuts": "Control+K Meta+K", "aria-haspopup": "dialog", "aria-label": `Search ${MAC ? "⌘K" : "Ctrl K"}` });
   const symbol = form.querySelector("button .icon");
   if (symbol) opener.append(symbol.cloneNode(true));
   opener.append(element("span", {}, "Search"), element("kbd", { "aria-hidden": "true" }, MAC ? "⌘K" : "Ctrl K"));
