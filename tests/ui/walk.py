@@ -84,6 +84,9 @@ class Walker:
             return
         # Sent as it stands: some are refused for an empty field, and say so on the page that follows.
         answer = self._client.post(action, data=fields, base_url=self._base_url)
+        for _, sure, asked in _Page(answer.get_data(as_text=True)).forms if answer.status_code == 200 else ():
+            if "sure" in asked:
+                answer = self._client.post(urljoin(action, sure), data=asked, base_url=self._base_url)
         if answer.status_code not in (302, 303, 400, 401):
             self.wrong.append(f"POST {action} {what!r}: {answer.status_code}")
         location = answer.headers.get("Location", f"{self.root}/")

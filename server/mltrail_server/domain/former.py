@@ -29,6 +29,11 @@ def is_former(number: int) -> bool:
     return number < 0
 
 
+def merge_request(iid: int) -> str:
+    """Write a merge request as its GitLab does, and say if that is the former one."""
+    return f"!{original(iid)} of the former project" if is_former(iid) else f"!{iid}"
+
+
 def original(number: int) -> int:
     """Return the number that its GitLab knows."""
     return number % SHIFT

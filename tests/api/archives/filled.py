@@ -15,6 +15,7 @@ from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.settings import Settings
 from mltrail_server.store.archives import rows
+from mltrail_server.store.tracking import saved_views
 from tests import databases
 from tests.api.ci.published import publishing
 from tests.api.promotion.promoting import promote
@@ -51,6 +52,8 @@ def fill(trail: Trail) -> None:
     _by_hand(developer)
     of_request = [run for run in trail.runs() if {"key": "note", "value": "ü"} in run["data"]["tags"]]
     developer.post("runs/set-tag", run_id=of_request[0]["info"]["run_id"], key="note", value="of a person")
+    with trail.deps.project(PROJECT).write() as tx:
+        saved_views.add(tx, experiment_iid=1, name="best", query="order=metrics.loss", user_name="developer")
 
 
 def _by_hand(mlflow: Mlflow) -> None:

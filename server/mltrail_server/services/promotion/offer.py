@@ -6,6 +6,7 @@ somebody promotes.
 
 from dataclasses import dataclass
 
+from mltrail_server.domain import former
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.errors import MltrailError
 from mltrail_server.services.context.deps import PROJECT_AGE_MS, Scope
@@ -163,7 +164,7 @@ def _check_ref(run: Candidate, report: Report, ref: PipelineRef, choice: Choice,
     request = report.merge_request
     if request is not None:
         if request.state != "merged":
-            raise _Obstacle(f"its merge request !{request.iid} is not merged")
+            raise _Obstacle(f"its merge request {former.merge_request(request.iid)} is not merged")
         ref = PipelineRef(request.target_branch, is_tag=False, root_id=ref.root_id)
     elif run.protected is False:
         raise _Obstacle(rights.unprotected(ref.ref).removesuffix("."))

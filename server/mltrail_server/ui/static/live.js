@@ -8,6 +8,7 @@
   if (!source) return;
   const EVERY = 5000;
   const SLOWEST = 60_000;
+  const MOST = 100; // runs in a request, see services/pages/live.py
   const runOf = (element) => Number(element.closest("[data-live-run]").dataset.liveRun);
   const waitedFor = new Set([...document.querySelectorAll("[data-live-status]")].map(runOf));
 
@@ -36,6 +37,8 @@
     for (const run of waitedFor) {
       for (const element of elements(run, "data-live-duration")) {
         element.textContent = duration(Date.now() - Number(element.dataset.liveDuration));
+        const row = element.closest("tr");
+        if (row) row.hidden = false;
       }
     }
   }
@@ -48,7 +51,16 @@
       const metrics = new Map(Object.entries(run.metrics));
       for (const element of elements(run.run, "data-live-metric")) {
         const found = metrics.get(element.dataset.liveMetric);
-        if (found && element.textContent !== found[0]) element.textContent = found[0];
+        if (!found || element.textContent === found[0]) continue;
+        element.textContent = found[0];
+        // What else was said of the number that was there: all of its digits, and that it was the best.
+        const cell = element.closest("td, dd") || element;
+        cell.removeAttribute("title");
+        cell.classList.remove("best");
+      }
+      for (const element of elements(run.run, "data-live-step")) {
+        const found = metrics.get(element.dataset.liveStep);
+        if (found && found[1]) element.textContent = `at ${found[1].toLocaleString("en")}`;
       }
       steps.set(run.run, new Map([...metrics].map(([key, [, step]]) => [key, step])));
       if (run.running) continue;
@@ -63,12 +75,31 @@
     if (!waitedFor.size) stopped = true;
   }
 
+  // Tables that say more of the numbers than their last values, such as the best one or a difference, are written by the
+  // server: their cells are taken from the page as it is now. Rows stay, since they may be hidden.
+  async function refresh() {
+    const tables = [...document.querySelectorAll("table[data-live-cells]")];
+    if (!tables.length) return;
+    const answer = await fetch(location.href, { credentials: "same-origin", redirect: "manual", cache: "no-store" });
+    if (!answer.ok) return; // the next request says why
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    for (const [place, written] of [...fresh.querySelectorAll("table[data-live-cells]")].entries()) {
+      const table = tables[place];
+      const known = new Map([...table.rows].map((row) => [row.dataset.name, row]));
+      for (const row of written.querySelectorAll("tr[data-name]")) {
+        const before = known.get(row.dataset.name);
+        if (before) [...row.cells].slice(1).forEach((cell, column) => before.cells[column + 1].replaceWith(cell));
+        else if (table.tBodies.length === 1) table.tBodies[0].append(row);
+      }
+    }
+  }
+
   async function ask() {
     timer = 0;
     asked = Date.now();
     try {
       const headers = { Accept: "application/json", ...(mark && { "If-None-Match": mark }) };
-      const address = `${source.dataset.live}?run=${[...waitedFor].join(",")}`;
+      const address = `${source.dataset.live}?run=${[...waitedFor].slice(0, MOST).join(",")}`;
       // A redirect leads to the form to sign in.
       const answer = await fetch(address, { credentials: "same-origin", headers, redirect: "manual", cache: "no-store" });
       if (answer.type === "opaqueredirect" || answer.status === 401 || answer.status === 403 || answer.status === 404) {
@@ -81,6 +112,7 @@
         wait = EVERY;
         say("");
         show((await answer.json()).runs);
+        await refresh();
       }
     } catch {
       wait = Math.min(SLOWEST, wait * 2);

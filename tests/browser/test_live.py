@@ -1,0 +1,110 @@
+"""Pages of running runs in a real browser: what moves, and when a page asks for nothing."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from tests.browser.charts_world import Trainings
+from tests.browser.conftest import Visit
+from tests.browser.pages import ML, settled
+from tests.browser.server import Site
+
+pytestmark = [pytest.mark.browser]
+
+ASKED = re.compile("candidates/live")
+
+
+def hide(page: Page, *, hidden: bool) -> None:
+    """Do as if the reader had gone to another tab, or had come back."""
+    page.evaluate(
+        "hidden => { Object.defineProperty(document, 'hidden', {value: hidden, configurable: true});"
+        " document.dispatchEvent(new Event('visibilitychange')) }",
+        hidden,
+    )
+
+
+def number_of(page: Page, past: Site, run: str) -> str:
+    page.goto(f"{past.url}{ML}/runs/{run}")
+    return page.url.rpartition("/")[2]
+
+
+def test_overview_workspace_and_comparison_move_until_the_run_ends(visit: Visit, past: Site) -> None:
+    trainings = Trainings(past)
+    run, other = trainings.begin("moves"), trainings.begin("moves beside it")
+    trainings.log(run, "val_loss", [1.0, 0.9])
+    trainings.log(other, "val_loss", [0.5, 0.4])
+    trainings.finish(other)
+    with visit() as page:
+        iid, beside = number_of(page, past, run), number_of(page, past, other)
+        overview, workspace, comparison = (page.context.new_page() for _ in range(3))
+        overview.goto(f"{past.url}{ML}/candidates/{iid}")
+        page.goto(f"{past.url}{ML}/runs/{run}")
+        experiment = page.get_by_role("link", name="curves", exact=True).first.get_attribute("href") or ""
+        workspace.goto(f"{past.url}{experiment}")
+        comparison.goto(f"{past.url}{ML}/compare?run={beside},{iid}")
+        for shown in (overview, workspace, comparison):
+            settled(shown)
+        row = workspace.locator(f"tr[data-run='{iid}']")
+        best = overview.locator("tr[data-name='val_loss'] td").nth(1)
+        beside_it = comparison.locator("tr[data-name='Metrics:val_loss'] td").nth(1)
+        expect(best).to_contain_text("0.9")
+        with workspace.expect_response(re.compile("curves.*from=1")):
+            trainings.log(run, "val_loss", [0.8, 0.7], start=2)
+        expect(row.locator("[data-live-metric=val_loss]")).to_have_text("0.7")
+        expect(best).to_contain_text("0.7")
+        expect(overview.locator("[data-live-step=val_loss]")).to_have_text("at 3")
+        expect(beside_it).to_contain_text("0.7")
+        expect(beside_it).to_contain_text("+0.3")
+        trainings.finish(run)
+        for ended in (overview.locator(".title"), row, comparison.locator("table.compare")):
+            expect(ended).not_to_contain_text("Running")
+
+
+def test_a_hidden_tab_asks_for_nothing_and_catches_up_at_once(visit: Visit, past: Site) -> None:
+    trainings = Trainings(past)
+    run = trainings.begin("unseen")
+    trainings.log(run, "val_loss", [0.9])
+    with visit() as page:
+        page.clock.install()
+        page.goto(f"{past.url}{ML}/candidates/{number_of(page, past, run)}")
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url) if ASKED.search(request.url) else None)
+        hide(page, hidden=True)
+        page.clock.run_for(120_000)
+        assert asked == []
+        trainings.log(run, "val_loss", [0.6], start=1)
+        with page.expect_response(ASKED):
+            hide(page, hidden=False)
+            page.clock.run_for(1)
+        expect(page.locator("[data-live-metric=val_loss]")).to_have_text("0.6")
+        assert len(asked) == 1
+    trainings.finish(run)
+
+
+def test_an_error_makes_it_wait_longer_and_signing_out_stops_it(visit: Visit, past: Site) -> None:
+    trainings = Trainings(past)
+    run = trainings.begin("out of reach")
+    with visit(but="503") as page:
+        page.clock.install()
+        page.goto(f"{past.url}{ML}/candidates/{number_of(page, past, run)}")
+
+        def refuse(route: Route) -> None:
+            route.fulfill(status=503)
+
+        page.route(ASKED, refuse)
+        note = page.locator("[data-live]")
+        for seconds, pause in ((5, 10), (10, 20), (20, 40), (40, 60), (60, 60)):
+            with page.expect_response(ASKED):
+                page.clock.run_for(seconds * 1000)
+            expect(note).to_contain_text(f"Trying again in {pause} s")
+        page.unroute(ASKED)
+        page.context.clear_cookies()
+        with page.expect_request(ASKED):
+            page.clock.run_for(60_000)
+        expect(note).to_contain_text("You are signed out")
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.clock.run_for(300_000)
+        assert asked == []
+    trainings.finish(run)
