@@ -53,16 +53,16 @@ def test_find_the_best_run_and_share_what_is_seen(visit: Visit, past: Site) -> N
 
 def test_choose_all_and_tag_them_then_undo(visit: Visit, past: Site) -> None:
     with visit("maintainer") as page:
-        page.goto(f"{past.url}{HERE}?filter=params.lr+%3D+%270.3%27")
+        page.goto(f"{past.url}{HERE}?filter=params.lr+%3D+%270.05%27")
         page.get_by_label("Choose all runs on this page").check()
-        expect(page.get_by_text("3 chosen")).to_be_visible()
+        expect(page.get_by_text("5 chosen")).to_be_visible()
         page.locator("#bulk summary").click()
         page.locator("#tag-key").fill("reviewed")
         page.locator("#tag-value").fill("yes")
         page.get_by_role("button", name="Set tag").click()
-        expect(page.get_by_role("status").first).to_contain_text("Set “reviewed” to “yes” on 3 runs.")
+        expect(page.get_by_role("status").first).to_contain_text("Set “reviewed” to “yes” on 5 runs.")
         page.get_by_role("button", name="Undo").click()
-        expect(page.get_by_role("status").first).to_contain_text("Removed “reviewed” from 3 runs.")
+        expect(page.get_by_role("status").first).to_contain_text("Removed “reviewed” from 5 runs.")
 
 
 def test_save_a_view_and_open_it_without_scripts(visit: Visit, past: Site) -> None:
