@@ -67,9 +67,9 @@ def test_a_note_on_a_verified_run_does_not_change_what_counts(
 
 def test_renaming_an_experiment_that_the_contract_names(trail: Trail, team: Team, gitlab_client: FlaskClient) -> None:
     eval_run(trail)
-    shown = Desk(gitlab_client, team).page("experiments/1")
+    shown = Desk(gitlab_client, team).page("experiments/1/edit")
     assert "The contract file takes the runs of this experiment for the model “churn”, by its name." in shown
-    shown = Desk(gitlab_client, team, "developer").page("experiments/1")
+    shown = Desk(gitlab_client, team, "developer").page("experiments/1/edit")
     assert "Renaming an experiment that holds runs of CI jobs takes the Maintainer role" in shown
     assert 'value="rename"' not in shown
     assert 'value="delete"' not in shown

@@ -2,12 +2,14 @@
 
 from urllib.parse import urlencode
 
+from flask import redirect
 from flask.typing import ResponseReturnValue
 
-from mltrail_server.domain.candidate import ViewType
+from mltrail_server.domain.candidate import Stage, ViewType
 from mltrail_server.http.call import Call
-from mltrail_server.services.pages import experiments
+from mltrail_server.services.pages import consequences, experiments
 from mltrail_server.services.pages.experiments import ExperimentOrder
+from mltrail_server.services.tracking import experiments as tracking
 from mltrail_server.services.tracking import saved_views
 
 from .render import page
@@ -50,6 +52,17 @@ def show(call: Call) -> ResponseReturnValue:
         link=link,
         left_out=found.left_out,
     )
+
+
+def edit(call: Call, iid: int) -> ResponseReturnValue:
+    """Offer to rename, describe or delete an experiment, and say beside each what it does to evidence. That looks
+    through all of its runs, so it is a page of its own.
+    """
+    experiment = tracking.get(call.scope, iid)
+    if experiment.stage is Stage.DELETED:
+        return redirect(f"{call.pages}/experiments/{iid}", 303)
+    possible = consequences.of_experiment(call.scope, experiment)
+    return page(call, "experiment_edit.html", section="experiments", experiment=experiment, edit=possible)
 
 
 def _order(text: str) -> ExperimentOrder:

@@ -1,6 +1,6 @@
 """What the person who looks at a page may change, for templates: asked only where a page offers it.
 
-Every page gets one as `possible`, so that the menu of a run or an experiment needs nothing from the page that it is on.
+Every page gets one as `possible`, so that the menu of a run needs nothing from the page that it is on.
 """
 
 from dataclasses import dataclass
@@ -9,11 +9,10 @@ from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.identity import Access
 from mltrail_server.http.call import Call
 from mltrail_server.services.pages import consequences
-from mltrail_server.services.pages.consequences import ExperimentEdits, RunEdits
+from mltrail_server.services.pages.consequences import RunEdits
 from mltrail_server.services.promotion import offer
 from mltrail_server.services.promotion.offer import Offer
 from mltrail_server.store.tracking.candidates import Candidate
-from mltrail_server.store.tracking.experiments import Experiment
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +23,6 @@ class PossibleEdits:
 
     def of_run(self, run: Candidate) -> RunEdits | None:
         return consequences.of_run(self.call.scope, run) if self._may_write else None
-
-    def of_experiment(self, experiment: Experiment) -> ExperimentEdits | None:
-        return consequences.of_experiment(self.call.scope, experiment) if self._may_write else None
 
     def promotion(self, run: Candidate) -> Offer | None:
         """Return what promoting a run would do, or why it can't be promoted; None where nothing is to be said of it."""
