@@ -109,8 +109,7 @@ def plotted(row: Row) -> Plotted | None:
         return round(_LEFT + (value - start) / (end - start) * (_RIGHT - _LEFT), 2)
 
     zero = place(0.0)
-    # A rule that counts cases is not about the measure, which may have risen although too many broke.
-    kind = _QUIET if row.is_about_cases and not row.is_tested else _KINDS.get(row.verdict, _QUIET)
+    kind = _kind(row)
     return Plotted(
         zero,
         place(point),
@@ -120,6 +119,11 @@ def plotted(row: Row) -> Plotted | None:
         _band(row, edge, place, zero, far=far),
         directed=_is_directed(row),
     )
+
+
+def _kind(row: Row) -> str:
+    # A rule that counts cases is not about the measure, which may have risen although too many broke.
+    return _QUIET if row.is_about_cases and not row.is_tested else _KINDS.get(row.verdict, _QUIET)
 
 
 def _measured(row: Row) -> _Measured | None:
