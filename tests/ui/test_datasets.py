@@ -113,3 +113,14 @@ def test_it_costs_the_same_statements_for_any_number_of_runs(client: FlaskClient
     with statements_of(deps) as many:
         page(client, f"{ML}/datasets/d0")
     assert len(many) == len(few) == 8
+
+
+def test_half_a_character_in_a_schema_breaks_no_page(client: FlaskClient, mlflow: Mlflow) -> None:
+    sign_in(client, LOCAL_TOKEN)
+    (run,) = fill(mlflow, experiment="e", runs=("a",))
+    half = "\\ud800"
+    columns = f'{{"mlflow_colspec": [{{"name": "x{half}", "type": "long"}}]}}'
+    log(mlflow, run, "1111", schema=columns, profile=f'{{"{half}": 1}}', source=f'{{"uri": "{half}"}}')
+    assert "x\ufffd" in page(client, f"{ML}/datasets/1111")
+    for path in ("datasets", "candidates/1", "compare?run=1"):
+        assert client.get(f"{ML}/{path}").status_code == 200

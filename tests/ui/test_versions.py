@@ -151,7 +151,8 @@ def test_a_body_that_is_cut_off_stores_no_part_of_a_file(client: FlaskClient, ch
     assert "Stored before that: “whole.txt”." in shown
     assert f"{here}/files/whole.txt" in shown
     assert f"{here}/files/half.txt" not in shown
-    for bad in (b"", b"nonsense", head % b"x" * 2000):
+    long_name = b'--b\r\nContent-Disposition: form-data; name="%s"\r\n\r\nx\r\n--b--\r\n' % (b"x" * 100_000)
+    for bad in (b"", b"nonsense", head % b"x" * 2000, long_name):
         assert client.post(upload_url(client, here), data=bad, headers=kind).status_code == 303
     assert client.post(upload_url(client, here), data={"a": "b"}).status_code == 303
 

@@ -8,7 +8,7 @@ from mltrail_server.domain import written_times
 from mltrail_server.domain.clock import iso
 from mltrail_server.domain.errors import MltrailError
 from mltrail_server.domain.filters import parse
-from mltrail_server.domain.page_filters import MAX_WORD, MAX_WORDS, read
+from mltrail_server.domain.page_filters import MAX_PERIODS, MAX_WORD, MAX_WORDS, read
 from tests.clock import DAY, HOUR
 
 NOW = 1_790_000_000_000  # Monday, 2026-09-21T14:13:20Z
@@ -71,6 +71,7 @@ def test_a_filter_means_what_it_means_in_mlflow(text: str) -> None:
         ("start_time > '999999 years ago'", "no time that can be read"),
         (" ".join(map(str, range(MAX_WORDS + 1))), "words at most"),
         ("x" * (MAX_WORD + 1), "characters at most"),
+        ("last 7 days " * (MAX_PERIODS + 1), "periods of time at most"),
     ],
 )
 def test_what_cannot_be_read_is_explained(text: str, problem: str) -> None:

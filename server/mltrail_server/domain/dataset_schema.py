@@ -7,6 +7,8 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from . import json_text
+
 _LONGEST_TYPE = 200
 
 
@@ -38,7 +40,7 @@ class SchemaChange:
 def columns(text: str | None) -> list[SchemaColumn] | None:
     """Read a schema; None if there is none or it is of no known form."""
     try:
-        schema = json.loads(text or "")
+        schema = json_text.loads(text or "")
     except (ValueError, RecursionError):
         return None
     if not isinstance(schema, dict):
@@ -88,7 +90,7 @@ def _tensors(parts: Mapping[str, object]) -> list[SchemaColumn] | None:
         inner = parts.get(part)
         if isinstance(inner, str):
             try:
-                inner = json.loads(inner)
+                inner = json_text.loads(inner)
             except (ValueError, RecursionError):
                 return None
         if isinstance(inner, list):

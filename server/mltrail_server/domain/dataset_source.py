@@ -3,7 +3,7 @@
 https://mlflow.org/docs/latest/ml/dataset/
 """
 
-import json
+from . import json_text
 
 _PLACES = ("url", "uri", "path", "table_name")
 _NAME = "mlflow.source.name"  # of a dataset that code has created: the program
@@ -12,7 +12,7 @@ _NAME = "mlflow.source.name"  # of a dataset that code has created: the program
 def readable(source_type: str, source: str) -> str:
     """Return the kind and the location, or what was logged if the location is not known."""
     try:
-        decoded = json.loads(source)
+        decoded = json_text.loads(source)
     except (ValueError, RecursionError):  # not JSON, or nested too deeply
         return f"{source_type}: {source}"
     if isinstance(decoded, dict):

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from . import json_text
+
 _MOST_FIELDS = 500
 _MOST_TEXT = 300
 _MOST_FLAVORS = 20
@@ -66,7 +68,7 @@ def described(content: Mapping[str, Any]) -> ModelDescription:
 
 def _fields(text: object) -> tuple[SignatureField, ...]:
     try:
-        found = json.loads(text) if isinstance(text, str) else None
+        found = json_text.loads(text) if isinstance(text, str) else None
     except (ValueError, RecursionError):
         return ()
     if not isinstance(found, list):

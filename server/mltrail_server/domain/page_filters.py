@@ -18,6 +18,7 @@ MAX_TEXT = 10_000
 """A longer text is a filter as it is in MLflow: looking for quotes takes a time that grows with its square."""
 MAX_WORDS = 8
 MAX_WORD = 200
+MAX_PERIODS = 8
 
 _QUOTED = r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|`[^`]*`"
 _COMPARES = re.compile(
@@ -70,6 +71,8 @@ def read(text: str, now: int) -> PageFilter:
     if len(text) > MAX_TEXT:
         return PageFilter(text, parse(text), (), (text,))
     rest, periods = _without_periods(text.strip())
+    if len(periods) > MAX_PERIODS:
+        raise invalid(f"A search names {MAX_PERIODS} periods of time at most.")
     within = tuple(clause for period in periods for clause in _in_period(period, now))
     comparisons: list[str] = []
     others: list[str] = []

@@ -21,6 +21,7 @@ _MOST_WAITING = 1 << 20
 """Of the body, in bytes: a piece that has just arrived, and what is left of the one before."""
 _MOST_PARTS = 1000
 _MOST_FIELD = 8192
+_MOST_NAME = 200
 _MOST_DRAINED = 16 << 20
 _CUT = "The upload was cut off before its end. What had arrived completely is stored; send the rest again."
 
@@ -47,6 +48,8 @@ class MultipartBody:
             raise invalid("This form must be sent as multipart/form-data, with a boundary.")
         while (event := self._next()) is not None:
             if isinstance(event, Field):
+                if len(event.name) > _MOST_NAME:
+                    raise MltrailError(Code.TOO_LARGE, "A field of this form has too long a name.")
                 self.fields[event.name] = self._text()
             elif isinstance(event, File):
                 stream = PartStream(self)

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from flask import render_template
-
 from mltrail_server.services.context.deps import Deps
+
+from .render import filled
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +14,7 @@ class Across:
     def page(self, template: str, **values: object) -> str:
         settings = self.deps.settings
         gitlab = None if settings.local_mode else settings.gitlab_url.rstrip("/")
-        return render_template(template, signed_in=True, local=settings.local_mode, gitlab_root=gitlab, **values)
+        return filled(template, signed_in=True, local=settings.local_mode, gitlab_root=gitlab, **values)
 
     def pages(self, path: str) -> str:
         """Return the path of a project's pages, as a browser requests it."""

@@ -24,7 +24,7 @@ def page(call: Call, template: str, **values: object) -> str:
     """Render a page of a project. Templates get the user's name, what they may change, and the project's URLs."""
     settings = call.deps.settings
     path = call.actor.project_path
-    return render_template(
+    return filled(
         template,
         base=call.pages,
         project=path,
@@ -41,6 +41,16 @@ def page(call: Call, template: str, **values: object) -> str:
         tracking_uri=f"{server_url(call)}/api/v4/projects/{call.project_id}/ml/mlflow",
         **values,
     )
+
+
+def filled(template: str, **values: object) -> str:
+    """Render a template. YAML and JSON can spell half of a character, which can't be sent: it is replaced."""
+    text = render_template(template, **values)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode(errors="replace").decode()
+    return text
 
 
 def _parts(call: Call) -> list[tuple[str, str]]:

@@ -100,7 +100,7 @@ ROUTES = (
     Route("POST", "models/<path:name>/versions/<which>", edit_versions.change, WRITE),
     Route("POST", "models/<path:name>/versions/<which>/upload", edit_version_files.upload, WRITE),
     Route("POST", "models/<path:name>/versions/<which>/preview/<path:path>", edit_version_files.change, WRITE),
-    Route("GET", "models/<path:name>/versions/<which>/preview/<path:path>", models.preview, READ),
+    Route("GET", "models/<path:name>/versions/<which>/preview/<path:path>", models.preview, READ, slow=True),
     Route("GET", "models/<path:name>/versions/<which>/framed/<path:path>", models.framed, READ),
     Route("GET", "models/<path:name>/versions/<which>/pictures/<path:path>", models.picture, READ),
     Route("GET", "models/<path:name>/versions/<which>/files/<path:path>", models.download, READ),

@@ -95,7 +95,9 @@ class Search:
                 raise
             return jsonify(error="You are signed out."), 401
         groups = _groups(found, self._across.pages, limit=_IN_DIALOG)
-        return jsonify(groups=[asdict(one) for one in groups], notes=_notes(found.unsearched, asked.project))
+        answer = jsonify(groups=[asdict(one) for one in groups], notes=_notes(found.unsearched, asked.project))
+        answer.headers["Cache-Control"] = "private, no-store"
+        return answer
 
     def _found(self, asked: _Asked, *, limit: int) -> Found:
         token = self._find_token(request)

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
+from mltrail_server.domain import json_text
+
 from . import conversation
 from .conversation import Message
 
@@ -90,7 +92,7 @@ def parsed(text: str | None) -> object:
     if text is None:
         return None
     try:
-        found: object = json.loads(text)
+        found: object = json_text.loads(text)
     except (ValueError, RecursionError):
         return text
     return found

@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from mltrail_server.domain import json_text
 from mltrail_server.domain.errors import not_found
 from mltrail_server.domain.filters import Clause, Entity, Order
 from mltrail_server.domain.model import PROMPT_TAG
@@ -168,6 +169,6 @@ def _by_version(name: str, runs: Sequence[LoadingRun]) -> dict[str, list[Loading
 
 def _laid_out(text: str) -> str:
     try:
-        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+        return json.dumps(json_text.loads(text), indent=2, ensure_ascii=False)
     except (ValueError, RecursionError):
         return text

@@ -6,6 +6,8 @@ from itertools import islice
 
 from markupsafe import Markup, escape
 
+from mltrail_server.domain import json_text
+
 from . import tables
 from .preview import FilePreview
 from .texts import visible
@@ -22,7 +24,7 @@ _FEW = 20
 def shown(text: str) -> FilePreview | None:
     """Show JSON as a table if it is one, else as a tree; None if it can't be read, or is a single value."""
     try:
-        content = json.loads(text)
+        content = json_text.loads(text)
     except (ValueError, RecursionError):
         return None
     if isinstance(content, dict) and (table := tables.of_columns(content)) is not None:

@@ -16,7 +16,6 @@ from .preview import FilePreview
 _READER = Path(__file__).with_name("parquet_reader.py")
 _MOST_BYTES = 100_000_000
 _MOST_SECONDS = 10
-_MOST_ANSWER = 4_000_000
 _MISSING = "Parquet can't be shown: pyarrow is not installed on this server. Its operator can add the extra `parquet`."
 
 
@@ -42,7 +41,7 @@ def read(descriptor: int, python: str) -> bytes:
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):
         return b""
-    return done.stdout if done.returncode == 0 and len(done.stdout) <= _MOST_ANSWER else b""
+    return done.stdout if done.returncode == 0 else b""
 
 
 def of_answer(answer: bytes, size: int) -> FilePreview:

@@ -12,6 +12,7 @@ MOST_MEMORY = 3 << 30  # of addresses, most of which the library only reserves
 MOST_SECONDS = 8
 MOST_UNPACKED = 200_000_000
 MOST_CELL = 1000
+MOST_ANSWER = 4_000_000
 
 
 def main() -> None:
@@ -26,8 +27,12 @@ def main() -> None:
         file = library.ParquetFile(given, thrift_string_size_limit=10_000_000, thrift_container_size_limit=100_000)
         names = file.schema_arrow.names[:most_columns]
         rows = _rows(file, names, most_rows)
-        answer = {"columns": names, "rows": rows, "total": file.metadata.num_rows}
-    sys.stdout.write(json.dumps(answer, default=lambda value: str(value)[:MOST_CELL]))
+        columns = [name[:MOST_CELL] for name in names]
+        answer = {"columns": columns, "rows": rows, "total": file.metadata.num_rows}
+    text = json.dumps(answer, default=lambda value: str(value)[:MOST_CELL])
+    if len(text) > MOST_ANSWER:
+        raise SystemExit(1)
+    sys.stdout.write(text)
 
 
 def _rows(file: Any, names: list[str], most: int) -> list[list[object]]:  # noqa: ANN401 - pyarrow has no types
