@@ -36,7 +36,7 @@ def test_ctrl_k_finds_a_run_by_keyboard_alone(visit: Visit, past: Site, axe: str
         expect(page.get_by_role("status").filter(has_text="Nothing found.")).to_be_visible()
         page.keyboard.press("Control+Enter")
         page.wait_for_url("**/-/search?q=secret*")
-        expect(page.get_by_text("Nothing that you may see")).to_be_visible()
+        expect(page.get_by_text("Nothing that you can see")).to_be_visible()
 
 
 def test_the_dialog_fits_a_phone(visit: Visit, past: Site, axe: str) -> None:

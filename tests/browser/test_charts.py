@@ -36,7 +36,7 @@ def test_four_smoothed_losses_on_a_log_axis_are_the_same_by_link(visit: Visit, p
     with visit() as page:
         page.goto(four(page, past))
         settled(page)
-        page.get_by_label("Logarithmic").check()
+        page.get_by_label("Log scale").check()
         page.get_by_label("Smoothing").fill("0.8")
         over = page.locator("figure .u-over").first
         box = over.bounding_box()
@@ -58,7 +58,7 @@ def test_four_smoothed_losses_on_a_log_axis_are_the_same_by_link(visit: Visit, p
     with visit("reporter", width=NARROW, scheme="dark") as other:
         other.goto(link)
         settled(other)
-        expect(other.get_by_label("Logarithmic")).to_be_checked()
+        expect(other.get_by_label("Log scale")).to_be_checked()
         expect(other.get_by_label("Smoothing")).to_have_value("0.8")
         assert other.evaluate("JSON.stringify(mltrail.charts.state)") == state
         other.get_by_role("link", name="Reset zoom").click()
@@ -66,7 +66,7 @@ def test_four_smoothed_losses_on_a_log_axis_are_the_same_by_link(visit: Visit, p
         expect(other.get_by_role("link", name="Reset zoom")).to_be_hidden()
     with visit("reporter", javascript=False) as plain:
         plain.goto(link)
-        expect(plain.get_by_label("Logarithmic")).to_be_checked()
+        expect(plain.get_by_label("Log scale")).to_be_checked()
         picture = plain.locator("figure img").first
         assert re.search("log=1&smooth=0.8&zoom=", picture.get_attribute("src") or "")
         plot = plain.locator("figure .plot").first.bounding_box()

@@ -91,14 +91,14 @@ def test_annotate_a_verified_run_and_see_that_it_still_counts(desk: Desk) -> Non
         expect(offered).to_be_visible()
         page.get_by_text("Edit", exact=True).click()
         expect(page.get_by_text("This is a note: it does not change what counts.")).to_be_visible()
-        page.get_by_label("Name of the entry").fill("looked at")
+        page.get_by_label("Tag name").fill("looked at")
         page.get_by_label("Value", exact=True).fill("by Mia")
         page.get_by_role("button", name="Set", exact=True).click()
         said(page, "Set “looked at” of the run “gbt-lr0.02” to “by Mia”.")
         expect(page.get_by_text("verified by its job's token").first).to_be_visible()
         offered.click()
         expect(page.locator("details[open]")).to_contain_text(
-            "Makes churn 1.3.0 (minor: lr 0.05 → 0.02, other code) and moves “champion” to it from 1.2.0."
+            "Creates churn 1.3.0 (minor: lr 0.05 → 0.02, other code) and moves “champion” to it from 1.2.0."
         )
         page.locator("details[open]").get_by_role("button", name="Promote").click()
         said(page, "and moved “champion” to it from 1.2.0.")

@@ -73,10 +73,10 @@ def test_names_are_found_while_one_types(visit: Visit, past: Site) -> None:
     with visit() as page:
         page.goto(past.url + RUN)
         rows = page.locator("#overview tr[data-name]:visible")
-        page.get_by_label("Find a name").fill("class_13")
+        page.get_by_label("Find by name").fill("class_13")
         expect(rows).to_have_count(1)
-        page.get_by_label("Find a name").fill("")
-        page.get_by_label("Find a name").fill("depth")
+        page.get_by_label("Find by name").fill("")
+        page.get_by_label("Find by name").fill("depth")
         expect(rows).to_have_count(1)
         expect(rows.first).to_contain_text("most others: 18")
         height: int = page.evaluate("document.documentElement.scrollHeight")

@@ -48,7 +48,7 @@ def test_runs_are_chosen_by_dragging_along_an_axis(visit: Visit, past: Site) -> 
         with page.expect_response(re.compile("high")):
             page.mouse.up()
         page.wait_for_url(re.compile("high%3Ametrics.val_loss="))
-        expect(page.locator("#chosen")).to_contain_text("Chosen runs")
+        expect(page.locator("#chosen")).to_contain_text("Selected runs")
         chosen = int(re.sub(r"\D", "", page.locator("#chosen .count").inner_text()))
         assert 0 < chosen < TRIALS
         expect(page.locator(".lines polyline:not(.off)")).to_have_count(chosen)
@@ -64,12 +64,12 @@ def test_runs_are_chosen_by_dragging_along_an_axis(visit: Visit, past: Site) -> 
 def test_runs_are_chosen_by_keyboard(visit: Visit, past: Site) -> None:
     with visit() as page:
         open_sweep(page, past)
-        handle = page.get_by_role("slider", name="val_loss, to")
+        handle = page.get_by_role("slider", name="val_loss, upper limit")
         handle.focus()
         for _ in range(10):
             page.keyboard.press("ArrowDown")
         page.wait_for_url(re.compile("high%3Ametrics.val_loss="))
-        expect(page.locator("#chosen")).to_contain_text("Chosen runs")
+        expect(page.locator("#chosen")).to_contain_text("Selected runs")
         assert page.locator(".lines polyline.off").count() > 0
         page.keyboard.press("Escape")
         page.wait_for_url(re.compile(r"/sweep\??[^%]*$"))
@@ -79,11 +79,11 @@ def test_runs_are_chosen_by_keyboard(visit: Visit, past: Site) -> None:
 def test_runs_are_chosen_without_scripts(visit: Visit, past: Site) -> None:
     with visit(javascript=False) as page:
         open_sweep(page, past)
-        page.get_by_text("Choose runs by their values").click()
+        page.get_by_text("Select runs by their values").click()
         page.locator("[name='high:metrics.val_loss']").fill("0.5")
         page.get_by_label("adam").check()
-        page.get_by_role("button", name="Choose", exact=True).click()
-        expect(page.locator("#chosen")).to_contain_text("Chosen runs")
+        page.get_by_role("button", name="Select", exact=True).click()
+        expect(page.locator("#chosen")).to_contain_text("Selected runs")
         assert page.locator(".lines polyline.off").count() > 0
         texts = page.locator("#chosen-runs tbody tr").all_inner_texts()
         assert texts

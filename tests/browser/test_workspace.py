@@ -54,8 +54,8 @@ def test_find_the_best_run_and_share_what_is_seen(visit: Visit, past: Site) -> N
 def test_choose_all_and_tag_them_then_undo(visit: Visit, past: Site) -> None:
     with visit("maintainer") as page:
         page.goto(f"{past.url}{HERE}?filter=params.lr+%3D+%270.05%27")
-        page.get_by_label("Choose all runs on this page").check()
-        expect(page.get_by_text("5 chosen")).to_be_visible()
+        page.get_by_label("Select all runs on this page").check()
+        expect(page.get_by_text("5 selected")).to_be_visible()
         page.locator("#bulk summary").click()
         page.locator("#tag-key").fill("reviewed")
         page.locator("#tag-value").fill("yes")

@@ -56,11 +56,11 @@ def test_the_best_of_a_large_experiment_takes_one_statement_or_is_marked_as_the_
         shown = page(client, url(c=["metrics.accuracy", "metrics.loss", "metrics.score"]))
     assert len(few) == len(more) <= 26
     assert marked(shown) == ["0.159", "0.841", "159"]
-    assert "it is the best on this page only" not in shown
+    assert "only the best on this page is" not in shown
     # The best hundred of the project are all of runs that the filter leaves out.
     far = page(client, url(filter="metrics.score < 55", order="metrics.score DESC", c=["metrics.accuracy"]))
     assert marked(far) == ["0.054"]
-    assert "of accuracy it is the best on this page only" in far
+    assert "for accuracy, only the best on this page is" in far
 
 
 def test_the_contract_file_says_which_way_is_better(trail: Trail, team: Team, gitlab_client: FlaskClient) -> None:

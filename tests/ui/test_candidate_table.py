@@ -140,7 +140,7 @@ def test_comparing_nothing_says_what_to_choose(client: FlaskClient, log: Log) ->
     log("one", accuracy=0.5)
     answer = client.get("/1/-/ml/compare?of=experiments/0")
     assert answer.headers["Location"] == "/1/-/ml/experiments/0"
-    assert "by the boxes in front of them" in page(client, answer.headers["Location"])
+    assert "Tick the runs to compare" in page(client, answer.headers["Location"])
     for odd in ("//example.com", "experiments/../..", "settings/1", "models/a/b"):
         assert client.get(f"/1/-/ml/compare?of={odd}").headers["Location"] == "/1/-/ml/experiments"
 

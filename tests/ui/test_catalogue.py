@@ -32,7 +32,7 @@ def test_models_of_all_groups_that_a_person_may_see(team: Team, gitlab_client: F
     assert ">scratches</a>" in only
     assert ">churn</a>" not in only
     assert ">churn</a>" in team_page(gitlab_client, "/-/models?find=CHU")
-    assert "No model that you may see matches" in team_page(gitlab_client, "/-/models?find=unseen")
+    assert "No model that you can see matches" in team_page(gitlab_client, "/-/models?find=unseen")
     enter(gitlab_client, team.tokens["stranger"])
     assert "None of your projects has a model yet" in team_page(gitlab_client, "/-/models")
 

@@ -200,7 +200,7 @@ def test_a_metric_has_a_page_of_its_points(client: FlaskClient, mlflow: Mlflow) 
     following = re.search(r'href="(\?key=val[^"]+)">Later', shown)
     assert following
     assert '<td class="number">249</td>' in page(client, f"{ML}/candidates/1/metric{following[1]}")
-    assert "has logged no metric" in page(client, f"{ML}/candidates/1/metric?key=other")
+    assert "has no metric with that name" in page(client, f"{ML}/candidates/1/metric?key=other")
 
 
 def test_runs_side_by_side_show_what_differs(client: FlaskClient, mlflow: Mlflow) -> None:

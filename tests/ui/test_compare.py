@@ -139,7 +139,7 @@ def test_runs_that_are_not_there_leave_the_others(client: FlaskClient, mlflow: M
     mlflow.post("runs/delete", run_id=deleted)
     shown = page(client, f"{ML}/compare?run=2,99,x,1,3,2&base=98")
     assert "This project has no run number 99" in shown
-    assert "“x” is not the number of a run" in shown
+    assert "“x” is not a run's number" in shown
     assert rows(section(shown, "Parameters")) == {"x": ["two", "one", "three"]}
     assert 'badge danger">deleted' in shown
     answer = client.get(f"{ML}/compare?run=99,98")
@@ -162,8 +162,8 @@ def test_a_hundred_runs_with_300_parameters_fit(client: FlaskClient, mlflow: Mlf
     assert answer.status_code == 200
     assert len(gzip.compress(answer.data)) < 200_000
     shown = html.unescape(answer.text)
-    assert "At most 100 runs are compared at once: 1 run of the address" in shown
-    assert "do not fit here: find them by name." in shown
+    assert "At most 100 runs can be compared at once. Left out: the last 1 run in the address" in shown
+    assert "more do not fit here; find them by name." in shown
     assert list(rows(section(page(client, f"{ML}/compare?run=1,2&find=parameter_299"), "Parameters"))) == [
         "parameter_299"
     ]

@@ -56,13 +56,13 @@ def test_what_changed_from_digest_to_digest(client: FlaskClient, mlflow: Mlflow)
     log(mlflow, runs[2], "3333", schema=schema(tenure="double", country="string"))
     log(mlflow, runs[3], "4444")
     shown = page(client, f"{ML}/datasets/1111")
-    assert "This is not the newest state" in shown
+    assert "There is a newer digest" in shown
     assert "No schema was logged" in shown
     assert "only the values changed" in shown
     assert "Added <code>country</code>" in shown
     assert "Removed <code>city</code>" in shown
     assert "<code>tenure</code>: long → double" in shown
-    assert shown.count("The first one") == 1
+    assert shown.count("First digest") == 1
     listed = page(client, f"{ML}/datasets?find=CUST")
     assert "4444" in listed
     assert "1111" not in listed

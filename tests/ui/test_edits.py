@@ -136,7 +136,7 @@ def test_models_aliases_and_versions(client: FlaskClient, marked_up_run: str, ml
     assert "Whoever loads models:/churn eu@champion gets an error" in asked
     assert mlflow.get("registered-models/alias", name="churn eu", alias="champion")["model_version"]["version"] == "1"
     send(client, here, do="unalias", alias="champion", sure="1")
-    assert undo(client, here) == "“champion” points at 1.0.0 now."
+    assert undo(client, here) == "“champion” now points at 1.0.0."
     send(client, here, do="unalias", alias="champion", sure="1")
     send(client, f"{here}/versions/1.0.0", do="delete", sure="1")
     assert ">1.0.0</a></th>" not in page(client, here)
@@ -222,7 +222,7 @@ def test_a_maintainer_promotes_a_run(trail: Trail, team: Team, gitlab_client: Fl
     here = "/team/churn/-/ml/candidates/1"
     for role, code, message in (
         ("developer", 303, "takes the Maintainer role"),
-        ("maintainer", 303, "Made churn 1.0.0 (first: the first version) and pointed “champion” at it."),
+        ("maintainer", 303, "Created churn 1.0.0 (first: no earlier release) and pointed “champion” at it."),
     ):
         sign_in(gitlab_client, team.tokens[role], base_url=EXTERNAL_URL)
         shown = gitlab_client.get(here, base_url=EXTERNAL_URL).get_data(as_text=True)

@@ -55,7 +55,7 @@ def test_a_note_on_a_verified_run_does_not_change_what_counts(
     shown = desk.page("candidates/1")
     assert "This is a note: it does not change what counts." in shown
     assert "The contract file selects runs by “stage”." in shown
-    assert "It leaves the lists, but no comparison" in shown
+    assert "It disappears from lists, but merge requests are still compared with it" in shown
     desk.send("candidates/1", do="tag", key="stage", value="never mind")
     desk.send("candidates/1", do="rename", name="the one")
     desk.send("candidates/1", do="delete", sure="1")
@@ -68,7 +68,9 @@ def test_a_note_on_a_verified_run_does_not_change_what_counts(
 def test_renaming_an_experiment_that_the_contract_names(trail: Trail, team: Team, gitlab_client: FlaskClient) -> None:
     eval_run(trail)
     shown = Desk(gitlab_client, team).page("experiments/1/edit")
-    assert "The contract file takes the runs of this experiment for the model “churn”, by its name." in shown
+    assert (
+        "The contract file assigns the runs of this experiment to the model “churn” by the experiment's name." in shown
+    )
     shown = Desk(gitlab_client, team, "developer").page("experiments/1/edit")
     assert "Renaming an experiment that holds runs of CI jobs takes the Maintainer role" in shown
     assert 'value="rename"' not in shown
@@ -80,20 +82,20 @@ def test_promotion_is_offered_where_it_works_and_says_what_it_does(
 ) -> None:
     eval_run(trail, 0.8)
     desk = Desk(gitlab_client, team)
-    offered = "Makes churn 1.0.0 (first: the first version) and points “champion” at it."
+    offered = "Creates churn 1.0.0 (first: no earlier release) and points “champion” at it."
     assert offered in desk.page("candidates/1")
-    assert "made churn 1.0.0" in desk.send("candidates/1/promote", offered=offered).lower()
+    assert "created churn 1.0.0" in desk.send("candidates/1/promote", offered=offered).lower()
     shown = desk.page("candidates/1")
-    assert "It can't be promoted: it is churn 1.0.0 already." in shown
+    assert "It can't be promoted: it is already churn 1.0.0." in shown
     assert "what was logged to it never changes" in shown
     eval_run(trail, 0.9, "c", lr="0.2")
     shown = desk.page("candidates/2")
-    assert "Makes churn 1.1.0 (minor: lr 0.1 → 0.2, other code) and moves “champion” to it from 1.0.0." in shown
+    assert "Creates churn 1.1.0 (minor: lr 0.1 → 0.2, other code) and moves “champion” to it from 1.0.0." in shown
     asked = desk.send("candidates/2/promote", offered=offered)
-    assert "Since the page was loaded, this has changed." in asked
+    assert "This has changed since the page was loaded." in asked
     assert "churn 1.1.0" in asked
     said = desk.send("candidates/2/promote")
-    assert "Made churn 1.1.0 (minor: lr 0.1 → 0.2" in said
+    assert "Created churn 1.1.0 (minor: lr 0.1 → 0.2" in said
     assert "and moved “champion” to it from 1.0.0." in said
     assert "Roll back to 1.0.0" in said
 

@@ -39,10 +39,10 @@ def test_experiments_of_models_without_a_run_are_out_of_the_way(mlflow: Mlflow, 
     mlflow.post("runs/create", experiment_id=own, run_name="r")
     shown = page(client, f"{ML}/experiments")
     assert set(listed(shown)) == {"[model]own", "Default"}
-    assert "2 experiments of models have no runs and are left out" in shown
+    assert "2 experiments that belong to models have no runs and are hidden" in shown
     everything = page(client, f"{ML}/experiments?models=1")
     assert {"[model]churn", "[model]fraud"} <= set(listed(everything))
-    assert "left out" not in everything
+    assert "are hidden" not in everything
 
 
 def test_experiments_are_found_and_paged_in_each_order(mlflow: Mlflow, client: FlaskClient) -> None:

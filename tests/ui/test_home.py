@@ -64,7 +64,7 @@ def test_a_failing_gate_is_shown_with_its_sentence_to_whoever_sees_merge_request
         enter(gitlab_client, team.tokens[role])
         shown = team_page(gitlab_client, "/")
         assert TITLE not in shown
-        assert "from the Reporter role up" in shown
+        assert "You need the Reporter role" in shown
     for role in ("reporter", "developer", "owner"):
         enter(gitlab_client, team.tokens[role])
         shown = team_page(gitlab_client, "/")

@@ -22,7 +22,7 @@ def test_a_merge_request_shows_what_its_pipelines_did(
     trail: Trail, team: Team, gitlab_client: FlaskClient, gitlab_deps: Deps
 ) -> None:
     sign_in(gitlab_client, team.tokens["reporter"], base_url=EXTERNAL_URL)
-    assert "None has trained a model yet" in team_page(gitlab_client, f"{TEAM_ML}/merge_requests")
+    assert "No merge request has trained a model yet" in team_page(gitlab_client, f"{TEAM_ML}/merge_requests")
     trail.train(trail.main(SHAS["b"]), [0.80, 0.81, 0.82])
     request = trail.request(SHAS["c"])
     first = trail.of_request(request, SHAS["c"])

@@ -231,4 +231,4 @@ def test_an_archive_is_not_opened(client: FlaskClient, mlflow: Mlflow, log: Log)
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a", b"\0" * 1_000_000)
     put(mlflow, log("a"), "a.zip", packed.getvalue())
-    assert "so it is not shown" in preview_of(client, "a.zip")
+    assert "so it can't be shown here" in preview_of(client, "a.zip")

@@ -28,7 +28,7 @@ def test_prompts_have_a_list_of_their_own(mlflow: Mlflow, reader: FlaskClient) -
     shown = page(reader, f"{ML}/prompts")
     assert f"{ML}/prompts/qa" in shown
     assert "churn" not in shown
-    assert "No prompt's name" in page(reader, f"{ML}/prompts?find=other")
+    assert "No prompt has “other” in its name" in page(reader, f"{ML}/prompts?find=other")
     assert f"{ML}/models/qa" not in page(reader, f"{ML}/models")
     moved = reader.get(f"{ML}/models/qa")
     assert moved.headers["Location"] == f"{ML}/prompts/qa"
@@ -116,7 +116,7 @@ def test_an_alias_of_the_contract_is_marked(trail: Trail, team: Team, gitlab_cli
     shown = team_page(gitlab_client, f"{TEAM_ML}/prompts/qa")
     rows = re.findall(r'<th scope="row"><span class="badge info">(\w+)</span></th>.*?</tr>', shown, re.DOTALL)
     assert rows == ["production", "try"]
-    assert shown.count("moves only by promotion") == 1
+    assert shown.count("moved only by promotions") == 1
     assert shown.count("A Maintainer can move it.") == 1
 
 

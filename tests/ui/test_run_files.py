@@ -116,7 +116,7 @@ def test_logged_tables_are_media_too(client: FlaskClient, mlflow: Mlflow, log: L
     assert "prompt 9<" in shown
     assert "prompt 10<" not in shown
     assert "Media" in page(client, HERE)
-    assert "Nothing has this name" in page(client, f"{HERE}/media?find=pictures")
+    assert "in its name" in page(client, f"{HERE}/media?find=pictures")
     for damaged in ("[", '{"path": 1}', '[1, {"type": "table"}, {"path": {}, "type": "table"}]'):
         mlflow.post("runs/set-tag", run_id=run, key="mlflow.loggedArtifacts", value=damaged)
         assert client.get(f"{HERE}/media").status_code == 200

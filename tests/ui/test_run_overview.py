@@ -106,7 +106,7 @@ def test_metrics_beyond_the_first_are_found_by_name(client: FlaskClient, mlflow:
     found = page(client, f"{ML}/candidates/1?find=CLASS_39")
     assert found.count('data-live-metric="recall') == 1
     assert found.count('<svg class="spark"') == 1
-    assert "Nothing here is named so" in page(client, f"{ML}/candidates/1?find=nothing")
+    assert "Nothing here has “nothing” in its name" in page(client, f"{ML}/candidates/1?find=nothing")
 
 
 def test_parameters_that_make_a_run_different_come_first(client: FlaskClient, log: Log) -> None:
@@ -129,4 +129,4 @@ def test_a_run_that_nobody_vouches_for_says_so(client: FlaskClient, mlflow: Mlfl
     stations = trail_of(shown)
     assert "cccccccccccc as its client says" in stations[1]
     assert "none logged from elsewhere" in stations[2]
-    assert "No job made this run" in shown
+    assert "No CI job created this run" in shown

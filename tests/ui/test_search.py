@@ -72,7 +72,7 @@ class TestWhoFindsWhat:
     def test_who_is_no_member_finds_nothing(self, gitlab_client: FlaskClient, team: Team) -> None:
         enter(gitlab_client, team.tokens["stranger"])
         assert found(gitlab_client, "churn") == {}
-        assert "Nothing that you may see" in team_page(gitlab_client, "/-/search?q=churn")
+        assert "Nothing that you can see" in team_page(gitlab_client, "/-/search?q=churn")
 
     def test_naming_a_closed_project_opens_nothing(self, gitlab_client: FlaskClient, team: Team) -> None:
         enter(gitlab_client, team.tokens["guest"])

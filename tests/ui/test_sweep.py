@@ -55,7 +55,7 @@ def test_few_runs_are_said_to_be_too_few(client: FlaskClient, mlflow: Mlflow) ->
 def test_noise_is_not_taken_for_an_effect(client: FlaskClient, mlflow: Mlflow) -> None:
     sweeps.log(mlflow, 40, of=lambda _params, chance: chance.random())
     shown = page(client, SWEEP)
-    assert headline(shown) == "No parameter's effect on val_loss can be told from chance, with 40 runs."
+    assert headline(shown) == "With 40 runs, no parameter's effect on val_loss can be told apart from chance."
     assert 'class="matters"' not in shown
 
 

@@ -68,7 +68,7 @@ def test_a_version_is_created_filled_and_emptied(client: FlaskClient, churn: str
         "tenure",
         "double",
         "float64 (any, 2)",
-        "Parameters of inference",
+        "Inference parameters",
         "0.5",
         "python_function",
     ):
@@ -102,7 +102,7 @@ def test_a_version_is_created_from_a_run(client: FlaskClient, churn: str, mlflow
     assert mlflow.get("model-versions/get", name="churn", version="1")["model_version"]["run_id"] == run
     for fields, why in (
         ({"run": "99"}, "no run number 99"),
-        ({"run": "abc"}, "Name the run by its number"),
+        ({"run": "abc"}, "Give the run's number"),
         ({"semver": "1.0.0"}, "already been taken"),
         ({"semver": "one"}, "one"),
     ):

@@ -69,7 +69,7 @@ def test_hidden_runs_and_colours_are_drawn_as_the_address_says(client: FlaskClie
         points = [{"key": "loss", "value": 1.0 / (step + 1), "timestamp": 1, "step": step} for step in range(3)]
         mlflow.post("runs/log-batch", run_id=run, metrics=points)
     shown = page(client, url(hide=["2"], colour=["1:3"]))
-    assert "1 of 2 runs on this page drawn" in shown
+    assert "1 of 2 runs on this page shown" in shown
     assert f'stroke="{colour(3)}" stroke-width="2" fill="{colour(3)}"' in shown
     assert re.search(r'value="hide:2" class="eye" aria-pressed="false"', shown)
     assert 'data-keys="["loss"]"' in shown
@@ -116,11 +116,11 @@ class TestMany:
         assert said(client, done) == "Set “stage” to “b” on 2 runs."
         assert sorted(names(page(client, url(filter="tags.stage = 'b'")))) == ["run 2", "run 3"]
         gone = post(client, "runs", do="untag", runs="1-5", key="stage", sure="1")
-        assert said(client, gone) == "Removed “stage” from 2 runs. 3 had none."
+        assert said(client, gone) == "Removed “stage” from 2 runs. 3 did not have it."
 
     def test_choosing_nothing_says_what_to_do(self, client: FlaskClient, log: Log) -> None:
         log("one")
-        assert "by the boxes in front of them" in said(client, post(client, "runs", do="delete"))
+        assert "Tick the runs first" in said(client, post(client, "runs", do="delete"))
         answer = post(client, "runs", do="compare")
         assert answer.headers["Location"].endswith("compare?of=experiments%2F0")
 
@@ -166,7 +166,7 @@ class TestViews:
     def test_names_are_taken_once_and_have_an_end(self, client: FlaskClient, log: Log) -> None:
         log("one")
         post(client, "views", do="save", name="a", query="")
-        assert "has a saved view 'a' already" in said(client, post(client, "views", do="save", name="a", query=""))
+        assert "already has a saved view 'a'" in said(client, post(client, "views", do="save", name="a", query=""))
         assert "needs a name" in said(client, post(client, "views", do="save", name=" ", query=""))
         long = "x" * (limits.MAX_VIEW_NAME + 1)
         assert "at most 100 characters" in said(client, post(client, "views", do="save", name=long, query=""))

@@ -96,10 +96,10 @@ def with_times(clause: Clause, now: int) -> Iterator[Clause]:
         return
     span = written_times.read(clause.value, now)
     if span is None:
-        raise invalid(f"{clause.value!r} is no time that can be read. Write for example {written_times.EXAMPLES}.")
+        raise invalid(f"{clause.value!r} can't be read as a time. Write, for example, {written_times.EXAMPLES}.")
     bounds = _BOUNDS.get(clause.operator)
     if bounds is None:
-        raise invalid(f"A time can't be compared by {clause.operator}; use one of = > >= < <=.")
+        raise invalid(f"A time can't be compared with {clause.operator}; use one of = > >= < <=.")
     for operator, at_end in bounds:
         yield Clause(Entity.ATTRIBUTE, clause.key, operator, float(span.end_ms if at_end else span.begin_ms))
 
@@ -165,9 +165,9 @@ def _all_words(texts: Sequence[str]) -> dict[str, str]:
     """Map the words of some texts to how they were written. Raises INVALID if they are too many or too long."""
     written = dict(word for text in texts for word in _words(text))
     if len(written) > MAX_WORDS:
-        raise invalid(f"A search has {MAX_WORDS} words at most; a phrase in double quotes counts as one.")
+        raise invalid(f"A search can have at most {MAX_WORDS} words; a phrase in double quotes counts as one.")
     if any(len(word) > MAX_WORD for word in written):
-        raise invalid(f"A word of a search has {MAX_WORD} characters at most.")
+        raise invalid(f"A word in a search can have at most {MAX_WORD} characters.")
     return written
 
 
@@ -182,4 +182,4 @@ def _words(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _no_or() -> MltrailError:
-    return invalid("OR is not supported: search for each side on its own. A run must have all words of a search.")
+    return invalid("OR is not supported: search for each side on its own. A run must contain every word of a search.")

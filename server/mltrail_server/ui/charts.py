@@ -100,7 +100,7 @@ def _charts(call: Call, axis: CurveAxis | None = None, start: int | None = None,
         start = _whole(int(arguments["from"])) if "from" in arguments else start
         end = _whole(int(arguments["to"])) if "to" in arguments else end
     except ValueError as error:
-        raise invalid("The axis is step, time or wall, and its part is given as in from=100&to=900.") from error
+        raise invalid("The axis must be step, time or wall, and its range is written as in from=100&to=900.") from error
     return charts.curves(call.scope, _runs(call), arguments.getlist("key"), axis, start=start, end=end)
 
 

@@ -161,21 +161,21 @@ def _problems(compared: Compared, unread: Sequence[str]) -> list[str]:
         which = ", ".join(map(str, compared.missing[:10])) + (" and others" if len(compared.missing) > 10 else "")
         found.append(
             f"This project has no {'runs' if several else 'run'} number {which}: "
-            f"{'they' if several else 'it'} may be another project's, or deleted for good."
+            f"{'they' if several else 'it'} may belong to another project, or have been deleted for good."
         )
     if unread:
-        found.append(f"“{unread[0][:40]}” is not the number of a run, as in run=3,5.")
+        found.append(f"“{unread[0][:40]}” is not a run's number. Write, for example, run=3,5.")
     if compared.left_out:
         found.append(
-            f"At most {compare.MOST} runs are compared at once: {numbers.count(compared.left_out, 'run')} of the "
-            "address, the last ones, are left out."
+            f"At most {compare.MOST} runs can be compared at once. Left out: the last "
+            f"{numbers.count(compared.left_out, 'run')} in the address."
         )
     return found
 
 
 def _nothing_chosen(call: Call) -> ResponseReturnValue:
     """Go back to the page that the form was on, and say there what to do."""
-    messages.refuse("Choose the runs to compare by the boxes in front of them.")
+    messages.refuse("Tick the runs to compare first.")
     origin = call.request.args.get("of", "")
     parts = origin.split("/")
     known = len(parts) == 2 and parts[0] in ("experiments", "models") and parts[1] not in ("", ".", "..")

@@ -106,8 +106,8 @@ def _check(call: Call) -> None:
     """
     if not call.actor.sees_merge_requests:
         raise forbidden(
-            f"{call.actor.user_name} has less than the Reporter role in {call.actor.project_path}; GitLab shows merge "
-            "requests from that role on."
+            f"{call.actor.user_name} needs at least the Reporter role in {call.actor.project_path} to see its merge "
+            "requests, as in GitLab."
         )
 
 

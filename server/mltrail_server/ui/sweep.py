@@ -145,7 +145,7 @@ def _wanted(state: SweepState) -> SweepQuery:
 
 
 def headline(sweep: Sweep) -> str:
-    """Answer which parameter mattered, or say why that can't be told."""
+    """Answer which parameter mattered, or say why that is unknown."""
     analysis, metric = sweep.analysis, sweep.metric
     if analysis is None or analysis.constant or not analysis.parameters:
         return _nothing_to_judge(sweep)
@@ -154,7 +154,7 @@ def headline(sweep: Sweep) -> str:
         return f"Too few runs to tell which parameter mattered: {of}, and at least {importance.LEAST} are needed."
     matter = [one for one in analysis.parameters if one.verdict is Verdict.MATTERS]
     if not matter:
-        return f"No parameter's effect on {metric} can be told from chance, with {of}."
+        return f"With {of}, no parameter's effect on {metric} can be told apart from chance."
     first, *rest = matter
     text = (
         f"{first.name} mattered most for {metric}: on its own it explains {percent(first.share)} of the variation "

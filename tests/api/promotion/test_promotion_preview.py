@@ -90,7 +90,7 @@ def test_the_contracts_policy(trail: Trail) -> None:
     pipeline = trail.of_request(trail.request(SHAS["c"]), SHAS["c"])
     trail.train(pipeline, [0.9])
     found = preview(trail, pipeline, contract=CONTRACT, up_to_date=True)
-    assert (found.version, found.bump, found.reason, found.alias) == ("1.0.0", "first", "the first version", "live")
+    assert (found.version, found.bump, found.reason, found.alias) == ("1.0.0", "first", "no earlier release", "live")
 
 
 def test_a_project_that_promotes_nothing_hears_nothing(trail: Trail) -> None:

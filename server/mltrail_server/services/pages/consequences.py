@@ -107,8 +107,8 @@ def of_experiment(scope: Scope, experiment: Experiment) -> ExperimentEdits:
             ),
             Edit(
                 _refusal(lambda: experiments.check_deletable(tx, scope, experiment)),
-                "Its runs leave the lists, but no comparison: whatever merge requests are compared with stays. While "
-                "they are deleted, they can't be promoted."
+                "Its runs disappear from lists, but merge requests are still compared with them. While deleted, they "
+                "can't be promoted."
                 if verified
                 else "",
             ),
@@ -131,13 +131,13 @@ def of_version(tx: Transaction, scope: Scope, version: Version, policy: ProjectP
         Edit(_refusal(lambda: protection.check_version(scope, version, "Changing"))),
         Edit(
             _refusal(lambda: versions.check_deletable(tx, scope, version, policy)),
-            "It was promoted: its run and its provenance statement stay, but nobody can load it any more."
+            "It was promoted: its run and its provenance statement stay, but it can no longer be loaded."
             if version.promoted
             else "",
         ),
         Edit(
             _refusal(lambda: _check_files(tx, scope, version)),
-            "A file of the same name is replaced."
+            "A file with the same name is replaced."
             + (" The version shares its files with the run that it was made from." if version.source else ""),
         ),
     )
@@ -156,9 +156,9 @@ def _check_files(tx: Transaction, scope: Scope, version: Version) -> None:
     if version.promoted:
         raise conflict("The files of a promoted version never change.")
     if version.elsewhere:
-        raise invalid(f"Its files lie at {version.elsewhere}, which this server does not read.")
+        raise invalid(f"Its files are stored at {version.elsewhere}, which this server does not read.")
     if not version.location:
-        raise invalid("It was registered without a place for files. Create a version on the model's page for that.")
+        raise invalid("It was registered without a place for files. Create a new version on the model's page instead.")
     run = candidates.get_by_iid(tx, version.candidate_iid) if version.candidate_iid is not None else None
     if run is not None and stamp.is_evidence(tx, scope, run):
         raise forbidden(f"Its files are those of run {run.iid}, and stay as its CI jobs logged them.")
@@ -175,11 +175,11 @@ def known_policy(tx: Transaction, scope: Scope) -> ProjectPolicy:
 
 def _effect_of_deletion(run: Candidate, *, beside: bool) -> str:
     if run.origin_id is not None:
-        return "Merge requests may be compared with this imported run; once it is deleted, they are not."
+        return "Merge requests may be compared with this imported run; once it is deleted, they no longer are."
     if beside:
         return (
-            "It leaves the lists, but no comparison: whatever merge requests are compared with stays. While it is "
-            "deleted, it can't be promoted."
+            "It disappears from lists, but merge requests are still compared with it. While deleted, it can't be "
+            "promoted."
         )
     return ""
 
@@ -189,7 +189,7 @@ def _selecting(contract: Contract | None) -> str:
     if not keys:
         return ""
     names = ", ".join(f"“{key}”" for key in keys)
-    return f"The contract file selects runs by {names}. What this run's own jobs have set there counts, not a note."
+    return f"The contract file selects runs by {names}. Only what this run's own jobs set there counts, not a note."
 
 
 def _effect_of_renaming(contract: Contract | None, name: str, *, verified: bool) -> str:
@@ -197,13 +197,13 @@ def _effect_of_renaming(contract: Contract | None, name: str, *, verified: bool)
     if named:
         model = f"the model “{named[0].name}”" if len(named) == 1 else f"{len(named)} models"
         return (
-            f"The contract file takes the runs of this experiment for {model}, by its name. Those logged so far still "
-            "count under the old name. Jobs that go on logging to the old name begin a new experiment."
+            f"The contract file assigns the runs of this experiment to {model} by the experiment's name. Runs logged "
+            "so far still count under the old name. Jobs that keep logging to the old name start a new experiment."
         )
     if verified:
         return (
-            "CI jobs have logged runs here. They still count under the old name, which reports take for the model's; "
-            "jobs that go on logging to it begin a new experiment."
+            "CI jobs have logged runs here. They still count under the old name, which reports use as the "
+            "model's name. Jobs that keep logging to it start a new experiment."
         )
     return ""
 

@@ -134,18 +134,17 @@ def notes(wanted: Wanted, found: FoundCandidates, *, limit: int, total: Count) -
     said = []
     if found.next_token is not None and len(found.candidates) < limit:
         window = _FOLDED_WINDOW if wanted.folded else _WINDOW
-        what = "have no parent" if wanted.folded else "match"
-        said.append(f"These are all of {window:,} runs that {what}; the next page goes on with the runs before them.")
+        said.append(f"Only {window:,} runs were searched for this page; the next page continues with older ones.")
     elif wanted.words and not found.candidates:
         said.append(
             "Words are looked for in names, authors, jobs, branches, commits, descriptions and the values of "
-            "parameters and tags; an id is found by its first characters. To compare values, write for example "
+            "parameters and tags; an id is found by its first characters. To compare values, write, for example, "
             "metrics.accuracy > 0.9."
         )
         if total.number > _EACH_LOOKED_AT:
             said.append(
-                f"In this many runs, a parameter or tag with more than {words.MOST_VALUES} different values is only "
-                "searched for those that begin with the word, and names and authors are those of the newest "
-                f"{words.MOST_NAMES:,} runs."
+                f"In an experiment this large, a parameter or tag with more than {words.MOST_VALUES} different values "
+                "is searched only for values that begin with the word, and names and authors are searched only in the "
+                f"newest {words.MOST_NAMES:,} runs."
             )
     return said

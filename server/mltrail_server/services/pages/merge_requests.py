@@ -79,7 +79,7 @@ def get(scope: Scope, iid: int, pipeline_id: int | None) -> MergeRequestView:
     if request is None:
         raise not_found(f"No pipeline of merge request !{iid} has logged a run here.")
     if pipeline_id is not None and all(pipeline.id != pipeline_id for pipeline in pipelines):
-        raise not_found(f"Pipeline {pipeline_id} is none of merge request !{iid}.")
+        raise not_found(f"Pipeline {pipeline_id} does not belong to merge request !{iid}.")
     shown = pipeline_id or (pipelines[0].id if pipelines else None)
     report, problem = None, None
     if shown is not None:

@@ -141,7 +141,7 @@ def _next(decided: Step | None, used: UsedSemvers) -> NextVersion:
     # were deleted, so that a mistyped number does no lasting harm.
     released = [one for one in map(semver.parse, used.promoted or used.there) if not one.pre]
     if not released:
-        called, reason, following = "first", "the first version", semver.parse(semver.FIRST)
+        called, reason, following = "first", "no earlier release", semver.parse(semver.FIRST)
     else:
         decided = decided or Step(Bump.MINOR, "no earlier promotion to compare with")
         called, reason, following = decided.bump.value, decided.reason, max(released).bump(decided.bump)

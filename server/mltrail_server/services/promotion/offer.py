@@ -47,7 +47,7 @@ class Offer:
     def sentence(self) -> str:
         if self.why_not:
             return f"It can't be promoted: {self.why_not}."
-        made = f"Makes {self.model} {self.version} ({self.step}: {self.reason})"
+        made = f"Creates {self.model} {self.version} ({self.step}: {self.reason})"
         if self.alias is None:
             return f"{made}."
         if self.replaces is None:
@@ -123,7 +123,7 @@ def _verified(tx: Transaction, iid: int) -> tuple[Candidate, int, PipelineRef]:
         raise _Obstacle("it is deleted; restore it first")
     made_by = next((tie.pipeline_id for tie in jobs.ties_of(tx, iid) if tie.verified), None)
     if made_by is None:
-        raise _Obstacle("it was logged without a job's token, so nothing tells what it was made of")
+        raise _Obstacle("it was logged without a job's token, so nothing proves where it came from")
     ref = pipelines.ref_of(tx, made_by)
     if ref is not None and ref.root_id != made_by:
         made_by, ref = ref.root_id, pipelines.ref_of(tx, ref.root_id)
@@ -136,7 +136,7 @@ def _check_not_promoted(tx: Transaction, scope: Scope, report: Report, model: Mo
     model_id = models.id_of(tx, model.name)
     own = promotions.of_candidate(tx, model_id, iid) if model_id is not None else None
     if own is not None:
-        raise _Obstacle(f"it is {model.name} {own.semver} already")
+        raise _Obstacle(f"it is already {model.name} {own.semver}")
     before = write.earlier_result(
         tx,
         scope,
@@ -148,7 +148,7 @@ def _check_not_promoted(tx: Transaction, scope: Scope, report: Report, model: Mo
         alias=None,
     )
     if before is not None and before.state == "already":
-        raise _Obstacle(f"its pipeline has promoted {model.name} {before.version} already, from another run")
+        raise _Obstacle(f"its pipeline has already promoted {model.name} {before.version}, from another run")
     if before is not None:
         raise _Obstacle(before.reason)
 

@@ -42,9 +42,7 @@ def save(scope: Scope, experiment_iid: int, name: str, query: str) -> int:
     with scope.project.write() as tx:
         experiments.existing(tx, experiment_iid)
         if store.count(tx) >= limits.MAX_VIEWS:
-            raise conflict(
-                f"A project can have {limits.MAX_VIEWS} saved views, and this one does. Delete one that nobody uses."
-            )
+            raise conflict(f"A project can have at most {limits.MAX_VIEWS} saved views. Delete one that nobody uses.")
         made = store.add(tx, experiment_iid=experiment_iid, name=name, query=query, user_name=scope.actor.user_name)
         if made is None:
             raise _taken(name)
@@ -92,19 +90,19 @@ def _checked(name: str) -> str:
     if not name:
         raise invalid("A saved view needs a name.")
     if len(name) > limits.MAX_VIEW_NAME:
-        raise invalid(f"A saved view's name has at most {limits.MAX_VIEW_NAME} characters, not {len(name)}.")
+        raise invalid(f"A saved view's name can have at most {limits.MAX_VIEW_NAME} characters, not {len(name)}.")
     return name
 
 
 def _check_query(query: str) -> None:
     if len(query) > limits.MAX_VIEW_QUERY:
         raise invalid(
-            f"This view's address has {len(query):,} characters, and {limits.MAX_VIEW_QUERY:,} can be saved. Hide, pin "
-            "or colour fewer runs, or choose fewer columns."
+            f"This view's address has {len(query):,} characters, but at most {limits.MAX_VIEW_QUERY:,} can be saved. "
+            "Hide, pin or colour fewer runs, or choose fewer columns."
         )
 
 
 def _taken(name: str) -> MltrailError:
     return already_exists(
-        f"This experiment has a saved view '{name}' already. Choose another name, or update that view."
+        f"This experiment already has a saved view '{name}'. Choose another name, or update that view."
     )

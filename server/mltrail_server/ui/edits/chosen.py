@@ -32,7 +32,7 @@ _MOST_REFUSALS = 3
 _OF_MANY = {
     "delete": ("Delete", "Delete"),
     "restore": ("Restore", "Restore"),
-    "tag": ("Tag", "Set tag on"),
+    "tag": ("Tag", "Tag"),
     "untag": ("Remove a tag from", "Remove tag from"),
 }
 """What a person is asked, and the button."""
@@ -94,7 +94,7 @@ def _numbers(call: Call, iid: int, fields: MultiDict[str, str]) -> Sequence[int]
 
 def _some(chosen: Chosen) -> Sequence[Candidate]:
     if not chosen.runs:
-        raise invalid("Choose runs by the boxes in front of them, or take all that match.")
+        raise invalid("Tick the runs first, or choose all that match.")
     return chosen.runs
 
 
@@ -111,7 +111,7 @@ def _question(call: Call, action: str, chosen: Chosen) -> Question:
     names = ", ".join(quoted(run.name) for run in runs[:_MOST_NAMED])
     points = [names if len(runs) <= _MOST_NAMED else f"{names} and {len(runs) - _MOST_NAMED:,} more."]
     if chosen.more:
-        points.append(f"These are the first {MOST_AT_ONCE:,} that match. Do the others afterwards.")
+        points.append(f"These are the first {MOST_AT_ONCE:,} that match. Repeat this for the others.")
     if action == "delete":
         points += _before_deletion(call, runs)
     form = call.request.form
@@ -131,7 +131,7 @@ def _before_deletion(call: Call, runs: Sequence[Candidate]) -> list[str]:
     if protected and not call.actor.has_maintainer_rights:
         points.append(
             f"{protected:,} {_be(protected, 'was', 'were')} made on a protected branch or tag, and will stay: deleting "
-            "those takes the Maintainer role."
+            "them takes the Maintainer role."
         )
     promoted = sum(run.promoted for run in runs)
     if promoted:
@@ -141,11 +141,11 @@ def _before_deletion(call: Call, runs: Sequence[Candidate]) -> list[str]:
 
 def _of_jobs(verified: int, count: int) -> str:
     """Say what the deletion of evidence means: the words are those of `services/pages/consequences.py`."""
-    stays = "the lists, but no comparison: whatever merge requests are compared with stays."
+    stays = "from lists, but merge requests are still compared with"
     if count == 1:
-        return f"It leaves {stays} While it is deleted, it can't be promoted."
+        return f"It disappears {stays} it. While deleted, it can't be promoted."
     who = "They" if verified == count else f"CI jobs logged {verified:,} of them, which"
-    return f"{who} leave {stays} While they are deleted, they can't be promoted."
+    return f"{who} disappear {stays} them. While deleted, they can't be promoted."
 
 
 def _be(count: int, one: str, several: str) -> str:
@@ -183,7 +183,7 @@ def _untag(call: Call, runs: Sequence[Candidate]) -> Done:
     there = workspace.tag_of(call.scope, [run.iid for run in runs], name)
     outcome = bulk.delete_tag(call.scope, [run for run in runs if run.iid in there], name)
     without = len(runs) - len(there)
-    return Done(_said(f"Removed {quoted(name)} from", outcome) + (f" {without:,} had none." if without else ""))
+    return Done(_said(f"Removed {quoted(name)} from", outcome) + (f" {without:,} did not have it." if without else ""))
 
 
 def _undo(call: Call, iid: int, runs: Sequence[Candidate], fields: Mapping[str, str]) -> Undo | None:
@@ -201,7 +201,7 @@ def _said(did: str, outcome: Outcome) -> str:
     reasons = [f"{quoted(run.name)}: {_reason(error)}" for run, error in outcome.refused[:_MOST_REFUSALS]]
     more = len(outcome.refused) - len(reasons)
     reasons += [f"and {more:,} more."] if more else []
-    return f"{said} Not {_count(outcome.refused)}: {' '.join(reasons)}"
+    return f"{said} Refused for {_count(outcome.refused)}: {' '.join(reasons)}"
 
 
 def _reason(error: MltrailError) -> str:

@@ -104,7 +104,7 @@ def key(call: Call) -> str:
     """Read the name of a tag. Raises INVALID."""
     given = field(call, "key").strip()
     if not given:
-        raise invalid("Give the name of the entry.")
+        raise invalid("Enter the tag's name.")
     limits.check_key(given, "tag")
     return given
 

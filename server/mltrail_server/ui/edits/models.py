@@ -48,7 +48,7 @@ def new_version(call: Call, name: str) -> ResponseReturnValue:
 
 def _number(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) < _MOST_DIGITS):
-        raise invalid("Name the run by its number, which its page and its address show.")
+        raise invalid("Give the run's number, which is in the address of its page.")
     return int(text)
 
 
@@ -123,9 +123,9 @@ def change(call: Call, name: str) -> ResponseReturnValue:
 def _moved(moved: AliasChange, here: str, *, said: str = "Moved") -> Done:
     alias, now, before = moved.alias, moved.now.semver, moved.before
     if before is not None and before.number == moved.now.number:
-        return Done(f"{quoted(alias)} points at {now} already.")
+        return Done(f"{quoted(alias)} already points at {now}.")
     if before is None:
-        return Done(f"{quoted(alias)} points at {now} now.", Undo(here, {"do": "unalias", "alias": alias, "sure": "1"}))
+        return Done(f"{quoted(alias)} now points at {now}.", Undo(here, {"do": "unalias", "alias": alias, "sure": "1"}))
     back = {"do": "alias", "alias": alias, "version": before.semver, "expected": now, "reason": "the move was undone"}
     how = "Rolled {} back" if said == "Rolled" else "Moved {}"
     return Done(f"{how.format(quoted(alias))} from {before.semver} to {now}.", Undo(here, back))

@@ -84,7 +84,7 @@ def promote(call: Call, iid: int) -> ResponseReturnValue:
         return _promoted(result)
 
     def again() -> Question:
-        return Question("Promote this run?", ["Since the page was loaded, this has changed.", now], "Promote")
+        return Question("Promote this run?", ["This has changed since the page was loaded.", now], "Promote")
 
     now, shown = _foreseen(call, iid), field(call, "offered")
     ask = {"": again} if now and shown and shown != now else {}
@@ -104,15 +104,16 @@ def _promoted(result: PromotionResult) -> Done:
     there = f"{model}/versions/{segment(result.version or '')}"
     made = f"{result.model} {result.version}"
     if result.state == "already":
-        return Done(f"{made} was promoted already: {result.reason}", there=there)
+        return Done(f"{made} was already promoted: {result.reason}", there=there)
     if result.alias is None:
-        return Done(f"Made {made} ({result.bump}: {result.reason}).", there=there)
+        return Done(f"Created {made} ({result.bump}: {result.reason}).", there=there)
     if result.replaces is None:
-        said = f"Made {made} ({result.bump}: {result.reason}) and pointed {quoted(result.alias)} at it."
+        said = f"Created {made} ({result.bump}: {result.reason}) and pointed {quoted(result.alias)} at it."
         return Done(said, there=there)
-    back = {"do": f"roll-back:{result.version}", "alias": result.alias, "reason": "the promotion was taken back"}
+    back = {"do": f"roll-back:{result.version}", "alias": result.alias, "reason": "the promotion was undone"}
     return Done(
-        f"Made {made} ({result.bump}: {result.reason}) and moved {quoted(result.alias)} to it from {result.replaces}.",
+        f"Created {made} ({result.bump}: {result.reason}) and moved {quoted(result.alias)} to it from "
+        f"{result.replaces}.",
         Undo(model, back, f"Roll back to {result.replaces}"),
         there,
     )

@@ -37,7 +37,7 @@ def change(call: Call, iid: int) -> ResponseReturnValue:
     def update() -> Done:
         view = saved_views.overwrite(call.scope, iid, _chosen(call, iid).id, query)
         undo = Undo(below, {"do": "update", "saved": str(view.id), "query": view.query})
-        return Done(f"The view {quoted(view.name)} now shows what you see.", undo)
+        return Done(f"Updated the view {quoted(view.name)}.", undo)
 
     def delete() -> Done:
         view = saved_views.delete(call.scope, iid, _chosen(call, iid).id)

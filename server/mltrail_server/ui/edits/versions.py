@@ -32,11 +32,11 @@ def change(call: Call, name: str, which: str) -> ResponseReturnValue:
 
     def delete() -> Done:
         versions.delete(call.scope, name, which)
-        said = f"Deleted {quoted(subject)}. Its number and its semantic version are not used again."
+        said = f"Deleted {quoted(subject)}. Its number and its semantic version will not be used again."
         return Done(said, there=f"models/{segment(name)}")
 
     def before_deletion() -> Question:
-        points = ["This can't be undone. Its number and its semantic version are not used again."]
+        points = ["This can't be undone. Its number and its semantic version will not be used again."]
         return Question(f"Delete {quoted(subject)}?", points, "Delete version")
 
     actions = {"describe": describe, "tag": tag, "untag": untag, "delete": delete}

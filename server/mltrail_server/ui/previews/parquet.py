@@ -23,7 +23,7 @@ def shown(scope: Scope, file: File) -> FilePreview:
     if find_spec("pyarrow") is None:
         return FilePreview("none", remark=_MISSING, size=file.size)
     if file.size > _MOST_BYTES:
-        return FilePreview("none", remark="This Parquet file is too large to be shown.", size=file.size)
+        return FilePreview("none", remark="This Parquet file is too large to show.", size=file.size)
     with tempfile.TemporaryFile() as copy:
         for chunk in scope.deps.files.get(scope.project_id, file.blob_id, length=file.size):
             copy.write(chunk)
@@ -48,6 +48,6 @@ def of_answer(answer: bytes, size: int) -> FilePreview:
     try:
         found = json.loads(answer)
     except ValueError:
-        return FilePreview("none", remark="This is no Parquet file that can be read here.", size=size)
+        return FilePreview("none", remark="This Parquet file can't be read here.", size=size)
     rows = [found["columns"], *([tables.cell(one) for one in row] for row in found["rows"])]
     return tables.of_rows(rows, total=found["total"], source=False)

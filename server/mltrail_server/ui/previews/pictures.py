@@ -26,7 +26,7 @@ def picture(call: Call, file: File) -> ResponseReturnValue:
     """Send a picture for an `<img>`, and never as a page of its own."""
     found = kind(call.scope, file)
     if found is None:
-        raise invalid("This file is no picture that can be shown; download it.")
+        raise invalid("This file can't be shown as a picture; download it instead.")
     body = b"".join(call.deps.files.get(call.project_id, file.blob_id, length=file.size))
     headers = {
         # A file of a run may be replaced under its name, but not the bytes of a blob.

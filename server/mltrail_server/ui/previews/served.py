@@ -45,7 +45,7 @@ def framed(call: Call, file: File, page: str) -> ResponseReturnValue:
             return redirect(page, 302)
         scripts = call.request.args.get("scripts") == "1" and goes == "iframe"
         return _inline(call, file, "text/html; charset=utf-8", policy.of_framed_file(scripts=scripts))
-    raise invalid("This file can't be shown; download it.")
+    raise invalid("This file can't be shown; download it instead.")
 
 
 def around(body: str, preview: FilePreview) -> Response:

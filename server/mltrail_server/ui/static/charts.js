@@ -368,7 +368,7 @@
     described(drawn) {
       const name = this.keys.join(" and ");
       if (this.kind !== "curve") return name;
-      return `${name}: ${drawn.length === 1 ? "a curve" : `${drawn.length} curves`}. Left and right move along it, plus and minus zoom, 0 shows all.`;
+      return `${name}: ${drawn.length === 1 ? "a curve" : `${drawn.length} curves`}. Left and right arrows move along it, plus and minus zoom, 0 shows everything.`;
     }
 
     // One value a run: the runs side by side.
@@ -569,13 +569,13 @@
         if (this.axis !== state.axis) parts.push("All values have the same step, so they are drawn by time.");
         if (sampled.length) {
           const many = sampled.reduce((total, curve) => total + (curve.detail || curve).logged, 0);
-          parts.push(`${many.toLocaleString("en")} values: means, with the lowest and highest.`);
+          parts.push(`${many.toLocaleString("en")} values, drawn as means with a band from lowest to highest.`);
         }
         if (this.logRefused) parts.push("No value is above zero, so the axis is linear.");
-        else if (this.dropped) parts.push(`${this.dropped.toLocaleString("en")} values at or below zero are not on a logarithmic axis.`);
+        else if (this.dropped) parts.push(`${this.dropped.toLocaleString("en")} values at or below zero can't be shown on a logarithmic axis.`);
       }
-      if (sum("nans")) parts.push(`${sum("nans").toLocaleString("en")} NaN: a gap.`);
-      if (sum("infinite")) parts.push(`${sum("infinite").toLocaleString("en")} infinite: a gap.`);
+      if (sum("nans")) parts.push(`${sum("nans").toLocaleString("en")} NaN, shown as gaps.`);
+      if (sum("infinite")) parts.push(`${sum("infinite").toLocaleString("en")} infinite, shown as gaps.`);
       this.note.textContent = parts.join(" ");
     }
 

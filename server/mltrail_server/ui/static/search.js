@@ -89,7 +89,7 @@
       if (answer.ok) show(await answer.json());
       else clear(answer.status === 401 ? "You are signed out. Load the page again to sign in." : "The search failed. Try again in a moment.");
     } catch (error) {
-      if (error.name !== "AbortError") clear("The server does not answer.");
+      if (error.name !== "AbortError") clear("The server does not respond.");
     }
   }
 

@@ -193,8 +193,8 @@
         class: "handle", x: axis.x - 9, width: 18, height: 8, rx: 2, tabindex: 0, role: "slider", "aria-label": `${axis.label}, ${name}`,
         "aria-orientation": "vertical", "aria-valuemin": 0, "aria-valuemax": 100,
       });
-    axis.upper = handle("to");
-    axis.lower = handle("from");
+    axis.upper = handle("upper limit");
+    axis.lower = handle("lower limit");
     layer.append(hit, axis.box, axis.lower, axis.upper);
     drag(axis, hit, (height) => height);
     drag(axis, axis.box, (height) => height);

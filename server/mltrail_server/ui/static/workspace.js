@@ -81,7 +81,7 @@
       if (mark(row, draws) && row !== own) announce(row, !draws);
     }
     const note = document.querySelector("[data-drawn]");
-    if (note) note.textContent = `${drawn} of ${rows.length} runs on this page drawn`;
+    if (note) note.textContent = `${drawn} of ${rows.length} runs on this page shown`;
     const changed = query();
     const there = new Set(rows.map((row) => row.dataset.run));
     const elsewhere = changed.getAll("hide").filter((iid) => !there.has(iid));
@@ -206,13 +206,13 @@
       const chosen = boxes.filter((box) => box.checked).length;
       all.checked = chosen === boxes.length;
       all.indeterminate = chosen > 0 && !all.checked;
-      note.textContent = which.value === "chosen" && chosen ? `${chosen} chosen` : "";
+      note.textContent = which.value === "chosen" && chosen ? `${chosen} selected` : "";
       const every = which.querySelector("option[value=all]");
       if (all.checked && every && which.value === "chosen") {
         const more = document.createElement("button");
         more.type = "button";
         more.className = "quiet";
-        more.textContent = `Take ${every.textContent.toLowerCase()}`;
+        more.textContent = `Select ${every.textContent.toLowerCase()}`;
         more.addEventListener("click", () => {
           which.value = "all";
           count();
