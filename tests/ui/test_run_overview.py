@@ -127,6 +127,6 @@ def test_a_run_that_nobody_vouches_for_says_so(client: FlaskClient, mlflow: Mlfl
     mlflow.post("runs/set-tag", run_id=run, key="mlflow.source.git.commit", value="c" * 40)
     shown = html.unescape(client.get(f"{ML}/candidates/1").get_data(as_text=True))
     stations = trail_of(shown)
-    assert "cccccccccccc as its client says" in stations[1]
+    assert "cccccccccccc according to its client" in stations[1]
     assert "none logged from elsewhere" in stations[2]
     assert "No CI job created this run" in shown
