@@ -157,7 +157,7 @@ def test_from_a_broken_case_to_feedback_on_its_trace(visit: Visit, past: Site) -
         expect(rows.locator("del")).to_contain_text("in Germany and Austria")
         rows.get_by_role("link").click()
         expect(page.get_by_text("which is left out")).to_be_visible()
-        page.locator("section[aria-labelledby=now]").get_by_role("link", name="Trace").click()
+        page.locator("section[aria-labelledby=now]").get_by_role("link", name="Full trace").click()
         page.get_by_role("link", name="complete").click()
         expect(page.locator(".message.user")).to_contain_text("Can I pay by invoice?")
         page.get_by_label("About").fill("correct")

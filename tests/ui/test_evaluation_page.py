@@ -118,7 +118,7 @@ def test_repeats_of_a_case_are_summed_up(seeds: TraceSeeds, client: FlaskClient)
     shown = page(client, BEFORE)
     assert "\N{MULTIPLICATION SIGN} 3" in shown
     assert "2 of 3 pass" in shown
-    assert page(client, f"{BEFORE}?case={A}").count("Trace") == 3
+    assert page(client, f"{BEFORE}?case={A}").count("Full trace") == 3
 
 
 def test_a_run_without_an_evaluation_says_how_to_make_one(seeds: TraceSeeds, client: FlaskClient) -> None:
