@@ -106,7 +106,7 @@ def show(call: Call, iid: int) -> ResponseReturnValue:
     try:
         sweep = service.view(call.scope, iid, _wanted(state))
     except MltrailError as error:
-        if error.code is not Code.INVALID:
+        if error.code is not Code.INVALID or not state.table.filter:
             raise
         problem = sentences.of(error)
         sweep = service.view(call.scope, iid, _wanted(SweepState(State(view=state.table.view), state.metric)))

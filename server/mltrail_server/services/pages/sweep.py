@@ -5,7 +5,7 @@ parameters differ, so that time and memory stay bounded. They are chosen by lot,
 that the same runs make the same page. The best runs are drawn even if the lot passed them by, but only it is judged.
 """
 
-import math
+import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -47,7 +47,11 @@ _MOST_PARAMS = 150
 _BEST = 50
 _BY_DEFAULT = 6
 _LONGEST = 250
-_HASH = 2_654_435_761  # Knuth's multiplicative hash of 32 bits
+_FINISHED = int(Status.FINISHED)  # comparing members of an enumeration takes longer
+_FAILED = frozenset(int(status) for status in tables.FAILED)
+_HASH, _HASHES = 2_654_435_761, 0xFFFFFFFF  # Knuth's multiplicative hash of 32 bits
+_MOST_DRAWN_LOT = 8_000
+"""How many runs are drawn on average, so that they are never fewer than may be judged."""
 
 Column = Sequence[str | None] | Sequence[float | None]
 
@@ -162,40 +166,41 @@ def _metric(wanted: str, names: Sequence[str], models: Sequence[Model]) -> tuple
 
 
 def _counted(rows: Sequence[store.MatchingRun]) -> tuple[Counts, list[tuple[float, int]]]:
-    usable: list[tuple[float, int]] = []
-    failed = unfinished = without = 0
-    for iid, status, job_failed, value, is_nan in rows[:MOST_RUNS]:
-        if job_failed or status in tables.FAILED:
-            failed += 1
-        elif status != Status.FINISHED:
-            unfinished += 1
-        elif value is None or is_nan or not math.isfinite(value):
-            without += 1
-        else:
-            usable.append((value, iid))
-    matching = min(len(rows), MOST_RUNS)
-    return Counts(matching, len(rows) > MOST_RUNS, failed, unfinished, without, len(usable)), usable
+    some = rows[:MOST_RUNS]
+    usable = [
+        (value, iid)
+        for iid, status, job_failed, value in some
+        if status == _FINISHED and not job_failed and value is not None
+    ]
+    failed = sum(1 for _, status, job_failed, _ in some if job_failed or status in _FAILED)
+    without = sum(
+        1 for _, status, job_failed, value in some if status == _FINISHED and not job_failed and value is None
+    )
+    unfinished = len(some) - len(usable) - failed - without
+    return Counts(len(some), len(rows) > MOST_RUNS, failed, unfinished, without, len(usable)), usable
 
 
 def _judged(
     tx: Transaction, sweep: Sweep, usable: list[tuple[float, int]], query: SweepQuery, models: Sequence[Model]
 ) -> Sweep:
-    usable.sort(reverse=sweep.direction.better is not Better.LOWER)
-    lot = sorted(range(len(usable)), key=lambda place: usable[place][1] * _HASH & 0xFFFFFFFF)
-    differing, left_out = _differing(tx, [usable[place][1] for place in lot[:_NAMED_BY]])
+    highest = sweep.direction.better is not Better.LOWER
+    best = (heapq.nlargest if highest else heapq.nsmallest)(_BEST, usable)
+    lot = lot_of(usable)
+    differing, left_out = _differing(tx, [iid for _, iid in lot[:_NAMED_BY]])
     read = list(dict.fromkeys([*differing, *_asked(query, PARAM)]))
     judged = min(_MOST_JUDGED, max(_LEAST_JUDGED, _MOST_VALUES // max(1, len(read))))
-    chosen = frozenset(lot[:judged])
-    kept = sorted({*chosen, *range(min(_BEST, len(usable)))})
-    iids, values = [usable[place][1] for place in kept], [usable[place][0] for place in kept]
+    chosen = frozenset(iid for _, iid in lot[:judged])
+    kept = sorted({*best, *lot[:judged]}, reverse=highest)
+    iids, values = [iid for _, iid in kept], [value for value, _ in kept]
     parameters = store.params(tx, iids, read, longest=_LONGEST)
-    of_lot = [number for number, place in enumerate(kept) if place in chosen]
+    of_lot = [place for place, iid in enumerate(iids) if iid in chosen]
     analysis = importance.analyse(
-        [values[number] for number in of_lot],
-        {name: [parameters[name][number] for number in of_lot] for name in differing},
+        [values[place] for place in of_lot],
+        {name: [parameters[name][place] for place in of_lot] for name in differing},
         _repeats(differing, models),
     )
-    columns = _read_columns(tx, iids, _axes(query, analysis, sweep.metric), parameters)
+    *axes, last = _axes(query, analysis, sweep.metric)
+    columns = _read_columns(tx, iids, axes, parameters) | {last: values}
     brushed, drawn = _brushed(len(iids), columns, query.brushes), _drawn(len(iids))
     named = sorted({*drawn, *brushed[:MOST_NAMED]})
     return replace(
@@ -211,6 +216,14 @@ def _judged(
         brushed=brushed,
         names=store.names(tx, [iids[place] for place in named]),
     )
+
+
+def lot_of(usable: Sequence[tuple[float, int]]) -> list[tuple[float, int]]:
+    """Draw at least as many runs as may be judged, by a hash of their numbers."""
+    share = 1.0 if len(usable) <= _MOST_DRAWN_LOT else _MOST_DRAWN_LOT / len(usable)
+    most = int(share * (_HASHES + 1))
+    drawn = [(iid * _HASH & _HASHES, value, iid) for value, iid in usable if iid * _HASH & _HASHES <= most]
+    return [(value, iid) for _, value, iid in sorted(drawn)]
 
 
 def _asked(query: SweepQuery, prefix: str) -> list[str]:
@@ -229,6 +242,8 @@ def _read_columns(
 
 
 def _brushed(count: int, columns: Mapping[str, Column], brushes: Mapping[str, Brush]) -> list[int]:
+    if not brushes:
+        return list(range(count))
     return [place for place in range(count) if all(brush.takes(columns[key][place]) for key, brush in brushes.items())]
 
 

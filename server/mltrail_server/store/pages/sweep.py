@@ -1,6 +1,7 @@
 """All matching runs of an experiment with one metric, and what was logged to some of them, read by columns."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -21,8 +22,8 @@ _KEY = schema.metric_key
 _LATEST = schema.latest_metric
 _PARAM = schema.param
 
-MatchingRun = tuple[int, int, bool, float | None, bool | None]
-"""Number, status, whether its job failed, the metric's latest value, and whether that is NaN."""
+MatchingRun = tuple[int, int, int, float | None]
+"""Number, status, 1 if its job failed, and the metric's latest value: None if there is none, or NaN."""
 
 
 def matching(
@@ -39,13 +40,13 @@ def matching(
     joined = sa.and_(
         _LATEST.c.project_id == _T.c.project_id,
         _LATEST.c.candidate_iid == _T.c.iid,
-        # The value of each run is looked up, rather than all of the project's scanned by their key.
-        unindexed(_LATEST.c.key_id) == key_id(tx.project_id, metric),
+        _LATEST.c.key_id == key_id(tx.project_id, metric),
     )
     # Looked up for those runs only that would count.
-    failed = sa.case((_T.c.status == Status.FINISHED, job_failed(tx.project_id)), else_=sa.false())
+    failed = sa.case((sa.and_(_T.c.status == Status.FINISHED, job_failed(tx.project_id)), 1), else_=0)
+    value = sa.case((_LATEST.c.is_nan, None), else_=_LATEST.c.value)
     query = (
-        sa.select(_T.c.iid, _T.c.status, failed, _LATEST.c.value, _LATEST.c.is_nan)
+        sa.select(_T.c.iid, _T.c.status, failed, value)
         .select_from(_T.outerjoin(_LATEST, joined))
         .where(
             _T.c.project_id == tx.project_id,
@@ -58,7 +59,7 @@ def matching(
         .order_by(_T.c.started_ms.desc(), _T.c.eid)
         .limit(most + 1)
     )
-    return [(iid, status, bool(failed), value, is_nan) for iid, status, failed, value, is_nan in tx.execute(query)]
+    return _rows(tx, query)
 
 
 def param_counts(tx: Transaction, candidate_iids: Sequence[int]) -> dict[str, tuple[int, bool]]:
@@ -85,7 +86,7 @@ def params(
         is_in(_PARAM.c.candidate_iid, "iids", tx.dialect),
         unindexed(_PARAM.c.key).in_(names),
     )
-    for iid, name, value in tx.execute(query, {"iids": tx.listed(candidate_iids)}):
+    for iid, name, value in _rows(tx, query, {"iids": tx.listed(candidate_iids)}):
         found[name][place[iid]] = value
     return found
 
@@ -104,7 +105,7 @@ def metrics(tx: Transaction, candidate_iids: Sequence[int], names: Sequence[str]
             _KEY.c.name.in_(names),
         )
     )
-    for iid, name, value, is_nan in tx.execute(query, {"iids": tx.listed(candidate_iids)}):
+    for iid, name, value, is_nan in _rows(tx, query, {"iids": tx.listed(candidate_iids)}):
         found[name][place[iid]] = NAN if is_nan else value
     return found
 
@@ -116,3 +117,9 @@ def names(tx: Transaction, candidate_iids: Sequence[int]) -> dict[int, tuple[str
     )
     rows = tx.execute(query, {"iids": tx.listed(candidate_iids)})
     return {iid: (name, eid) for iid, name, eid in rows}
+
+
+def _rows(tx: Transaction, query: sa.Select[*tuple[Any, ...]], given: Mapping[str, object] | None = None) -> list[Any]:
+    """Fetch the driver's own rows: making SQLAlchemy's of a hundred thousand would take longer than the query."""
+    with tx.execute(query, given) as result:
+        return list(result.cursor.fetchall())
