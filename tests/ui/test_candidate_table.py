@@ -176,7 +176,7 @@ def test_a_run_of_thousands_of_values_is_shown_in_part_and_searched(client: Flas
     log("wide", params=params, **{f"m{number:04}": 1.0 for number in range(900)})
     answer = client.get("/1/-/ml/candidates/1")
     assert len(answer.get_data()) < 300_000
-    assert "The first 300 of 900" in answer.get_data(as_text=True)
+    assert re.search(r"The first \d+ of 900", answer.get_data(as_text=True))
     found = page(client, "/1/-/ml/candidates/1?find=m0899")
     assert "m0899" in found
     assert "m0001" not in found

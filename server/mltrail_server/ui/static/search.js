@@ -16,7 +16,7 @@
     return made;
   }
 
-  const opener = element("button", { type: "button", class: "opener", "aria-keyshortcuts": "Control+K Meta+K", "aria-haspopup": "dialog", "aria-label": `Search ${MAC ? "⌘K" : "Ctrl K"}` });
+  const opener = element("button", { type: "button", class: "opener", "aria-keyshortcuts": "Control+K Meta+K", "aria-haspopup": "dialog" });
   const symbol = form.querySelector("button .icon");
   if (symbol) opener.append(symbol.cloneNode(true));
   opener.append(element("span", {}, "Search"), element("kbd", { "aria-hidden": "true" }, MAC ? "⌘K" : "Ctrl K"));
@@ -28,7 +28,7 @@
   });
   const list = element("div", { id: "search-hits", role: "listbox", "aria-label": "Results" });
   const said = element("p", { class: "hint", role: "status" });
-  const close = element("button", { type: "button", class: "quiet", "aria-label": "Esc: close" }, "Esc");
+  const close = element("button", { type: "button", class: "quiet", title: "Close" }, "Esc");
   const dialog = element("dialog", { class: "search", "aria-label": "Search" }, element("div", { class: "field" }, input, close), list, said);
   document.body.append(dialog);
 
