@@ -54,7 +54,7 @@ ROUTES = (
     Route("POST", "experiments", edit_experiments.create, WRITE),
     Route("GET", "experiments/<int:iid>", candidate_table.show, READ, slow=True),
     Route("POST", "experiments/<int:iid>", edit_experiments.change, WRITE),
-    Route("GET", "experiments/<int:iid>/edit", experiments.edit, WRITE, slow=True),
+    Route("GET", "experiments/<int:iid>/edit", experiments.edit, READ, slow=True),
     Route("GET", "experiments/<int:iid>/sweep", sweep.show, READ, slow=True),
     Route("GET", "experiments/<int:iid>/chosen", edit_chosen.compare, READ),
     Route("POST", "experiments/<int:iid>/runs", edit_chosen.change, WRITE, slow=True),
