@@ -141,7 +141,7 @@ def test_a_maintainer_rolls_back_and_forward(visit: Visit, past: Site) -> None:
         expect(aliases).to_contain_text("1.0.0")
         page.get_by_label("Point alias").fill("champion")
         page.get_by_label("at version").select_option("1.1.0")
-        page.get_by_label("Why is the alias moved?").fill("the fix is in")
+        page.get_by_label("Reason for moving the alias").fill("the fix is in")
         page.get_by_role("button", name="Move", exact=True).click()
         expect(aliases).to_contain_text("1.1.0")
         expect(page.locator("section[aria-labelledby=history]")).to_contain_text("the fix is in")

@@ -16,7 +16,7 @@ def open_comparison(page: Page, past: Site) -> None:
     page.goto(f"{past.url}{ML}/experiments")
     page.get_by_role("link", name="before and after").click()
     for name in ("before", "after"):
-        page.get_by_label(f"Choose {name}").check()
+        page.get_by_label(f"Select {name}").check()
     page.get_by_role("button", name="Compare").first.click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Compare 2 runs")
 
@@ -35,11 +35,11 @@ def test_what_changed_between_two_runs(visit: Visit, past: Site) -> None:
             row = page.get_by_role("row").filter(has=page.get_by_role("rowheader", name=name, exact=True))
             expect(row).to_contain_text(changed)
         assert page.get_by_role("rowheader", name="layers").count() == 0
-        diff = page.get_by_role("link", name="What changed").get_attribute("href") or ""
+        diff = page.get_by_role("link", name="Show changes in GitLab").get_attribute("href") or ""
         assert "/team/churn/-/compare/" in diff
         order = page.locator("h2").all_inner_texts()
         assert [text.split()[0] for text in order][:3] == ["Charts", "What", "Pictures"]
-        page.get_by_role("link", name="equal too").click()
+        page.get_by_role("link", name="Also show").click()
         expect(page.get_by_role("rowheader", name="layers")).to_be_visible()
 
 

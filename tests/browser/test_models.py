@@ -72,7 +72,7 @@ def test_find_run_job_and_merge_request_behind_a_version(desk: Desk) -> None:
 @pytest.mark.parametrize(("width", "javascript"), [(WIDE, True), (NARROW, False)], ids=["desk", "phone"])
 def test_roll_back_with_a_reason_and_undo(desk: Desk, width: int, javascript: bool) -> None:
     with desk("maintainer", "models/churn", width=width, javascript=javascript) as page:
-        page.get_by_label("Why is champion rolled back?").fill("too many false alarms")
+        page.get_by_label("Reason for rolling back champion").fill("too many false alarms")
         page.get_by_role("button", name="Roll back to 1.1.0").click()
         said(page, "Rolled “champion” back from 1.2.0 to 1.1.0.")
         expect(page.locator(".alias-cards")).to_contain_text("rolled back from 1.2.0: too many false alarms")
@@ -92,7 +92,7 @@ def test_annotate_a_verified_run_and_see_that_it_still_counts(desk: Desk) -> Non
         page.get_by_text("Edit", exact=True).click()
         expect(page.get_by_text("This is a note: it does not change what counts.")).to_be_visible()
         page.get_by_label("Tag name").fill("looked at")
-        page.get_by_label("Value", exact=True).fill("by Mia")
+        page.get_by_label("Tag value", exact=True).fill("by Mia")
         page.get_by_role("button", name="Set", exact=True).click()
         said(page, "Set “looked at” of the run “gbt-lr0.02” to “by Mia”.")
         expect(page.get_by_text("verified by its job's token").first).to_be_visible()

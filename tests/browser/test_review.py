@@ -57,4 +57,4 @@ def test_a_plot_is_drawn_without_scripts(visit: Visit, past: Site) -> None:
         assert drawn["x"] > at["x"]  # all of it on the better side
         page.goto(f"{past.url}{ML}/merge_requests")
         page.get_by_role("link", name="Merged").click()
-        expect(page.locator("main")).to_contain_text("No merge request that has trained a model is merged")
+        expect(page.locator("main")).to_contain_text("No merged merge request has trained a model")

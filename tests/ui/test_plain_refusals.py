@@ -53,7 +53,7 @@ def said(answer: TestResponse) -> str:
         (f"{ML}/models?page=nonsense", 400, "The address of this page is damaged"),
         (f"{ML}/models/churn/versions/7", 404, "The model 'churn' has no version 7."),
         (f"{ML}/models/churn/versions/first", 400, "'first' is not a version."),
-        (f"{ML}/compare?run=77", 404, "This project has no run number 77: it may be another project's"),
+        (f"{ML}/compare?run=77", 404, "This project has no run number 77: it may belong to another project"),
         (f"{ML}/nothing", 404, f"There is no page at {ML}/nothing."),
         ("/no/such/thing", 404, "There is no page at /no/such/thing."),
     ],

@@ -190,7 +190,7 @@ def test_a_parent_shows_a_part_of_many_children(client: FlaskClient, family: Fam
     some = page(client, opened(shown, "53 child runs"))
     assert names(some)[:2] == ["sweep", "trial 52"]
     assert len(names(some)) == 51
-    every = re.search(r'50 shown</button> <a href="([^"]+)">all', some)
+    every = re.search(r'50 shown</button> <a href="([^"]+)">show all', some)
     assert every
     assert "53 of 54 runs" in page(client, ROOT + every[1])
 

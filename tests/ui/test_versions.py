@@ -116,7 +116,7 @@ def test_paths_stay_within_the_version(client: FlaskClient, churn: str) -> None:
         said = upload(client, here, folder, **{name: b"x"})
         assert "Invalid path" in said, (folder, name)
     assert upload(client, here, **{"": b""}) == "Choose the files to upload."
-    assert "None. " in page(client, here)
+    assert "No files here. " in page(client, here)
 
 
 def test_a_form_with_files_needs_its_ticket(client: FlaskClient, churn: str) -> None:

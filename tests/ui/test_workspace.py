@@ -156,7 +156,7 @@ class TestViews:
         renamed = post(client, "views", do="rename", saved="1", name="Weekly", query=query)
         assert said(client, renamed) == "Renamed the view “Best of the week” to “Weekly”."
         updated = post(client, "views", do="update", saved="1", query="order=metrics.loss+ASC")
-        assert said(client, updated) == "The view “Weekly” now shows what you see."
+        assert said(client, updated) == "Updated the view “Weekly”."
         assert "order=metrics.loss" in client.get(f"{ROOT}?saved=1").headers["Location"]
         gone = post(client, "views", do="delete", saved="1", query="")
         shown = page(client, gone.headers["Location"])
