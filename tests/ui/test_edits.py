@@ -262,4 +262,4 @@ def test_a_run_names_its_parts(client: FlaskClient, marked_up_run: str, mlflow: 
     found = re.search(r'<a href="([^"]+)">2 runs</a>', page(client, f"{ML}/candidates/1"))
     assert found
     assert "trial-1" in page(client, found[1])
-    assert 'part of <a href="/1/-/ml/candidates/1">' in page(client, f"{ML}/candidates/2")
+    assert 'child of <a href="/1/-/ml/candidates/1">' in page(client, f"{ML}/candidates/2")
