@@ -172,10 +172,9 @@ def _counted(rows: Sequence[store.MatchingRun]) -> tuple[Counts, list[tuple[floa
         for iid, status, job_failed, value in some
         if status == _FINISHED and not job_failed and value is not None
     ]
-    failed = sum(1 for _, status, job_failed, _ in some if job_failed or status in _FAILED)
-    without = sum(
-        1 for _, status, job_failed, value in some if status == _FINISHED and not job_failed and value is None
-    )
+    rest = [row for row in some if row[1] != _FINISHED or row[2] or row[3] is None] if len(usable) < len(some) else []
+    failed = sum(1 for _, status, job_failed, _ in rest if job_failed or status in _FAILED)
+    without = sum(1 for _, status, job_failed, _ in rest if status == _FINISHED and not job_failed)
     unfinished = len(some) - len(usable) - failed - without
     return Counts(len(some), len(rows) > MOST_RUNS, failed, unfinished, without, len(usable)), usable
 
@@ -222,7 +221,7 @@ def lot_of(usable: Sequence[tuple[float, int]]) -> list[tuple[float, int]]:
     """Draw at least as many runs as may be judged, by a hash of their numbers."""
     share = 1.0 if len(usable) <= _MOST_DRAWN_LOT else _MOST_DRAWN_LOT / len(usable)
     most = int(share * (_HASHES + 1))
-    drawn = [(iid * _HASH & _HASHES, value, iid) for value, iid in usable if iid * _HASH & _HASHES <= most]
+    drawn = [(at, value, iid) for value, iid in usable if (at := iid * _HASH & _HASHES) <= most]
     return [(value, iid) for _, value, iid in sorted(drawn)]
 
 
