@@ -14,6 +14,8 @@ from tests.processes import PATIENCE_SECONDS, one_at_a_time
 AXE = ROOT / ".cache/npm/axe-core/axe.min.js"
 GRAVE = frozenset({"serious", "critical"})
 ALL = GRAVE | {"minor", "moderate"}
+LOCATOR_SECONDS = 90.0
+"""How long a busy machine may take to show what a page has: a wrong locator costs as much."""
 
 
 @pytest.fixture(scope="session")
@@ -23,7 +25,7 @@ def chromium() -> Iterator[Browser]:
     assert found, "Chromium not found: apt-get install chromium, or set CHROMIUM to its path."
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, timeout=PATIENCE_SECONDS * 1000)
-        expect.set_options(timeout=PATIENCE_SECONDS * 1000)
+        expect.set_options(timeout=LOCATOR_SECONDS * 1000)
         yield browser
         browser.close()
 

@@ -15,7 +15,7 @@ from tests.browser.server import Site, site
 from tests.browser.sweep_world import Changes
 from tests.browser.world import Past
 from tests.clock import FrozenClock
-from tests.processes import PATIENCE_SECONDS
+from tests.chromium import LOCATOR_SECONDS
 
 WIDE, NARROW = 1440, 390
 ABORTED = "net::ERR_ABORTED"
@@ -51,7 +51,7 @@ def visit(chromium: Browser, past: Site) -> Visit:
             java_script_enabled=javascript,
             accept_downloads=True,
         )
-        context.set_default_timeout(PATIENCE_SECONDS * 1000)
+        context.set_default_timeout(LOCATOR_SECONDS * 1000)
         problems: list[str] = []
         page = _page(context, problems)
         page.goto(f"{past.url}/-/sign-in?next=/team/churn/-/ml/experiments")

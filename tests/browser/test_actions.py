@@ -36,7 +36,7 @@ def test_sort_choose_columns_and_go_on_in_csv(visit: Visit, past: Site) -> None:
         page.goto(f"{past.url}{ML}/experiments/1")
         page.get_by_role("link", name="val_accuracy").click()
         expect(page.locator("th[aria-sort=descending]")).to_contain_text("val_accuracy")
-        page.click("text=Columns")
+        page.locator("summary", has_text="Columns").click()
         page.get_by_role("checkbox", name="Pipeline").check()
         page.get_by_role("button", name="Apply").click()
         expect(page.get_by_role("columnheader", name="Pipeline")).to_be_visible()
@@ -61,7 +61,7 @@ def test_the_keyboard_reaches_the_content_first(visit: Visit, past: Site) -> Non
     with visit() as page:
         page.goto(f"{past.url}{ML}/experiments/1")
         page.keyboard.press("Tab")
-        expect(page.locator(".skip")).to_be_focused()
+        expect(page.locator(".skip").first).to_be_focused()
         page.keyboard.press("Enter")
         expect(page.locator("#main")).to_be_focused()
 

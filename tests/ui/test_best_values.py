@@ -75,7 +75,7 @@ def test_the_contract_file_says_which_way_is_better(trail: Trail, team: Team, gi
         return html.unescape(gitlab_client.get(path, base_url=EXTERNAL_URL).get_data(as_text=True))
 
     assert marked(shown(table)) == ["0.8"]
-    assert "higher is better: a known measure" in shown(table)
+    assert "higher is better for this well-known metric" in shown(table)
     assert "a guess from the name" not in shown(compare)
     assert re.findall(r'class="delta (\w+)"', shown(compare)) == ["worse", "worse"]
     trail.report(pipeline)

@@ -172,11 +172,15 @@ def _counted(rows: Sequence[store.MatchingRun]) -> tuple[Counts, list[tuple[floa
         for iid, status, job_failed, value in some
         if status == _FINISHED and not job_failed and value is not None
     ]
-    rest = [row for row in some if row[1] != _FINISHED or row[2] or row[3] is None] if len(usable) < len(some) else []
-    failed = sum(1 for _, status, job_failed, _ in rest if job_failed or status in _FAILED)
-    without = sum(1 for _, status, job_failed, _ in rest if status == _FINISHED and not job_failed)
-    unfinished = len(some) - len(usable) - failed - without
+    failed, unfinished, without = _left_out(some) if len(usable) < len(some) else (0, 0, 0)
     return Counts(len(some), len(rows) > MOST_RUNS, failed, unfinished, without, len(usable)), usable
+
+
+def _left_out(rows: Sequence[store.MatchingRun]) -> tuple[int, int, int]:
+    """Count the runs that say nothing: failed, not finished, and finished without the metric."""
+    failed = sum(1 for _, status, job_failed, _ in rows if job_failed or status in _FAILED)
+    finished = [value for _, status, job_failed, value in rows if status == _FINISHED and not job_failed]
+    return failed, len(rows) - failed - len(finished), sum(1 for value in finished if value is None)
 
 
 def _judged(
