@@ -12,6 +12,8 @@ from tests.chromium import findings
 
 pytestmark = [pytest.mark.browser]
 
+DRAWN = "Promise.all([...document.images].map((one) => ((one.loading = 'eager'), one.decode()))).then(() => true)"
+"""Draws even the images that wait until they come into view."""
 LOOKS = [("light", WIDE), ("dark", WIDE), ("light", NARROW), ("dark", NARROW)]
 
 
@@ -28,7 +30,7 @@ def test_every_page_is_whole(visit: Visit, past: Site, axe: str, scheme: str, wi
             across = page.evaluate("document.documentElement.scrollWidth")
             if across > width:
                 found.append(f"{name}: {across} pixels wide")
-            assert page.evaluate("[...document.images].every((image) => image.naturalWidth > 0)"), name
+            assert page.evaluate(DRAWN), name
     assert found == []
 
 
@@ -39,8 +41,8 @@ def test_every_page_works_without_scripts(visit: Visit, past: Site) -> None:
             assert answer
             assert answer.status == 200, name
             assert page.locator("h1").first.is_visible(), name
-        page.goto(past.url + PAGES["candidate"])
-        expect(page.locator("noscript img")).to_have_count(3)
+        page.goto(past.url + PAGES["charts"])
+        expect(page.locator("noscript img")).to_have_count(2)
         page.goto(past.url + PAGES["candidates"])
         page.locator("summary", has_text="Columns").click()
         page.get_by_label("max_depth").first.uncheck()
@@ -56,7 +58,8 @@ def test_a_page_that_is_not_there(visit: Visit, past: Site) -> None:
 
 def test_sign_in_and_out(visit: Visit, past: Site, axe: str) -> None:
     with visit() as page:
-        page.click("text=Sign out")
+        page.locator("header summary").click()
+        page.get_by_role("button", name="Sign out").click()
         page.wait_for_url(re.compile("/-/sign-in"))
         assert findings(page, axe) == []
         page.goto(past.url + PAGES["candidate"])
