@@ -14,8 +14,8 @@ from tests.browser.run_world import Laptop
 from tests.browser.server import Site, site
 from tests.browser.sweep_world import Changes
 from tests.browser.world import Past
-from tests.clock import FrozenClock
 from tests.chromium import LOCATOR_SECONDS
+from tests.clock import FrozenClock
 
 WIDE, NARROW = 1440, 390
 ABORTED = "net::ERR_ABORTED"

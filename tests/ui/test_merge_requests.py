@@ -67,7 +67,8 @@ def test_more_requests_and_pipelines_take_no_more_statements(
         seen.append(len(counted))
         assert shown.count("val_accuracy of churn is better, 0.81 → 0.91") == len(seen)
     assert seen[0] == seen[1] == seen[2]
-    assert "No merged merge request has trained a model." in team_page(gitlab_client, f"{TEAM_ML}/merge_requests?state=merged")
+    merged = team_page(gitlab_client, f"{TEAM_ML}/merge_requests?state=merged")
+    assert "No merged merge request has trained a model." in merged
     team_page(gitlab_client, f"{TEAM_ML}/merge_requests?state=lost", 400)
 
 

@@ -126,4 +126,5 @@ def test_a_page_says_it(trail: Trail, request_with_report: MergeRequest, gitlab_
     push(trail, request_with_report, BAD)
     trail.work()
     sign_in(gitlab_client, trail.team.tokens["reporter"], base_url=EXTERNAL_URL)
-    assert "has no job <code>report</code>" in team_page(gitlab_client, f"{TEAM_ML}/merge_requests/{request_with_report.iid}")
+    shown = team_page(gitlab_client, f"{TEAM_ML}/merge_requests/{request_with_report.iid}")
+    assert "has no job <code>report</code>" in shown
