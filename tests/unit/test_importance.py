@@ -1,6 +1,7 @@
 """Importance against known answers: what mattered is found, noise never is, and odd values change neither."""
 
 import random
+import statistics
 import sys
 from collections.abc import Callable, Sequence
 
@@ -48,6 +49,37 @@ def test_a_share_is_near_what_it_is() -> None:
     assert of(found, "x0").share == pytest.approx(0.8, abs=0.05)
     assert of(found, "x1").share == pytest.approx(0.2, abs=0.05)
     assert found.together == pytest.approx(1, abs=0.05)
+
+
+STRENGTHS: Sequence[Rule] = (
+    lambda x, c: x[0] + c.gauss(0, 0.15),
+    lambda x, c: abs(x[0] - 0.4) + c.gauss(0, 0.25),
+    lambda x, c: x[0] + 2 * c.random(),
+    lambda x, c: (1 + x[0]) * c.random(),  # whose noise is not the same everywhere
+)
+
+
+def true_share(rule: Rule, groups: int) -> float:
+    """Return what so many groups of a parameter explain in a sweep that is large enough for chance not to matter."""
+    chance, count = random.Random(7), 12_000
+    runs = sorted([chance.random()] for _ in range(count))
+    ranked = importance.ranks([rule(run, chance) for run in runs])
+    size = count // groups
+    levels = [statistics.fmean(ranked[start : start + size]) for start in range(0, size * groups, size)]
+    return statistics.pvariance(levels) / statistics.pvariance(ranked)
+
+
+@pytest.mark.parametrize(("count", "groups"), [(20, 2), (25, 3), (80, 10), (200, 10)])
+def test_intervals_hold_the_true_share_in_19_of_20_sweeps(count: int, groups: int) -> None:
+    """Of the shares that are shown. An average over effects from weak to strong: of one kind it can be less."""
+    held = []
+    for rule in STRENGTHS:
+        share = true_share(rule, groups)
+        for seed in range(80 if count > 100 else 200):
+            first = of(searched(count, rule, names=1, seed=seed), "x0")
+            if first.verdict is Verdict.MATTERS:
+                held.append(first.low <= share <= first.high)
+    assert 0.93 <= statistics.fmean(held) <= 0.98
 
 
 def test_an_effect_that_goes_up_and_down_has_no_correlation() -> None:
