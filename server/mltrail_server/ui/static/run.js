@@ -71,7 +71,7 @@
       row.querySelector(".step").textContent = at.toLocaleString("en");
       const other = row.querySelector(".other");
       other.hidden = at === step;
-      other.textContent = `(none at ${step.toLocaleString("en")})`;
+      other.textContent = ` (none at ${step.toLocaleString("en")})`;
       thumbs(row, frames, place, base);
     }
     for (const [link, by] of links) {
