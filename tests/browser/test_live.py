@@ -5,14 +5,17 @@ import re
 import pytest
 from playwright.sync_api import Page, Route, expect
 
+from mltrail_server import worker
 from tests.browser.charts_world import Trainings
 from tests.browser.conftest import Visit
 from tests.browser.pages import ML, settled
 from tests.browser.server import Site
+from tests.browser.world import MINUTE, Past, sha
 
 pytestmark = [pytest.mark.browser]
 
 ASKED = re.compile("candidates/live")
+LOOKED = re.compile(r"merge_requests/\d+/live")
 
 
 def hide(page: Page, *, hidden: bool) -> None:
@@ -80,6 +83,47 @@ def test_a_hidden_tab_asks_for_nothing_and_catches_up_at_once(visit: Visit, past
         expect(page.locator("[data-live-metric=val_loss]")).to_have_text("0.6")
         assert len(asked) == 1
     trainings.finish(run)
+
+
+def test_a_merge_request_shows_its_verdict_when_it_is_known(visit: Visit, past: Site) -> None:
+    world = Past(past)
+    world.gitlab.add_commit(world.project, sha("tides"), parents=(world.project.branches["main"],), branch="tides")
+    request = world.gitlab.add_merge_request(world.project, "tides", "main", "Watch the tides")
+    pipeline = world.gitlab.add_pipeline(
+        world.project, sha("tides"), f"refs/merge-requests/{request.iid}/head", "merge_request_event"
+    )
+    job = world.job(pipeline, "train tides")
+    mlflow = world.client(job)
+    experiment = mlflow.post("experiments/create", name="tides")["experiment_id"]
+    run = mlflow.post("runs/create", experiment_id=experiment, run_name="high", start_time=past.clock())["run"]
+    mlflow.post("runs/log-metric", run_id=run["info"]["run_id"], key="mse", value=0.5, timestamp=past.clock())
+
+    def look() -> None:
+        past.clock.advance(10 * MINUTE)
+        worker.run_once(past.deps)
+
+    look()
+    with visit("reporter") as page:
+        page.goto(f"{past.url}{ML}/merge_requests/{request.iid}")
+        heading, history = page.locator(".headline h2"), page.locator("section.history")
+        expect(heading).to_contain_text("not done")
+        page.get_by_text("The comment as Markdown").click()
+        with page.expect_response(lambda answer: bool(LOOKED.search(answer.url)) and answer.status == 304):
+            pass
+        mlflow.post("runs/update", run_id=run["info"]["run_id"], status="FINISHED", end_time=past.clock())
+        past.team.gitlab.set_job(job, "success")
+        look()
+        expect(heading).not_to_contain_text("not done")
+        expect(history).to_contain_text("success")
+        expect(page.locator("details.comment")).to_have_attribute("open", "")
+        expect(page.locator("[data-live]")).to_contain_text("New:")
+        asked: list[str] = []
+        page.on("request", lambda one: asked.append(one.url) if LOOKED.search(one.url) else None)
+        page.clock.install()
+        page.clock.run_for(120_000)
+        assert asked == []
+    request.state = "closed"
+    look()
 
 
 def test_an_error_makes_it_wait_longer_and_signing_out_stops_it(visit: Visit, past: Site) -> None:

@@ -9,7 +9,7 @@ from mltrail_server.domain.ids import ProjectId
 from mltrail_server.http.call import Call
 from mltrail_server.services.ci.report import PipelineReport
 from mltrail_server.services.context.deps import Deps
-from mltrail_server.services.pages.merge_requests import MergeRequestView
+from mltrail_server.services.pages.merge_requests import KnownRequest, MergeRequestView
 from mltrail_server.services.review import note
 from mltrail_server.services.review.reports import Report
 from mltrail_server.settings import Settings
@@ -41,7 +41,8 @@ def view_of(
 ) -> MergeRequestView:
     text = note.body(report, settings=SETTINGS, project_path=PATH)
     of_pipeline = PipelineReport(report, text, "posted", f"{GITLAB}/-/merge_requests/7#note_1", None)
-    return MergeRequestView(REQUEST, list(made) or pipelines(), verdicts or {}, 907, of_pipeline, None, [])
+    known = KnownRequest(REQUEST, list(made) or pipelines(), verdicts or {}, [])
+    return MergeRequestView(known, 907, of_pipeline, None)
 
 
 def page_of(app: Flask, deps: Deps, view: MergeRequestView, role: Role = Role.REPORTER) -> str:

@@ -3,11 +3,14 @@
 import re
 from pathlib import Path
 
+import sqlalchemy as sa
 import yaml
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from mltrail_server import worker
 from mltrail_server.services.context.deps import Deps
+from mltrail_server.store import schema
 from tests.api.ci.published import publishing
 from tests.api.review.merge_requests import a_main, a_request
 from tests.api.trail import SHAS, Trail
@@ -70,6 +73,57 @@ def test_more_requests_and_pipelines_take_no_more_statements(
     merged = team_page(gitlab_client, f"{TEAM_ML}/merge_requests?state=merged")
     assert "No merged merge request has trained a model." in merged
     team_page(gitlab_client, f"{TEAM_ML}/merge_requests?state=lost", 400)
+
+
+def test_a_comment_from_before_verdicts_were_kept_is_linked(
+    trail: Trail, team: Team, gitlab_client: FlaskClient, gitlab_deps: Deps
+) -> None:
+    sign_in(gitlab_client, team.tokens["reporter"], base_url=EXTERNAL_URL)
+    trail.train(trail.main(SHAS["b"]), [0.80, 0.81, 0.82])
+    request = trail.request(SHAS["c"])
+    pipeline = trail.of_request(request, SHAS["c"])
+    trail.train(pipeline, [0.90, 0.91, 0.92])
+    trail.report(pipeline)
+    with gitlab_deps.db.write() as connection:
+        connection.execute(sa.delete(schema.request_verdict).where(schema.request_verdict.c.project_id == 42))
+    shown = team_page(gitlab_client, f"{TEAM_ML}/merge_requests")
+    assert re.search(r'see <a href="[^"]*#note_\d+">the comment</a>', shown)
+    assert "not judged yet" not in shown
+    trail.report(pipeline)
+    assert "val_accuracy of churn is better" in team_page(gitlab_client, f"{TEAM_ML}/merge_requests")
+
+
+def test_an_open_page_learns_cheaply_of_a_new_verdict(
+    trail: Trail, team: Team, gitlab_client: FlaskClient, statements: Counter
+) -> None:
+    sign_in(gitlab_client, team.tokens["reporter"], base_url=EXTERNAL_URL)
+    trail.train(trail.main(SHAS["b"]), [0.80, 0.81, 0.82])
+    request = trail.request(SHAS["c"])
+    pipeline = trail.of_request(request, SHAS["c"])
+    job = trail.train(pipeline, [0.90, 0.91, 0.92], status=None)
+    trail.work(seconds=600)
+    at = f"{TEAM_ML}/merge_requests/{request.iid}"
+
+    def asked(mark: str) -> TestResponse:
+        return gitlab_client.get(f"{at}/live", headers={"If-None-Match": f'W/"{mark}"'}, base_url=EXTERNAL_URL)
+
+    mark = re.findall('data-live-mark="(.*?)"', team_page(gitlab_client, at))[0]
+    with statements() as counted:
+        unchanged = asked(mark)
+    assert (unchanged.status_code, unchanged.data) == (304, b"")
+    assert len(counted) <= 5
+    for run in trail.runs():
+        if run["info"]["status"] == "RUNNING":
+            trail.person("owner").post("runs/update", run_id=run["info"]["run_id"], status="FINISHED")
+    team.gitlab.set_job(job, "success")
+    trail.work(seconds=600)
+    assert asked(mark).get_json() == {"moves": False}
+    shown = team_page(gitlab_client, at)
+    assert "val_accuracy of churn is better, 0.81 → 0.91" in shown
+    assert "data-live-mark" not in shown
+    sign_in(gitlab_client, team.tokens["guest"], base_url=EXTERNAL_URL)
+    assert asked(mark).status_code == 403
+    assert gitlab_client.get(f"{TEAM_ML}/merge_requests/99/live", base_url=EXTERNAL_URL).status_code == 403
 
 
 def test_a_merge_request_says_what_gitlab_refused_of_the_gate(

@@ -195,8 +195,8 @@ def test_names_are_inert(served: tuple[Flask, Deps], tmp_path: Path) -> None:
         local = [a_run(900, {name: 0.5}, name=name)]
         report = a_report({name: sides}, local=local, target=name)
         view = view_of(report)
-        request = replace(view.request, title=name, source_branch=name, target_branch=name)
-        return _Page(page_of(*served, replace(view, request=request)))
+        request = replace(view.known.request, title=name, source_branch=name, target_branch=name)
+        return _Page(page_of(*served, replace(view, known=replace(view.known, request=request))))
 
     plain, hostile = made("plain"), made(HOSTILE)
     assert hostile.tags <= plain.tags

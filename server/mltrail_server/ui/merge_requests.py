@@ -1,8 +1,10 @@
 """Merge requests: what the note says, what it said for earlier pipelines, and why it was not posted."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
+from flask import Response
 from flask.typing import ResponseReturnValue
 
 from mltrail_contract import Outcome
@@ -53,6 +55,19 @@ def show(call: Call, iid: int) -> ResponseReturnValue:
     return shown(call, view)
 
 
+def latest(call: Call, iid: int) -> ResponseReturnValue:
+    """Tell static/live.js whether its page still says what is known; 304 if it does."""
+    _check(call)
+    known = merge_requests.known(call.scope, iid)
+    answer = Response(
+        json.dumps({"moves": known.moves}),
+        content_type="application/json",
+        headers={"Cache-Control": "private, no-cache"},
+    )
+    answer.set_etag(known.mark, weak=True)
+    return answer.make_conditional(call.request)
+
+
 def shown(call: Call, view: MergeRequestView) -> str:
     """Render the page of a merge request."""
     report = view.report.report if view.report else None
@@ -61,10 +76,11 @@ def shown(call: Call, view: MergeRequestView) -> str:
         "merge_request.html",
         section="merge_requests",
         view=view,
-        request=view.request,
+        known=view.known,
+        request=view.known.request,
         comment=view.report.text if view.report else "",
         report=report,
-        history=request_history.of(view),
+        history=request_history.of(view.known, view.shown),
         **({} if report is None else _said(call, report)),
     )
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from mltrail_server.domain import former
 from mltrail_server.domain.numbers import number
-from mltrail_server.services.pages.merge_requests import MergeRequestView
+from mltrail_server.services.pages.merge_requests import KnownRequest
 from mltrail_server.store.ci.merge_requests import RequestPipeline
 from mltrail_server.store.review.request_verdicts import ModelVerdict, RequestVerdict
 
@@ -54,18 +54,19 @@ def word(verdict: RequestVerdict) -> tuple[str, str]:
     return _LEVELS.get(verdict.level, (verdict.level, "neutral"))
 
 
-def of(view: MergeRequestView) -> History:
+def of(known: KnownRequest, shown: int | None) -> History:
+    """Lay out the pipelines of a merge request, of which `shown` is open."""
     rows = [
         HistoryRow(
             one,
-            said := view.verdicts.get(one.id),
+            said := known.verdicts.get(one.id),
             None if said is None else word(said),
             _values(said),
-            one.id == view.shown,
+            one.id == shown,
         )
-        for one in view.pipelines
+        for one in known.pipelines
     ]
-    return History(rows, _courses([one.id for one in view.pipelines][::-1], view.verdicts))
+    return History(rows, _courses([one.id for one in known.pipelines][::-1], known.verdicts))
 
 
 def _values(said: RequestVerdict | None) -> list[tuple[str, str]]:

@@ -110,6 +110,7 @@ ROUTES = (
     Route("GET", "prompts/<path:name>", prompts.show, READ, slow=True),
     Route("GET", "merge_requests", merge_requests.listed, READ, slow=True),
     Route("GET", "merge_requests/<int:iid>", merge_requests.show, READ, slow=True),
+    Route("GET", "merge_requests/<int:iid>/live", merge_requests.latest, READ),
     Route("GET", "settings", project_settings.show, READ),
 )
 

@@ -1,8 +1,10 @@
 """What the pages of merge requests show: a pipeline's report, what became of the note, and earlier pipelines."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from mltrail_server.domain import former, gitlab_ci
 from mltrail_server.domain.errors import Code, MltrailError, not_found
 from mltrail_server.services.ci import report as report_service
 from mltrail_server.services.ci.report import PipelineReport
@@ -15,22 +17,49 @@ from mltrail_server.store.review import request_verdicts
 from mltrail_server.store.review.request_verdicts import RequestVerdict
 
 _MOST_PIPELINES = 50
+_AT_REST = gitlab_ci.ENDED | {"manual", "scheduled"}
+"""Nothing happens in a pipeline with these statuses until a person or a timer acts."""
 
 
 @dataclass(frozen=True, slots=True)
-class MergeRequestView:
-    """`verdicts` are what each pipeline's report said when it was last published, by pipeline. `shown` is the pipeline
-    that `report` is about; None if none of its pipelines has made a run yet. `problem` says why there is no report, if
-    GitLab did not give what the report needs. `refused` lists the threads and statuses that GitLab refused.
+class KnownRequest:
+    """What is stored of a merge request. `verdicts` are what each pipeline's report said when it was last published, by
+    pipeline. `refused` lists the threads and statuses that GitLab refused.
     """
 
     request: ListedMergeRequest
     pipelines: list[RequestPipeline]
     verdicts: Mapping[int, RequestVerdict]
+    refused: list[Refusal]
+
+    @property
+    def moves(self) -> bool:
+        """Tell whether the newest pipeline may soon say something else: it has not ended, or is not judged yet."""
+        if self.request.state != "opened" or not self.pipelines:
+            return False
+        newest = self.pipelines[0]
+        verdict = self.verdicts.get(newest.id)
+        if verdict is not None and verdict.state == "waiting":
+            return True
+        return newest.status not in _AT_REST and not former.is_former(newest.id)
+
+    @property
+    def mark(self) -> str:
+        """Identifies all of it: it changes when anything does."""
+        known = (self.request, self.pipelines, sorted(self.verdicts.items()), self.refused)
+        return hashlib.sha256(repr(known).encode()).hexdigest()[:20]
+
+
+@dataclass(frozen=True, slots=True)
+class MergeRequestView:
+    """`shown` is the pipeline that `report` is about; None if none of its pipelines has made a run yet. `problem` says
+    why there is no report, if GitLab did not give what the report needs.
+    """
+
+    known: KnownRequest
     shown: int | None
     report: PipelineReport | None
     problem: str | None
-    refused: list[Refusal]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +98,8 @@ def refused_issues(scope: Scope) -> list[Refusal]:
         return publications.refused_issues(tx)
 
 
-def get(scope: Scope, iid: int, pipeline_id: int | None) -> MergeRequestView:
-    """Return a merge request with the report of one of its pipelines, by default the newest. Raises NOT_FOUND."""
+def known(scope: Scope, iid: int) -> KnownRequest:
+    """Return what is stored of a merge request, without its report. Four statements. Raises NOT_FOUND."""
     with scope.project.read() as tx:
         request = store.get_for_page(tx, iid)
         pipelines = store.pipelines_of(tx, iid, limit=_MOST_PIPELINES)
@@ -78,6 +107,13 @@ def get(scope: Scope, iid: int, pipeline_id: int | None) -> MergeRequestView:
         verdicts = request_verdicts.of_request(tx, iid, limit=_MOST_PIPELINES)
     if request is None:
         raise not_found(f"No pipeline of merge request !{iid} has logged a run here.")
+    return KnownRequest(request, pipelines, verdicts, refused)
+
+
+def get(scope: Scope, iid: int, pipeline_id: int | None) -> MergeRequestView:
+    """Return a merge request with the report of one of its pipelines, by default the newest. Raises NOT_FOUND."""
+    stored = known(scope, iid)
+    pipelines = stored.pipelines
     if pipeline_id is not None and all(pipeline.id != pipeline_id for pipeline in pipelines):
         raise not_found(f"Pipeline {pipeline_id} does not belong to merge request !{iid}.")
     shown = pipeline_id or (pipelines[0].id if pipelines else None)
@@ -89,4 +125,4 @@ def get(scope: Scope, iid: int, pipeline_id: int | None) -> MergeRequestView:
             if error.code is Code.INTERNAL:
                 raise
             problem = error.message
-    return MergeRequestView(request, pipelines, verdicts, shown, report, problem, refused)
+    return MergeRequestView(stored, shown, report, problem)

@@ -1,5 +1,5 @@
 "use strict";
-// Moves the numbers and curves of running runs without a reload; see templates/live.html and ui/live.py.
+// Moves the numbers and curves of running runs, or a whole page, without a reload; see templates/live.html and ui/live.py.
 //
 // One small request every few seconds for all of a page, as long as the page is seen and a run is running. Hidden pages
 // ask for nothing, and nor do pages that were closed.
@@ -12,11 +12,12 @@
   const runOf = (element) => Number(element.closest("[data-live-run]").dataset.liveRun);
   const waitedFor = new Set([...document.querySelectorAll("[data-live-status]")].map(runOf));
 
-  let mark = "";
+  const isWhole = Boolean(source.dataset.liveMark); // see `whole` in templates/live.html
+  let mark = isWhole ? `W/"${source.dataset.liveMark}"` : "";
   let wait = EVERY;
   let timer = 0;
   let asked = 0;
-  let stopped = !waitedFor.size;
+  let stopped = !isWhole && !waitedFor.size;
 
   function say(text) {
     if (source.textContent !== text) source.textContent = text;
@@ -79,10 +80,8 @@
   // server: their cells are taken from the page as it is now. Rows stay, since they may be hidden.
   async function refresh() {
     const tables = [...document.querySelectorAll("table[data-live-cells]")];
-    if (!tables.length) return;
-    const answer = await fetch(location.href, { credentials: "same-origin", redirect: "manual", cache: "no-store" });
-    if (!answer.ok) return; // the next request says why
-    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const fresh = tables.length ? await pageNow() : null;
+    if (!fresh) return; // the next request says why
     for (const [place, written] of [...fresh.querySelectorAll("table[data-live-cells]")].entries()) {
       const table = tables[place];
       const known = new Map([...table.rows].map((row) => [row.dataset.name, row]));
@@ -94,12 +93,42 @@
     }
   }
 
+  async function pageNow() {
+    const answer = await fetch(location.href, { credentials: "same-origin", redirect: "manual", cache: "no-store" });
+    return answer.ok ? new DOMParser().parseFromString(await answer.text(), "text/html") : null;
+  }
+
+  // What a reader has opened stays open, and the focus stays where it was, as far as the page still has the same there.
+  async function replaceWhole() {
+    const fresh = await pageNow();
+    if (!fresh) throw new Error("no page");
+    const [before, now] = [document, fresh].map((page) => page.querySelector("[data-live-part]"));
+    const opened = new Map([...before.querySelectorAll("details")].map((one) => [summaryOf(one), one.open]));
+    for (const one of now.querySelectorAll("details")) one.open = opened.get(summaryOf(one)) ?? one.open;
+    const focused = before.contains(document.activeElement) ? document.activeElement.outerHTML : "";
+    const heading = before.querySelector("h2")?.textContent;
+    before.replaceWith(now);
+    if (focused) [...now.querySelectorAll("a, button, summary, [tabindex]")].find((one) => one.outerHTML === focused)?.focus();
+    window.mltrail.ownTimes();
+    const said = now.querySelector("h2")?.textContent;
+    say(said && said !== heading ? `New: ${said.trim()}` : "");
+    const next = fresh.querySelector("[data-live]");
+    stopped = !next;
+    // The next question is about the page that is now shown: it may have changed again since the first answer.
+    mark = next ? `W/"${next.dataset.liveMark}"` : "";
+  }
+
+  function summaryOf(details) {
+    return details.querySelector("summary").textContent;
+  }
+
   async function ask() {
     timer = 0;
     asked = Date.now();
     try {
       const headers = { Accept: "application/json", ...(mark && { "If-None-Match": mark }) };
-      const address = `${source.dataset.live}?run=${[...waitedFor].slice(0, MOST).join(",")}`;
+      const runs = isWhole ? "" : `?run=${[...waitedFor].slice(0, MOST).join(",")}`;
+      const address = source.dataset.live + runs;
       // A redirect leads to the form to sign in.
       const answer = await fetch(address, { credentials: "same-origin", headers, redirect: "manual", cache: "no-store" });
       if (answer.type === "opaqueredirect" || answer.status === 401 || answer.status === 403 || answer.status === 404) {
@@ -107,7 +136,10 @@
         say("You are signed out, so this page no longer updates.");
       } else if (answer.status === 304) wait = EVERY;
       else if (!answer.ok) throw new Error(String(answer.status));
-      else {
+      else if (isWhole) {
+        await replaceWhole();
+        wait = EVERY;
+      } else {
         mark = answer.headers.get("ETag") || "";
         wait = EVERY;
         say("");
