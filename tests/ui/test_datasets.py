@@ -1,6 +1,8 @@
 """A dataset's page: what it is, what rests on it, and what changed."""
 
+import html
 import json
+import re
 from typing import Any
 
 from flask.testing import FlaskClient
@@ -46,6 +48,21 @@ def test_what_used_a_dataset_and_what_rests_on_it(client: FlaskClient, mlflow: M
     assert ">judges</a>" in judged
     assert ">trains</a>" in used
     assert ">gone</a>" not in shown
+
+
+def test_from_a_version_to_all_versions_that_rest_on_its_data_it_is_two_clicks(
+    client: FlaskClient, mlflow: Mlflow
+) -> None:
+    sign_in(client, LOCAL_TOKEN)
+    old, new = fill(mlflow, experiment="e", runs=("old", "new"), models=("churn",))
+    for run in (old, new):
+        log(mlflow, run, "9f/2c?")
+        mlflow.post("model-versions/create", name="churn", source=f"runs:/{run}/model", run_id=run)
+    link = re.compile(r'<a href="([^"]*/datasets/[^"]*)">customers</a> ?(?:</th><td>)?<code>9f/2c\?</code>')
+    for path in (f"{ML}/models/churn/versions/1", f"{ML}/candidates/2"):
+        (dataset,) = link.findall(page(client, path))
+        shown = page(client, html.unescape(dataset))
+        assert re.findall(r'versions/\d+">(churn [0-9.]+)</a>', shown) == ["churn 1.0.1", "churn 1.0.0"]
 
 
 def test_what_changed_from_digest_to_digest(client: FlaskClient, mlflow: Mlflow) -> None:

@@ -1,5 +1,6 @@
 """Changes by forms on pages: who may, what they do, and what happens without the form's own token."""
 
+import html
 import re
 from typing import Any
 
@@ -36,6 +37,21 @@ def undo(client: FlaskClient, path: str) -> str:
     assert form
     answer = client.post(form[1], data=dict(re.findall(r'name="([^"]+)" value="([^"]*)"', form[2])))
     return alert(client, answer.headers["Location"])
+
+
+def test_what_is_deleted_says_that_it_can_be_restored(client: FlaskClient, marked_up_run: str) -> None:
+    assert marked_up_run
+    until = "can be restored at any time, until the server's operator removes"
+    experiment = send(client, f"{ML}/experiments", name="sweeps").headers["Location"]
+    for here in (f"{ML}/candidates/1", experiment):
+        assert until not in html.unescape(page(client, here))
+        assert until in html.unescape(send(client, here, do="delete").get_data(as_text=True))
+        send(client, here, do="delete", sure="1")
+        page(client, f"{ML}/experiments")  # where the message is read
+        assert until in html.unescape(page(client, here))
+        send(client, here, do="restore")
+        page(client, f"{ML}/experiments")
+        assert until not in html.unescape(page(client, here))
 
 
 def test_a_run_is_renamed_described_and_tagged(client: FlaskClient, marked_up_run: str, mlflow: Mlflow) -> None:

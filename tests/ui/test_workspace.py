@@ -95,7 +95,7 @@ class TestMany:
             log(name)
         asked = post(client, "runs", do="delete", run=["1", "3"]).get_data(as_text=True)
         assert "Delete 2 runs?" in html.unescape(asked)
-        assert "they can be restored" in asked
+        assert "They can be restored at any time" in asked
         assert len(names(page(client, ROOT))) == 3
         answer = post(client, "runs", do="delete", runs="1,3", sure="1")
         shown = page(client, answer.headers["Location"])

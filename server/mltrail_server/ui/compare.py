@@ -35,7 +35,6 @@ _CODE = (
     ("Branch", ("gitlab.CI_COMMIT_REF_NAME", "mlflow.source.git.branch", "mlflow.git.branch")),
     ("Source", ("mlflow.source.name",)),
 )
-_CONTEXT = "mlflow.data.context"
 _SHA = re.compile(r"[0-9a-f]{7,64}", re.ASCII)
 _INTERNAL = ("mlflow.", "gitlab.", "mltrail.")
 
@@ -297,8 +296,7 @@ def _data_rows(sides: Sequence[Side], baseline: Side) -> list[CompareRow]:
 
 
 def _use(dataset: Dataset) -> str:
-    context = dict(dataset.tags).get(_CONTEXT)
-    return f"{dataset.name} ({context})" if context else dataset.name
+    return f"{dataset.name} ({dataset.context})" if dataset.context else dataset.name
 
 
 def _changes(change: dataset_schema.SchemaChange) -> str:

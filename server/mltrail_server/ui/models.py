@@ -21,6 +21,7 @@ from .render import page, segment
 
 _MODELS = 50
 _VERSIONS = 50
+_DATASETS = 20
 _MOST_STATEMENT = 60_000
 
 
@@ -62,6 +63,7 @@ def version(call: Call, name: str, which: str) -> ResponseReturnValue:
         entries=models_service.entries(call.scope, view.version, folder),
         statement=_indented(view.statement),
         ticket=session.ticket(_upload_path(call, view.version)),
+        most_datasets=_DATASETS,
         card=cards.of(call.scope, view.version.model_name, str(view.version.number))[1],
     )
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.errors import not_found
 from mltrail_server.domain.origins import Origin
 from mltrail_server.domain.paths import Owner
@@ -43,11 +44,12 @@ class CandidateView:
     files: FileFacts
     models: int  # that it has logged with MLflow 3
     origin: Origin | None = None
+    deleted_ms: int | None = None
 
 
 def get(scope: Scope, iid: int) -> CandidateView:
     """Return a candidate by its number in the project, in a fixed number of statements, and one more each if others
-    have written to it and if it was imported. Raises NOT_FOUND.
+    have written to it, if it was imported, and if it was deleted. Raises NOT_FOUND.
     """
     with scope.project.read() as tx:
         candidate = store.get_by_iid(tx, iid)
@@ -64,6 +66,7 @@ def get(scope: Scope, iid: int) -> CandidateView:
         models = len(logged_models.made_by(tx, candidate.eid))
         traces = pages_store.count_of_runs(tx, [iid]).get(iid, 0)
         origin = origins.get(tx, candidate.origin_id)
+        deleted_ms = store.deleted_ms(tx, iid) if candidate.stage is Stage.DELETED else None
     return CandidateView(
         run,
         experiment,
@@ -75,6 +78,7 @@ def get(scope: Scope, iid: int) -> CandidateView:
         facts,
         models,
         origin,
+        deleted_ms,
     )
 
 

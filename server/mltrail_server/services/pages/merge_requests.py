@@ -13,6 +13,7 @@ from mltrail_server.store.ci import merge_requests as store
 from mltrail_server.store.ci import publications
 from mltrail_server.store.ci.merge_requests import LastPipeline, ListedMergeRequest, RequestPipeline
 from mltrail_server.store.ci.publications import Refusal
+from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.review import request_verdicts
 from mltrail_server.store.review.request_verdicts import RequestVerdict
 
@@ -63,6 +64,13 @@ class MergeRequestView:
 
 
 @dataclass(frozen=True, slots=True)
+class MergeRequestInBrief:
+    iid: int
+    title: str
+    state: str  # GitLab's word, "" if GitLab was not asked yet
+
+
+@dataclass(frozen=True, slots=True)
 class ListedRequest:
     """A merge request with its newest pipeline, and what was last said of it; None where that is not known."""
 
@@ -90,6 +98,14 @@ def listed(scope: Scope, *, state: str | None, before: int | None, limit: int) -
         verdicts = request_verdicts.newest(tx, iids)
     rows = [ListedRequest(one, pipelines.get(one.iid), verdicts.get(one.iid)) for one in requests[:limit]]
     return RequestList(rows, counts, requests[limit - 1].iid if len(requests) > limit else None)
+
+
+def in_brief(tx: Transaction, scope: Scope, iid: int | None) -> MergeRequestInBrief | None:
+    """Return the merge request of a run or a version, if it has one that the caller may see."""
+    if iid is None or not scope.actor.sees_merge_requests:
+        return None
+    row = store.get_for_page(tx, iid)
+    return MergeRequestInBrief(iid, row.title, row.state) if row else MergeRequestInBrief(iid, "", "")
 
 
 def refused_issues(scope: Scope) -> list[Refusal]:

@@ -33,11 +33,13 @@ from mltrail_server.store.registry import search, versions
 from mltrail_server.store.registry.aliases import AliasMove
 from mltrail_server.store.registry.models import Model, VersionCount
 from mltrail_server.store.registry.versions import Version
-from mltrail_server.store.tracking import candidates, metrics, params
+from mltrail_server.store.tracking import candidates, inputs, metrics, params
 from mltrail_server.store.tracking.candidates import Candidate
+from mltrail_server.store.tracking.inputs import Dataset
 
-from . import consequences, model_descriptions, model_timeline
+from . import consequences, merge_requests, model_descriptions, model_timeline
 from .consequences import ModelEdits, VersionEdits
+from .merge_requests import MergeRequestInBrief
 from .model_timeline import Timeline
 
 _MOST_MOVES = 100
@@ -127,13 +129,9 @@ class VersionView:
     moves: list[AliasMove]
     semvers: dict[int, str]
     edits: VersionEdits
+    datasets: Sequence[Dataset]  # that its run used
+    merge_request: MergeRequestInBrief | None
     origin: Origin | None = None
-
-    @property
-    def merge_request_iid(self) -> int | None:
-        if self.promotion is not None and self.promotion.merge_request_iid is not None:
-            return self.promotion.merge_request_iid
-        return next((job.merge_request_iid for job in self.jobs), None)
 
 
 def listed(scope: Scope, *, text: str = "", limit: int, token: str | None = None) -> ModelList:
@@ -264,9 +262,9 @@ def version(scope: Scope, name: str, which: str) -> VersionView:
         iids = [current.candidate_iid] if current.candidate_iid is not None else []
         points = metrics.latest_of(tx, iids)
         pairs = params.of(tx, iids)
+        jobs = tables.made_by(tx, iids)[::-1]
         found = {point.key: point.value for of_run in points.values() for point in of_run}
-        moves = [one for one in alias_store.history(tx, model_id) if current.number in (one.from_number, one.to_number)]
-        moved = {number for one in moves for number in (one.from_number, one.to_number) if number is not None}
+        moves, moved = _moves_of(tx, model_id, current.number)
         rules = _rules(tx, name)
         order = _ranked_first(rules, list(found))
         described = model_descriptions.of_folders(tx, scope.deps, [current.location])
@@ -278,14 +276,23 @@ def version(scope: Scope, name: str, which: str) -> VersionView:
             {key: found[key] for key in [*order, *sorted(found.keys() - set(order))]},
             direction.directions_of(found, [rules] if rules else []),
             {key: value for of_run in pairs.values() for key, value in of_run},
-            tables.made_by(tx, iids)[::-1],
+            jobs,
             pipelines.get(tx, promotion.trained_in) if promotion is not None else None,
             described.get(current.location, ModelDescription()),
             moves[:_MOST_MOVES],
             store.semvers(tx, model_id, moved),
             consequences.of_version(tx, scope, current, consequences.known_policy(tx, scope)),
+            inputs.datasets_of(tx, iids).get(current.candidate_iid or 0, []),
+            merge_requests.in_brief(tx, scope, _request_of(promotion, jobs[0] if jobs else None)),
             origins.get(tx, current.origin_id),
         )
+
+
+def _moves_of(tx: Transaction, model_id: int, number: int) -> tuple[list[AliasMove], set[int]]:
+    """List the moves of aliases to or from a version, and the versions that these name."""
+    moves = [one for one in alias_store.history(tx, model_id) if number in (one.from_number, one.to_number)]
+    named = {number for one in moves for number in (one.from_number, one.to_number) if number is not None}
+    return moves, named
 
 
 def source_of_run(scope: Scope, candidate_iid: int) -> VersionRequest:

@@ -12,13 +12,14 @@ from mltrail_server.domain.grouping import Run, RunState
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.contract import directions as directions_service
 from mltrail_server.services.review import trace_metrics
-from mltrail_server.store.ci import merge_requests
 from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.pages import histories, tables
 from mltrail_server.store.pages.histories import HistorySummary
 from mltrail_server.store.tracking import metric_keys
 
+from . import merge_requests
 from .candidate import CandidateView
+from .merge_requests import MergeRequestInBrief
 
 MOST_IN_BRIEF = 12
 _PARTS = 40
@@ -54,13 +55,6 @@ class UsualValue:
 
 
 @dataclass(frozen=True, slots=True)
-class MergeRequestInBrief:
-    iid: int
-    title: str
-    state: str  # GitLab's word, "" if GitLab was not asked yet
-
-
-@dataclass(frozen=True, slots=True)
 class Overview:
     """`usual` has the parameters in which the run differs from most others. `spent` is what its traces have taken."""
 
@@ -81,7 +75,7 @@ def get(scope: Scope, view: CandidateView, *, find: str, sees_traces: bool) -> O
         read = _histories(tx, one.iid, names)
         in_brief = _in_brief(tx, one.iid, [points[name] for name in names], directions, read or {})
         usual = _usual(tx, view) if len(view.run.params) else {}
-        request = _request(tx, scope, view)
+        request = merge_requests.in_brief(tx, scope, view.jobs[0].merge_request_iid if view.jobs else None)
         spent = _spent(tx, view) if sees_traces and 0 < view.traces <= _MOST_TRACES else {}
     return Overview(in_brief, read is None, usual, request, spent)
 
@@ -134,14 +128,6 @@ def _usual(tx: Transaction, view: CandidateView) -> dict[str, UsualValue]:
         if value != own[name] and 2 * runs > len(others):
             found[name] = UsualValue(value, runs, len(others))
     return found
-
-
-def _request(tx: Transaction, scope: Scope, view: CandidateView) -> MergeRequestInBrief | None:
-    iid = view.jobs[0].merge_request_iid if view.jobs else None
-    if iid is None or not scope.actor.sees_merge_requests:
-        return None
-    row = merge_requests.get_for_page(tx, iid)
-    return MergeRequestInBrief(iid, row.title, row.state) if row else MergeRequestInBrief(iid, "", "")
 
 
 def _spent(tx: Transaction, view: CandidateView) -> dict[str, float]:

@@ -21,8 +21,6 @@ from mltrail_server.store.registry import models as model_store
 from mltrail_server.store.registry import versions as version_store
 from mltrail_server.store.tracking import inputs, params
 
-_CONTEXT = "mlflow.data.context"
-
 
 @dataclass(frozen=True, slots=True)
 class RequestedNumber:
@@ -203,5 +201,5 @@ def _facts(
         outputs,
         task,
         tree,
-        {dict(one.tags).get(_CONTEXT) or one.name: Data(one.digest, one.schema) for one in datasets},
+        {one.context or one.name: Data(one.digest, one.schema) for one in datasets},
     )

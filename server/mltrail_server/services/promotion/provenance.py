@@ -35,7 +35,6 @@ from mltrail_server.store.tracking.candidates import Candidate
 from .prompts import PromptMove
 
 _PEM_BEGIN = "-----BEGIN"
-_CONTEXT = "mlflow.data.context"
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +166,7 @@ def _built(tx: Transaction, scope: Scope, promotion: Promotion, candidate: Candi
 
 def _materials(tx: Transaction, candidate_iid: int) -> list[Material]:
     datasets = inputs.datasets_of(tx, [candidate_iid]).get(candidate_iid, [])
-    return [Material(one.name, one.digest, _uri(one.source), dict(one.tags).get(_CONTEXT, "")) for one in datasets]
+    return [Material(one.name, one.digest, _uri(one.source), one.context) for one in datasets]
 
 
 def _prompts(tx: Transaction, moves: Sequence[PromptMove]) -> list[dict[str, Any]]:

@@ -21,8 +21,6 @@ from mltrail_server.store.tracking import candidates, inputs, metrics, params
 
 from . import aliases
 
-_DATASET_CONTEXT_TAG = "mlflow.data.context"
-
 
 def of(scope: Scope, name: str, version: str) -> tuple[Version, str]:
     """Write the card of a version, named by number, semver or alias."""
@@ -48,10 +46,7 @@ def _card(tx: Transaction, scope: Scope, version: Version) -> Card:
         _commit(tx, scope, promotion),
         _metrics(tx, iid, promotion),
         parameters,
-        [
-            CardDataset(dict(data.tags).get(_DATASET_CONTEXT_TAG, ""), data.name, data.digest, data.origin)
-            for data in datasets
-        ],
+        [CardDataset(data.context, data.name, data.digest, data.origin) for data in datasets],
         len(inside),
         sum(file.size for file in inside),
         bool(envelope.get("signatures")),

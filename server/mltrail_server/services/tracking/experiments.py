@@ -19,7 +19,6 @@ from mltrail_server.store.tracking.inputs import DatasetSummary
 
 from . import quotas
 
-_DATASET_CONTEXT_TAG = "mlflow.data.context"
 MOST_FOR_DATASETS = 20
 _MOST_DATASETS = 1000
 _SAME_EXPERIMENT_MS = 60_000
@@ -141,7 +140,7 @@ def delete_tag(scope: Scope, iid: int, key: str) -> None:
 def datasets(scope: Scope, iids: Sequence[int]) -> list[DatasetSummary]:
     """Return which datasets the candidates of up to 20 experiments have used."""
     with scope.project.read() as tx:
-        return inputs.summaries(tx, iids, context_key=_DATASET_CONTEXT_TAG, limit=_MOST_DATASETS)
+        return inputs.summaries(tx, iids, limit=_MOST_DATASETS)
 
 
 def existing(tx: Transaction, iid: int) -> Experiment:

@@ -170,6 +170,13 @@ def amended_of(tx: Transaction, eids: Sequence[str]) -> dict[int, int]:
     return {row.iid: row.amendment_iid for row in tx.execute(query)}
 
 
+def deleted_ms(tx: Transaction, iid: int) -> int | None:
+    """Look up when a candidate was deleted; None if it was not, or if that was not noted."""
+    query = sa.select(_T.c.deleted_ms).where(_T.c.project_id == tx.project_id, _T.c.iid == iid)
+    found: int | None = tx.execute(query).scalar()
+    return found
+
+
 def any_imported_in(tx: Transaction, experiment_iid: int) -> bool:
     """Return whether an experiment holds a candidate that was imported."""
     where = (_T.c.project_id == tx.project_id, _T.c.experiment_iid == experiment_iid, _T.c.origin_id.is_not(None))

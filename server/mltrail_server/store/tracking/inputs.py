@@ -10,6 +10,9 @@ from mltrail_server.domain.dataset_source import readable
 from mltrail_server.store import schema
 from mltrail_server.store.db.transaction import Transaction
 
+CONTEXT = "mlflow.data.context"
+"""MLflow's tag that says what a dataset was used for."""
+
 _DATASET = schema.dataset
 _LINK = schema.candidate_dataset
 _TAG = schema.candidate_dataset_tag
@@ -53,6 +56,11 @@ class Dataset:
     schema: str | None
     profile: str | None
     tags: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def context(self) -> str:
+        """What it was used for, such as `training`; "" if that was not logged."""
+        return dict(self.tags).get(CONTEXT, "")
 
     @property
     def origin(self) -> str:
@@ -130,13 +138,13 @@ def datasets_of(tx: Transaction, candidate_iids: Iterable[int]) -> dict[int, lis
     return found
 
 
-def summaries(tx: Transaction, experiment_iids: Iterable[int], *, context_key: str, limit: int) -> list[DatasetSummary]:
+def summaries(tx: Transaction, experiment_iids: Iterable[int], *, limit: int) -> list[DatasetSummary]:
     """Fetch which datasets the candidates of experiments have used, and in which context, each once."""
     of_tag = (
         (_TAG.c.project_id == _LINK.c.project_id)
         & (_TAG.c.candidate_iid == _LINK.c.candidate_iid)
         & (_TAG.c.dataset_id == _LINK.c.dataset_id)
-        & (_TAG.c.key == context_key)
+        & (_TAG.c.key == CONTEXT)
     )
     of_dataset = (_LINK.c.project_id == _DATASET.c.project_id) & (_LINK.c.dataset_id == _DATASET.c.id)
     columns = (_DATASET.c.experiment_iid, _DATASET.c.name, _DATASET.c.digest, _TAG.c.value)

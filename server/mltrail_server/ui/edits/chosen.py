@@ -123,7 +123,9 @@ def _question(call: Call, action: str, chosen: Chosen) -> Question:
 def _before_deletion(call: Call, runs: Sequence[Candidate]) -> list[str]:
     """Say what a deletion means, as for a single run."""
     one = len(runs) == 1
-    points = [f"Everything logged to {'it' if one else 'them'} stays, and {'it' if one else 'they'} can be restored."]
+    points = [
+        f"Everything logged to {'it' if one else 'them'} stays. {forms.RESTORABLE if one else forms.RESTORABLE_ALL}"
+    ]
     verified = workspace.logged_by_jobs(call.scope, [run.iid for run in runs])
     if verified:
         points.append(_of_jobs(verified, len(runs)))
@@ -158,7 +160,7 @@ def _stage(call: Call, iid: int, runs: Sequence[Candidate], stage: Stage) -> Don
     did = "Deleted" if stage is Stage.DELETED else "Restored"
     said = _said(did, outcome)
     if stage is Stage.DELETED and outcome.done:
-        said += " They can be restored until the server's operator removes them for good."
+        said += f" {forms.RESTORABLE if len(outcome.done) == 1 else forms.RESTORABLE_ALL}"
     return Done(said, _undo(call, iid, outcome.done, {"do": back}))
 
 

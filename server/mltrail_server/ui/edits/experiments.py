@@ -9,7 +9,7 @@ from mltrail_server.services.tracking import experiments
 from mltrail_server.ui.messages import Undo, quoted
 
 from . import forms
-from .forms import NOTE, Done, Question, field
+from .forms import NOTE, RESTORABLE, RESTORABLE_ALL, Done, Question, field
 
 
 def create(call: Call) -> ResponseReturnValue:
@@ -39,7 +39,7 @@ def change(call: Call, iid: int) -> ResponseReturnValue:
     def delete() -> Done:
         experiments.change_stage(call.scope, iid, Stage.DELETED)
         return Done(
-            f"Deleted {subject} with its runs. It can be restored until the server's operator removes it for good.",
+            f"Deleted {subject} with its runs. {RESTORABLE}",
             Undo(here, {"do": "restore"}),
             there="experiments",
         )
@@ -50,7 +50,10 @@ def change(call: Call, iid: int) -> ResponseReturnValue:
 
     def before_deletion() -> Question:
         effect = consequences.of_experiment(call.scope, before).delete.effect
-        points = ["Its runs are deleted with it, except those that became promoted versions. All can be restored."]
+        points = [
+            "Its runs are deleted with it, except those that became promoted versions.",
+            RESTORABLE_ALL,
+        ]
         points += [effect] if effect else []
         return Question(f"Delete {subject}?", points, "Delete experiment")
 

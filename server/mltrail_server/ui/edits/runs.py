@@ -16,7 +16,7 @@ from mltrail_server.ui.messages import Undo, quoted
 from mltrail_server.ui.render import segment
 
 from . import forms
-from .forms import NOTE, Done, Question, field, key
+from .forms import NOTE, RESTORABLE, Done, Question, field, key
 
 
 def change(call: Call, iid: int) -> ResponseReturnValue:
@@ -50,7 +50,7 @@ def change(call: Call, iid: int) -> ResponseReturnValue:
     def delete() -> Done:
         candidates.change_stage(call.scope, run.eid, Stage.DELETED)
         return Done(
-            f"Deleted the run {quoted(run.name)}. It can be restored until the server's operator removes it for good.",
+            f"Deleted the run {quoted(run.name)}. {RESTORABLE}",
             Undo(here, {"do": "restore"}),
         )
 
@@ -71,7 +71,10 @@ def change(call: Call, iid: int) -> ResponseReturnValue:
 
 def _before_deletion(call: Call, data: CandidateData) -> Question:
     effect = consequences.of_run(call.scope, data.candidate).delete.effect
-    points = ["Everything logged to it stays, and it can be restored.", *([effect] if effect else [])]
+    points = [
+        f"Everything logged to it stays. {RESTORABLE}",
+        *([effect] if effect else []),
+    ]
     return Question(f"Delete the run {quoted(data.candidate.name)}?", points, "Delete run")
 
 
