@@ -32,6 +32,7 @@ PAGES = {
     "HTML whose scripts run": f"{ML}/candidates/{IID}/browse/reports/errors.html?scripts=1",
     "SVG": f"{ML}/candidates/{IID}/browse/reports/roc.svg",
     "JSON": f"{ML}/candidates/{IID}/browse/config.json",
+    "notebook": f"{ML}/candidates/{IID}/browse/analysis.ipynb",
     "logged table": f"{ML}/candidates/{IID}/browse/predictions.json",
     "log": f"{ML}/candidates/{IID}/browse/train.log",
     "sound": f"{ML}/candidates/{IID}/browse/alarm.wav",

@@ -110,6 +110,25 @@ def wave(seconds: float = 0.2) -> bytes:
     return b"RIFF" + struct.pack("<I", 4 + len(head) + len(body)) + head + body
 
 
+NOTEBOOK = json.dumps(
+    {
+        "nbformat": 4,
+        "cells": [
+            {"cell_type": "markdown", "source": ["# What it misses\n", "Scratches, *mostly*.\n"]},
+            {
+                "cell_type": "code",
+                "execution_count": 2,
+                "source": "frame.head()\nplot(frame)",
+                "outputs": [
+                    {"output_type": "stream", "text": ["42 of 1,204\n"]},
+                    {"output_type": "display_data", "data": {"image/png": base64.b64encode(frame(3000)).decode()}},
+                ],
+            },
+        ],
+    }
+).encode()
+
+
 def files() -> Mapping[str, bytes]:
     table = {"columns": ["picture", "label", "score"], "data": [["a.png", "scratch", 0.91], ["b.png", "dent", 0.4]]}
     return {
@@ -119,6 +138,7 @@ def files() -> Mapping[str, bytes]:
         "hostile/reads.html": HOSTILE,
         "hostile/leaves.html": LEAVING,
         "reports/line-4.pdf": PDF,
+        "analysis.ipynb": NOTEBOOK,
         "predictions.json": json.dumps(table).encode(),
         "config.json": json.dumps({"model": {"depth": 50, "stem": [64, 7, 2]}, "data": {"size": 224}}).encode(),
         "scores.csv": b"class,precision,recall\nscratch,0.91,0.95\ndent,0.78,0.66\n",

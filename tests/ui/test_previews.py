@@ -1,5 +1,7 @@
 """Files as their pages show them: what they mean where that can be told, and never more than a page can bear."""
 
+import base64
+import html
 import io
 import json
 import re
@@ -12,6 +14,29 @@ from flask.testing import FlaskClient
 from tests.mlflow_client import Mlflow, good
 from tests.ui.browsing import ML
 from tests.ui.run_table import Log
+
+PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + b"0" * 200).decode()
+
+
+def notebook(*cells: dict[str, object]) -> bytes:
+    return json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells}).encode()
+
+
+def markdown(text: str) -> dict[str, object]:
+    return {"cell_type": "markdown", "metadata": {}, "source": text.splitlines(keepends=True)}
+
+
+def code(text: str, *outputs: dict[str, object], count: int | None = None) -> dict[str, object]:
+    return {"cell_type": "code", "execution_count": count, "metadata": {}, "source": text, "outputs": outputs}
+
+
+def stream(text: str) -> dict[str, object]:
+    return {"output_type": "stream", "name": "stdout", "text": [text]}
+
+
+def display(data: dict[str, object]) -> dict[str, object]:
+    return {"output_type": "display_data", "metadata": {}, "data": data}
+
 
 HERE = f"{ML}/candidates/1"
 SCRIPT = b"<script>document.title = 'run'</script>"
@@ -49,6 +74,13 @@ HOSTILE = {
     "empty.txt": b"",
     "empty.json": b"",
     "book.ipynb": b'{"cells": [{"source": "<script>alert(1)</script>"}]}',
+    "odd.ipynb": b'{"nbformat": 4, "cells": [1, {}, {"cell_type": [], "source": {}, "outputs": [[], {"data": 1}, 2]}]}',
+    "many.ipynb": b'{"nbformat": 4, "cells": [' + b"{}," * 400_000 + b"{}]}",
+    "long.ipynb": notebook(*[code("<" * 9_000, stream("\x1b[31m<b>" * 9_000)) for _ in range(90)]),
+    "scripts.ipynb": notebook(
+        markdown("<script>alert(1)</script>\n[x](javascript:alert(1)) ![p](http://evil/x.png)"),
+        code("\u202ex", display({"text/html": "<img src=x onerror=alert(1)>"}), display({"</p><script>": ""})),
+    ),
 }
 
 
@@ -152,6 +184,56 @@ def test_markdown_is_rendered_without_its_html(client: FlaskClient, mlflow: Mlfl
     assert "<h3>Model</h3>" in shown
     assert "<em>good</em> &lt;b&gt;x" in shown
     assert "# Model" in preview_of(client, "README.md", plain="")
+
+
+def test_a_notebook_is_shown_with_its_outputs(client: FlaskClient, mlflow: Mlflow, log: Log) -> None:
+    error = {"output_type": "error", "ename": "E", "evalue": "x", "traceback": ["\x1b[0;31mValueError\x1b[0m: no data"]}
+    body = notebook(
+        markdown("# Churn\n\n*first* try"),
+        code(
+            "model.fit(x)", stream("epoch 1\repoch 2\n"), display({"image/png": PNG, "text/plain": "<Figure>"}), count=3
+        ),
+        code("frame", display({"text/html": "<table>", "text/plain": "   a\n0  1"}), error),
+        code("plot", display({"text/html": "<div>only html</div>"}), display({"application/x": "1"})),
+    )
+    put(mlflow, log("a"), "eda.ipynb", body)
+    shown = preview_of(client, "eda.ipynb")
+    assert "Churn</h" in shown
+    assert "<em>first</em>" in shown
+    seen = html.unescape(read(shown))
+    assert "[3] model.fit(x) epoch 2" in seen
+    assert "epoch 1" not in seen
+    assert "a 0 1" in seen
+    assert "ValueError: no data" in seen
+    assert "An output in HTML only, shown as its source <div>only html</div>" in seen
+    assert "An output that can't be shown here (application/x)." in seen
+    assert "&#34;cell_type&#34;: &#34;code&#34;" in preview_of(client, "eda.ipynb", plain="")
+
+
+def test_pictures_of_a_notebook_are_sent_by_themselves(client: FlaskClient, mlflow: Mlflow, log: Log) -> None:
+    svg = "<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>"
+    forged = base64.b64encode(SCRIPT).decode()
+    pictures = [{"image/png": PNG}, {"image/svg+xml": svg}, {"image/jpeg": forged}, {"image/png": 7}, {}]
+    put(mlflow, log("a"), "eda.ipynb", notebook(markdown("x"), code("plot", *map(display, pictures))))
+    (png, vector, *_) = re.findall('<img src="([^"]+)"', preview_of(client, "eda.ipynb"))
+    sent = client.get(html.unescape(png))
+    assert (sent.content_type, sent.data) == ("image/png", base64.b64decode(PNG))
+    assert sent.headers["Content-Disposition"] == "attachment"
+    again = client.get(html.unescape(png), headers={"If-None-Match": sent.headers["ETag"]})
+    assert (again.status_code, again.data) == (304, b"")
+    drawn = client.get(html.unescape(vector), headers={"If-None-Match": sent.headers["ETag"]})
+    assert drawn.content_type == "image/svg+xml"
+    assert drawn.headers["Content-Security-Policy"].startswith("sandbox; default-src 'none'")
+    at = f"{HERE}/pictures/eda.ipynb"
+    for query in (
+        "",
+        "?cell=1&output=2",
+        "?cell=1&output=3",
+        "?cell=1&output=4",
+        "?cell=-1&output=0",
+        "?cell=9&output=0",
+    ):
+        assert client.get(at + query).status_code == 400, query
 
 
 def test_html_runs_no_script_until_somebody_says_so(client: FlaskClient, mlflow: Mlflow, log: Log) -> None:

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.store.files.files import File
 
-from . import json_tree, parquet, pictures, tables, texts
+from . import json_tree, notebook, parquet, pictures, tables, texts
 from .pictures import picture
 from .preview import FilePreview, Pictures
 from .served import around, framed
@@ -19,7 +19,9 @@ __all__ = ["FilePreview", "Pictures", "around", "framed", "of", "picture"]
 
 _FRAMES = {".html": "html", ".htm": "html", ".pdf": "pdf"}
 _SOUNDS = (".wav", ".mp3", ".ogg", ".flac", ".m4a")
-_WHOLE: dict[str, Callable[[str], FilePreview | None]] = {".json": json_tree.shown, ".ipynb": json_tree.shown}
+_WHOLE: dict[str, Callable[[str], FilePreview | None]] = {".json": json_tree.shown, ".ipynb": notebook.shown}
+_MOST_WHOLE = {".json": json_tree.MOST_BYTES, ".ipynb": notebook.MOST_BYTES}
+"""Larger files are shown as text, from their beginning."""
 _BEGUN: dict[str, Callable[[str], FilePreview | None]] = {
     ".csv": tables.comma_separated,
     ".tsv": tables.tab_separated,
@@ -27,8 +29,6 @@ _BEGUN: dict[str, Callable[[str], FilePreview | None]] = {
     ".md": texts.markdown,
     ".markdown": texts.markdown,
 }
-_MOST_JSON = 2_000_000
-"""Bytes of JSON that are parsed; more is shown as text, from its beginning."""
 
 
 def of(scope: Scope, file: File, *, plain: bool = False) -> FilePreview:
@@ -57,8 +57,8 @@ def _special(scope: Scope, file: File, suffix: str) -> FilePreview | None:
 
 def _read(scope: Scope, file: File, suffix: str) -> FilePreview | None:
     """Show what a text means; None if it can't be read as that."""
-    if suffix in _WHOLE and file.size <= _MOST_JSON:
-        begun, reader = texts.beginning(scope, file, most=_MOST_JSON), _WHOLE[suffix]
+    if suffix in _WHOLE and file.size <= _MOST_WHOLE[suffix]:
+        begun, reader = texts.beginning(scope, file, most=file.size), _WHOLE[suffix]
     elif suffix in _BEGUN:
         begun, reader = texts.beginning(scope, file), _BEGUN[suffix]
     else:

@@ -12,6 +12,7 @@ from . import tables
 from .preview import FilePreview
 from .texts import visible
 
+MOST_BYTES = 2_000_000
 _MOST_NODES = 2_000
 _MOST_DEPTH = 30
 _MOST_TEXT = 2_000

@@ -19,16 +19,41 @@ Cell = str | Pictures
 
 
 @dataclass(frozen=True, slots=True)
+class NotebookOutput:
+    """What a cell of a notebook has put out: text, error, html (its source), markdown, picture, or other, whose `text`
+    names the types that can't be shown. A picture is at `cell` and `output`, counted from 0.
+    """
+
+    kind: str
+    text: str = ""
+    markup: Markup = Markup("")  # noqa: RUF009 - it can't be changed
+    cell: int = 0
+    output: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NotebookCell:
+    """A cell of a notebook: markdown, code or raw. `count` says as how many-th it was run, "" if it was not."""
+
+    kind: str
+    text: str = ""
+    markup: Markup = Markup("")  # noqa: RUF009 - it can't be changed
+    count: str = ""
+    outputs: Sequence[NotebookOutput] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class FilePreview:
     """What can be shown of a file. `kind` says which of the others is: picture, html, pdf, sound, table, tree, prose,
-    text or none. `source` is set if its text can be asked for, too, `cut` if only the beginning is here, and `remark`
-    says what else there is to know.
+    notebook, text or none. `source` is set if its text can be asked for, too, `cut` if only the beginning is here, and
+    `remark` says what else there is to know.
     """
 
     kind: str
     text: str = ""
     numbers: str = ""  # of the text's lines
     rows: Sequence[Sequence[Cell]] = ()
+    cells: Sequence[NotebookCell] = ()
     markup: Markup = Markup("")  # noqa: RUF009 - it can't be changed
     scripts: bool = False  # an HTML file has some
     source: bool = False
