@@ -64,6 +64,30 @@ def test_overview_workspace_and_comparison_move_until_the_run_ends(visit: Visit,
             expect(ended).not_to_contain_text("Running")
 
 
+def test_an_opened_group_moves_with_its_runs(visit: Visit, past: Site) -> None:
+    trainings = Trainings(past)
+    run, other = trainings.begin("one of a group"), trainings.begin("another of it")
+    for started, value in ((run, 0.9), (other, 0.5)):
+        trainings.mlflow.post("runs/log-parameter", run_id=started, key="kind", value="moving")
+        trainings.log(started, "val_loss", [1.0, value])
+    trainings.finish(other)
+    with visit() as page:
+        iid = number_of(page, past, run)
+        page.goto(
+            f"{past.url}{ML}/experiments/{trainings.experiment}?group=params.kind&filter=params.kind+%3D+%27moving%27"
+        )
+        page.locator("a.fold").click()
+        mean = page.locator("tr[data-name^=group] .mean")
+        expect(mean).to_have_text("0.70")
+        page.locator("tr[data-name^=group]").get_by_role("checkbox").check()
+        trainings.log(run, "val_loss", [0.7], start=2)
+        expect(page.locator(f"tr[data-run='{iid}'] [data-live-metric=val_loss]")).to_have_text("0.7")
+        expect(mean).to_have_text("0.60")
+        expect(page.locator("tr[data-name^=group]").get_by_role("checkbox")).to_be_checked()
+        trainings.finish(run)
+        expect(page.locator(f"tr[data-run='{iid}']")).not_to_contain_text("Running")
+
+
 def test_a_hidden_tab_asks_for_nothing_and_catches_up_at_once(visit: Visit, past: Site) -> None:
     trainings = Trainings(past)
     run = trainings.begin("unseen")

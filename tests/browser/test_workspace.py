@@ -65,6 +65,33 @@ def test_choose_all_and_tag_them_then_undo(visit: Visit, past: Site) -> None:
         expect(page.get_by_role("status").first).to_contain_text("Removed “reviewed” from 5 runs.")
 
 
+def test_choose_groups_and_tag_their_runs(visit: Visit, past: Site) -> None:
+    with visit("maintainer") as page:
+        page.goto(f"{past.url}{HERE}?group=params.lr&order=key+ASC")
+        groups = page.locator("tr[data-name^=group]")
+        groups.first.locator("a.fold").click()
+        first = groups.first.get_by_role("checkbox")
+        first.check()
+        runs = int(first.get_attribute("data-count") or "")
+        expect(page.get_by_text(f"{runs} selected")).to_be_visible()
+        member = page.locator("tr.member").first
+        expect(member.get_by_role("checkbox")).to_be_checked()
+        member.get_by_role("checkbox").uncheck()
+        expect(first).not_to_be_checked()
+        expect(page.get_by_text(f"{runs - 1} selected")).to_be_visible()
+        first.check()
+        member.get_by_role("button", name="in charts").click()
+        expect(member.get_by_role("button", name="in charts")).to_have_attribute("aria-pressed", "false")
+        expect(first).to_be_checked()
+        page.locator("#bulk summary").click()
+        page.locator("#tag-key").fill("seen")
+        page.locator("#tag-value").fill("together")
+        page.get_by_role("button", name="Set tag").click()
+        expect(page.get_by_role("status").first).to_contain_text(f"Set “seen” to “together” on {runs} runs.")
+        page.get_by_role("button", name="Undo").click()
+        expect(page.get_by_role("status").first).to_contain_text(f"Removed “seen” from {runs} runs.")
+
+
 def test_save_a_view_and_open_it_without_scripts(visit: Visit, past: Site) -> None:
     with visit() as page:
         page.goto(f"{past.url}{HERE}?filter=params.lr+%3D+%270.05%27")

@@ -13,7 +13,7 @@ from mltrail_server.ui.colours import colour
 from tests.mlflow_client import Mlflow
 from tests.team import EXTERNAL_URL, Team
 from tests.ui.browsing import form_token, page, sign_in
-from tests.ui.run_table import ROOT, Log, names, url
+from tests.ui.run_table import ROOT, Log, names, post, url
 
 
 def press(client: FlaskClient, button: str, **query: str) -> dict[str, list[str]]:
@@ -21,10 +21,6 @@ def press(client: FlaskClient, button: str, **query: str) -> dict[str, list[str]
     answer = client.get(url(do=button, **query))
     assert answer.status_code == 303
     return parse_qs(urlparse(answer.headers["Location"]).query, keep_blank_values=True)
-
-
-def post(client: FlaskClient, path: str, **fields: str | list[str]) -> TestResponse:
-    return client.post(f"{ROOT}/{path}", data={"csrf_token": form_token(client), **fields})
 
 
 def said(client: FlaskClient, answer: TestResponse) -> str:

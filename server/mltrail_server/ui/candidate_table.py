@@ -10,6 +10,7 @@ from flask import Response, redirect, stream_with_context
 from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 
+from mltrail_server.domain import ranges
 from mltrail_server.domain.clock import iso
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.http.call import Call
@@ -105,10 +106,12 @@ def _columns(table: Table, state: State, *, local: bool) -> dict[str, object]:
 
 
 def _groups(grouped: GroupTable | None) -> dict[str, object]:
+    """Return what the page shows of groups. `runs_of` are the runs of each, as what its box stands for."""
     if grouped is None:
         return {"grouped": None}
     return {
         "grouped": grouped,
+        "runs_of": {row.key: ranges.written(row.iids) for row in grouped.rows},
         "group_params": [(name, order_of(PARAM, name)) for name in grouped.params],
         "group_metrics": [(name, order_of(METRIC, name), grouped.directions[name]) for name in grouped.metrics],
     }
@@ -159,8 +162,8 @@ def _read(call: Call, iid: int, state: State) -> tuple[Table, GroupTable | None,
 
 
 def _beside_groups(state: State) -> TableQuery:
-    """Ask for as little of the runs as can be: the order and the page of the address are those of the groups."""
-    return replace(wanted(state), orders=(), limit=1, token=None, flat=True, opened=())
+    """Ask for as little of the runs as can be."""
+    return replace(every(state), limit=1, opened=())
 
 
 def as_csv(call: Call, iid: int) -> ResponseReturnValue:
@@ -168,8 +171,8 @@ def as_csv(call: Call, iid: int) -> ResponseReturnValue:
     state = State.read(call.request.args, call.scope.now)
     if state.problem:
         raise MltrailError(Code.INVALID, state.problem)
-    table = tables.page(call.scope, iid, wanted(state))
-    whole = replace(wanted(state), metrics=table.metrics, params=table.params, token=None, flat=True, pins=())
+    table = tables.page(call.scope, iid, every(state))
+    whole = replace(every(state), metrics=table.metrics, params=table.params, flat=True, pins=())
     lines = _lines(whole, tables.every(call.scope, iid, whole))
     return Response(
         stream_with_context(lines),
@@ -194,6 +197,12 @@ def wanted(state: State) -> TableQuery:
         opened=[int(key) for key in state.opened if key.isascii() and key.isdecimal() and len(key) <= MOST_DIGITS],
         pins=state.pins,
     )
+
+
+def every(state: State) -> TableQuery:
+    """Return all runs that match, in the order of the table, or of grouped runs the newest first."""
+    query = replace(wanted(state), token=None)
+    return replace(query, orders=(), flat=True) if state.group else query
 
 
 def _same(one: State, other: State) -> bool:

@@ -1,20 +1,22 @@
 """An experiment's runs in groups: by a parameter, a tag, their job or pipeline, or as repeats of each other.
 
 Repeats are what the note on a merge request takes for one candidate: runs whose parameters are equal, apart from those
-that vary chance or name a fold. Spread is the standard deviation of a sample, as it is there. What is grouped are the
-newest runs that match, up to a bound, which the page says.
+that vary chance or name a fold. Spread is the standard deviation of a sample, as it is there, and copies count once:
+runs with the same parameters, seed included, and exactly the same results. What is grouped are the newest runs that
+match, up to a bound, which the page says.
 """
 
 import hashlib
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from mltrail_server.domain import direction, filter_text, selection
+from mltrail_server.domain import direction, filter_text, grouping, looks, selection
 from mltrail_server.domain.direction import Better, MetricDirection, worth_showing
 from mltrail_server.domain.errors import invalid
 from mltrail_server.domain.filters import Clause, Entity, Order
-from mltrail_server.domain.grouping import REPEAT_OVER, usable
+from mltrail_server.domain.grouping import REPEAT_OVER, Run, RunState, usable
 from mltrail_server.domain.statistics import Summary, summarise
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.contract import directions as directions_service
@@ -35,6 +37,7 @@ MOST_OPENED = 10
 MOST_SHOWN = 50
 """How many groups are opened at a time, and how many runs each of them shows."""
 _MOST_PARAMS_READ = 40_000
+_MOST_METRICS_READ = 40_000
 _MOST_PARAMS = 6
 _MOST_IN_FILTER = 20
 _SAMPLED = 20
@@ -50,21 +53,26 @@ class GroupRow:
     """Runs that have the same value, or the same parameters. `key` is what `opened` names a group by; `label` has what
     its runs share, by name, and is empty for runs that lack what they are grouped by.
 
-    `count` counts all its runs, `failed` those of them that don't count in `metrics`. `best` has the metrics whose mean
-    is the best of all groups. `runs` are the newest of an opened group. `filter` is what shows the group's runs in the
-    table, or "" if no filter can.
+    `iids` are all its runs. Those that have `failed`, which is their number, and its `copies` don't count in `metrics`.
+    `best` has the metrics whose mean is the best of all groups. `runs` are the newest of an opened group. `filter` is
+    what shows the group's runs in the table, or "" if no filter can.
     """
 
     key: str
     label: Values
-    count: int
+    iids: Sequence[int]
     failed: int
+    copies: frozenset[int]
     metrics: Mapping[str, Summary]
     best: frozenset[str] = frozenset()
     opened: bool = False
     runs: Sequence[CandidateRow] = ()
     filter: str = ""
     pipeline_id: int | None = None  # if they are grouped by pipeline
+
+    @property
+    def count(self) -> int:
+        return len(self.iids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +107,7 @@ class _Group:
     label: Values
     members: Sequence[Candidate]
     failed: int
+    copies: frozenset[int]
     metrics: Mapping[str, Summary]
 
 
@@ -130,7 +139,8 @@ def page(scope: Scope, experiment_iid: int, query: TableQuery, by: str, opened: 
         labels = _labels(tx, iids, by, made, chance)
         latest = store.metrics(tx, iids, metrics)
         failed = {one.iid for one in candidates if _has_failed(one, made.get(one.iid))}
-        groups = _grouped([one for one in candidates if one.iid in labels], labels, latest, failed)
+        members = _members(candidates, labels)
+        groups = _summarised(members, latest, failed, _copies(tx, members.values(), latest, failed, chance))
         params = _params(groups, by, query)
         groups = _sorted(groups, query.orders)
         mark = mark_of("groups", experiment_iid, by, query.text or query.clauses, query.orders, query.view)
@@ -185,23 +195,81 @@ def _has_failed(candidate: Candidate, made: store.MadeBy | None) -> bool:
     return candidate.status in table_store.FAILED or (made is not None and made.job_status in table_store.FAILED_JOB)
 
 
-def _grouped(
-    candidates: Sequence[Candidate],
-    labels: Mapping[int, Values],
-    latest: Mapping[str, Mapping[int, float]],
-    failed: set[int],
-) -> list[_Group]:
+def _members(
+    candidates: Sequence[Candidate], labels: Mapping[int, Values]
+) -> Mapping[frozenset[tuple[str, str]], Sequence[Candidate]]:
     found: dict[frozenset[tuple[str, str]], list[Candidate]] = {}
     for one in candidates:
-        found.setdefault(frozenset(labels[one.iid].items()), []).append(one)
-    groups = []
-    for shared, members in found.items():
-        counting = [one.iid for one in members if one.iid not in failed]
-        summaries = {
-            name: summarise(values) for name, of_all in latest.items() if (values := _values(of_all, counting))
-        }
-        groups.append(_Group(dict(sorted(shared)), members, len(members) - len(counting), summaries))
-    return groups
+        if one.iid in labels:
+            found.setdefault(frozenset(labels[one.iid].items()), []).append(one)
+    return found
+
+
+def _summarised(
+    groups: Mapping[frozenset[tuple[str, str]], Sequence[Candidate]],
+    latest: Mapping[str, Mapping[int, float]],
+    failed: set[int],
+    copies: frozenset[int],
+) -> list[_Group]:
+    found = []
+    for shared, members in groups.items():
+        counting = _iids(members, failed)
+        own = copies.intersection(counting)
+        each = [iid for iid in counting if iid not in own]
+        summaries = {name: summarise(values) for name, of_all in latest.items() if (values := _values(of_all, each))}
+        found.append(_Group(dict(sorted(shared)), members, len(members) - len(counting), own, summaries))
+    return found
+
+
+def _iids(members: Sequence[Candidate], failed: set[int]) -> list[int]:
+    """Return the runs that have not failed."""
+    return [one.iid for one in members if one.iid not in failed]
+
+
+def _copies(
+    tx: Transaction,
+    groups: Iterable[Sequence[Candidate]],
+    latest: Mapping[str, Mapping[int, float]],
+    failed: set[int],
+    chance: frozenset[str],
+) -> frozenset[int]:
+    """Find the runs that are copies of others, as the note does: see `looks.without_copies`.
+
+    Only runs that have equal values in all metrics that are shown can be copies, so most pages read nothing for this.
+    The others take three statements.
+    """
+    counting = [_iids(members, failed) for members in groups]
+    doubtful = [(iids, same) for iids in counting if (same := _alike(iids, latest))]
+    if not doubtful:
+        return frozenset()
+    params, _ = store.params(tx, [iid for iids, _ in doubtful for iid in iids], most=_MOST_PARAMS_READ)
+    alike = frozenset().union(*(same for _, same in doubtful)) & params.keys()
+    logged = store.all_metrics(tx, sorted(alike), most=_MOST_METRICS_READ)
+    found: set[int] = set()
+    for iids, same in doubtful:
+        known = [iid for iid in iids if iid in params and (iid in logged or iid not in same)]
+        found |= _copied([_run(iid, params[iid], logged.get(iid) or _of(iid, latest)) for iid in known], chance)
+    return frozenset(found)
+
+
+def _run(iid: int, params: Values, metrics: Mapping[str, float]) -> Run:
+    return Run(iid, "", RunState.SUCCEEDED, params, metrics)
+
+
+def _copied(runs: Sequence[Run], chance: frozenset[str]) -> set[int]:
+    kept = [looks.without_copies(repeats) for repeats in grouping.group(runs, repeat_over=chance)]
+    return {run.iid for run in runs} - {run.iid for repeats in kept for run in repeats.runs}
+
+
+def _alike(iids: Sequence[int], latest: Mapping[str, Mapping[int, float]]) -> frozenset[int]:
+    """Choose the runs whose shown metrics all equal another run's."""
+    shown = {iid: repr(sorted(own.items())) for iid in iids if (own := _of(iid, latest))}
+    often = Counter(shown.values())
+    return frozenset(iid for iid, values in shown.items() if often[values] > 1)
+
+
+def _of(iid: int, latest: Mapping[str, Mapping[int, float]]) -> dict[str, float]:
+    return {name: of_all[iid] for name, of_all in latest.items() if iid in of_all}
 
 
 def _values(of_all: Mapping[int, float], iids: Sequence[int]) -> list[float]:
@@ -225,7 +293,8 @@ def _best(groups: Sequence[_Group], directions: Mapping[str, MetricDirection]) -
 
 def _row(one: _Group, best: Mapping[str, float]) -> GroupRow:
     marked = frozenset(name for name, own in one.metrics.items() if best.get(name) == own.mean)
-    return GroupRow(_key(one.label), one.label, len(one.members), one.failed, one.metrics, marked)
+    iids = [member.iid for member in one.members]
+    return GroupRow(_key(one.label), one.label, iids, one.failed, one.copies, one.metrics, marked)
 
 
 def _sorted(groups: list[_Group], orders: Sequence[Order]) -> list[_Group]:

@@ -14,7 +14,7 @@ from mltrail_server.store.ci.jobs import JobPart
 from mltrail_server.store.db.planner import unindexed
 from mltrail_server.store.db.statements import Statement, is_in
 from mltrail_server.store.db.transaction import Transaction
-from mltrail_server.store.tracking.metric_keys import find
+from mltrail_server.store.tracking.metric_keys import find, names_of
 from mltrail_server.store.tracking.metrics import NAN
 
 _LATEST = schema.latest_metric
@@ -63,6 +63,19 @@ def metrics(tx: Transaction, candidate_iids: Sequence[int], names: Collection[st
     return found
 
 
+def all_metrics(tx: Transaction, candidate_iids: Sequence[int], *, most: int) -> dict[int, dict[str, float]]:
+    """Fetch the latest values of all metrics of candidates, but of no more candidates than `most` rows describe. Two
+    statements.
+    """
+    rows = tx.all(_ALL_METRICS, iids=tx.listed(candidate_iids), most=most + 1)
+    whole = rows if len(rows) <= most else [row for row in rows if row[0] != rows[-1][0]]
+    names = names_of(tx, {key for _, key, _, _ in whole})
+    found: dict[int, dict[str, float]] = {}
+    for iid, key, value, is_nan in whole:
+        found.setdefault(iid, {})[names[key]] = NAN if is_nan else value
+    return found
+
+
 def made_by(tx: Transaction, candidate_iids: Sequence[int]) -> dict[int, MadeBy]:
     """Fetch what created candidates, if a job did; a verified job comes before one that is only claimed."""
     rows = tx.all(_MADE_BY, part=JobPart.CREATOR, iids=tx.listed(candidate_iids))
@@ -98,6 +111,15 @@ _METRICS = Statement(
         _LATEST.c.project_id == _OWNED,
         is_in(_LATEST.c.candidate_iid, "iids", dialect),
         is_in(unindexed(_LATEST.c.key_id), "keys", dialect),
+    )
+)
+
+_ALL_METRICS = Statement(
+    lambda dialect: (
+        sa.select(_LATEST.c.candidate_iid, _LATEST.c.key_id, _LATEST.c.value, _LATEST.c.is_nan)
+        .where(_LATEST.c.project_id == _OWNED, is_in(_LATEST.c.candidate_iid, "iids", dialect))
+        .order_by(_LATEST.c.candidate_iid.desc())
+        .limit(sa.bindparam("most"))
     )
 )
 

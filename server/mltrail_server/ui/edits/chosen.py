@@ -84,7 +84,7 @@ def _numbers(call: Call, iid: int, fields: MultiDict[str, str]) -> Sequence[int]
         state = State.read(MultiDict(parse_qs(fields.get("query", ""), keep_blank_values=True)), call.scope.now)
         if state.problem is not None:
             raise invalid(state.problem)
-        return workspace.matching(call.scope, iid, candidate_table.wanted(state))
+        return workspace.matching(call.scope, iid, candidate_table.every(state))
     given = fields.get("runs") or (fields.get("page_runs", "") if which == "page" else ",".join(fields.getlist("run")))
     try:
         return ranges.read(given, most=MOST_AT_ONCE)

@@ -87,10 +87,15 @@
       const known = new Map([...table.rows].map((row) => [row.dataset.name, row]));
       for (const row of written.querySelectorAll("tr[data-name]")) {
         const before = known.get(row.dataset.name);
-        if (before) [...row.cells].slice(1).forEach((cell, column) => before.cells[column + 1].replaceWith(cell));
+        if (before) [...row.cells].slice(1).forEach((cell, column) => renew(before.cells[column + 1], cell));
         else if (table.tBodies.length === 1) table.tBodies[0].append(row);
       }
     }
+    window.mltrail.ownTimes();
+  }
+
+  function renew(before, cell) {
+    if (!before.isEqualNode(cell) && !before.contains(document.activeElement)) before.replaceWith(cell);
   }
 
   async function pageNow() {

@@ -195,17 +195,31 @@
 
   // --- Choosing runs
 
-  if (bulk && rows.length) {
-    const boxes = rows.map((row) => row.querySelector("input[name=run]"));
+  // A box of a group stands for all of its runs, of which the page may show some, each with its own box.
+  const boxes = [...document.querySelectorAll(".runs-side input[name=run]")];
+  if (bulk && boxes.length) {
+    const groupBox = (box) => boxes.find((one) => "count" in one.dataset && one.dataset.group === box.dataset.group);
     const all = document.querySelector("input[data-all]");
     const which = bulk.elements.namedItem("which");
     const note = bulk.querySelector("[data-chosen]");
     let last = null;
 
+    function runsOf(box) {
+      if ("count" in box.dataset) return Number(box.dataset.count);
+      return "group" in box.dataset && groupBox(box).checked ? 0 : 1;
+    }
+
+    function spread(box) {
+      if ("count" in box.dataset) {
+        for (const one of boxes) if (one.dataset.group === box.dataset.group) one.checked = box.checked;
+      } else if ("group" in box.dataset && !box.checked) groupBox(box).checked = false;
+    }
+
     function count() {
-      const chosen = boxes.filter((box) => box.checked).length;
-      all.checked = chosen === boxes.length;
-      all.indeterminate = chosen > 0 && !all.checked;
+      const checked = boxes.filter((box) => box.checked);
+      const chosen = checked.reduce((sum, box) => sum + runsOf(box), 0);
+      all.checked = checked.length === boxes.length;
+      all.indeterminate = checked.length > 0 && !all.checked;
       note.textContent = which.value === "chosen" && chosen ? `${chosen} selected` : "";
       const every = which.querySelector("option[value=all]");
       if (all.checked && every && which.value === "chosen") {
@@ -234,6 +248,7 @@
           const [from, to] = last < place ? [last, place] : [place, last];
           for (const other of boxes.slice(from, to + 1)) other.checked = box.checked;
         }
+        spread(box);
         last = place;
         which.value = "chosen";
         count();
