@@ -1,6 +1,5 @@
 """A deep-learning run from a laptop: curves, many parameters, pictures over steps, files of many kinds, a model."""
 
-import base64
 import json
 import math
 import struct
@@ -86,7 +85,6 @@ PDF = (
     b"4 0 obj<</Length 44>>stream\nBT /F 18 Tf 20 45 Td (Report of line 4) Tj ET\nendstream endobj "
     b"5 0 obj<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>endobj trailer<</Root 1 0 R>>\n%%EOF"
 )
-TINY_WEBP = base64.b64decode("UklGRhoAAABXRUJQVlA4TA0AAAAvAAAAEAcQERGIiP4HAA==")
 
 
 def frame(step: int, size: int = 96) -> bytes:
@@ -200,14 +198,14 @@ class Laptop:
 
     def _pictures(self) -> None:
         for step in range(0, STEPS, EVERY):
-            # As MLflow 2 and 3.1 name them, and as newer clients do.
+            # As MLflow 2 and 3.1 name them, and as newer clients do. The small ones are PNG here: names decide nothing.
             old = f"images/samples%step%{step}%timestamp%{_LOGGED + step}%0a7b1c2d-{step:04}-4000-8000-0000000000aa"
             self.put(f"{old}.png", frame(step))
-            self.put(f"{old}%compressed.webp", TINY_WEBP)
+            self.put(f"{old}%compressed.webp", frame(step, 24))
         for step in range(0, STEPS, 10 * EVERY):
             new = f"images/val~masks+step+{step}+timestamp+{_LOGGED + step}+0a7b1c2d-{step:04}-4000-8000-0000000000bb"
             self.put(f"{new}.png", frame(step, 48))
-            self.put(f"{new}+compressed.webp", TINY_WEBP)
+            self.put(f"{new}+compressed.webp", frame(step, 24))
 
     def _model(self) -> None:
         model = self.mlflow.post(

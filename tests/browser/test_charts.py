@@ -19,23 +19,20 @@ def find(page: Page, past: Site, run: str) -> str:
     return page.url
 
 
-def four(page: Page, past: Site) -> str:
-    """Return the address of the comparison of four trainings."""
+def open_four(page: Page, past: Site) -> None:
+    """Choose four trainings in their experiment, and compare them."""
     page.goto(f"{past.url}{ML}/experiments")
     page.get_by_role("link", name="curves", exact=True).first.click()
-    numbers = [
-        re.search(
-            r"candidates/(\d+)", page.get_by_role("link", name=f"curve {number}").first.get_attribute("href") or ""
-        )
-        for number in range(4)
-    ]
-    return f"{past.url}{ML}/compare?run={','.join(found[1] for found in numbers if found)}"
+    for number in range(4):
+        page.get_by_label(f"Select curve {number}").check()
+    page.get_by_role("button", name="Compare").first.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Compare 4 runs")
+    settled(page)
 
 
 def test_four_smoothed_losses_on_a_log_axis_are_the_same_by_link(visit: Visit, past: Site) -> None:
     with visit() as page:
-        page.goto(four(page, past))
-        settled(page)
+        open_four(page, past)
         page.get_by_label("Log scale").check()
         page.get_by_label("Smoothing").fill("0.8")
         over = page.locator("figure .u-over").first
@@ -82,8 +79,7 @@ def test_four_smoothed_losses_on_a_log_axis_are_the_same_by_link(visit: Visit, p
 
 def test_a_chart_is_read_and_zoomed_by_keyboard(visit: Visit, past: Site) -> None:
     with visit() as page:
-        page.goto(four(page, past))
-        settled(page)
+        open_four(page, past)
         plot = page.locator("figure .plot").first
         plot.focus()
         page.keyboard.press("End")

@@ -1,17 +1,60 @@
 """What people do on an experiment's page."""
 
 import re
+from datetime import UTC, datetime
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from mltrail_server.ui.colours import colour
 from tests.browser.conftest import Visit
 from tests.browser.pages import ML
 from tests.browser.server import Site
+from tests.clock import DAY
+from tests.mlflow_client import Mlflow
 
 pytestmark = [pytest.mark.browser]
 HERE = f"{ML}/experiments/1"
+
+
+def log_nightly_runs(past: Site) -> None:
+    """The best of all runs is older than a week, and the newest is not the best of the last week."""
+    mlflow = Mlflow(past.client, project="42", token=past.team.tokens["developer"])
+    experiment = mlflow.post("experiments/create", name="nightly")["experiment_id"]
+    for days, auc in ((20, 0.97), (9, 0.95), (6, 0.88), (4, 0.93), (2, 0.91), (1, 0.86)):
+        began = past.clock() - days * DAY
+        run = mlflow.post("runs/create", experiment_id=experiment, run_name=f"{days} days ago", start_time=began)[
+            "run"
+        ]["info"]["run_id"]
+        metrics = [{"key": "val_auc", "value": auc, "timestamp": began}]
+        mlflow.post("runs/log-batch", run_id=run, metrics=metrics)
+        mlflow.post("runs/update", run_id=run, status="FINISHED", end_time=began + 60_000)
+
+
+def sort_by_auc(page: Page) -> None:
+    page.get_by_role("columnheader", name="val_auc").get_by_role("link").click()
+    expect(page.locator("th[aria-sort=descending]")).to_contain_text("val_auc")
+
+
+def test_find_last_weeks_best_run(visit: Visit, past: Site) -> None:
+    log_nightly_runs(past)
+    with visit("reporter") as page:
+        page.get_by_role("link", name="nightly", exact=True).click()
+        names = page.locator("tr[data-run] th").get_by_role("link")
+        sort_by_auc(page)
+        expect(names.first).to_have_text("20 days ago")
+        week_ago = datetime.fromtimestamp((past.clock() - 7 * DAY) / 1000, UTC)
+        for written in ("last 7 days", f"start_time > '{week_ago:%Y-%m-%d}'"):
+            page.get_by_role("combobox", name="Search runs").fill(written)
+            page.keyboard.press("Enter")
+            expect(page.locator("#count")).to_have_text("4 of 6 runs")
+            expect(names.first).to_have_text("4 days ago")
+            expect(page.locator("tr[data-run]").first.locator(".best")).to_contain_text("0.93")
+        page.get_by_role("combobox", name="Search runs").fill("last 7 days AND metrics.val_auc < 0.93")
+        page.keyboard.press("Enter")
+        expect(names.first).to_have_text("2 days ago")
+        page.get_by_role("link", name="2 days ago").first.click()
+        expect(page.get_by_role("heading", level=1)).to_contain_text("2 days ago")
 
 
 def test_find_the_best_run_and_share_what_is_seen(visit: Visit, past: Site) -> None:
