@@ -56,6 +56,18 @@ def test_running_and_ended_runs_are_listed_once(team: Team, gitlab_client: Flask
     assert "deleted one" not in running + recent
 
 
+def test_the_trials_of_a_sweep_leave_room_for_other_runs(team: Team, gitlab_client: FlaskClient) -> None:
+    mlflow = owner_of(team, gitlab_client, 42)
+    runs = fill(mlflow, experiment="churn", runs=("the last by hand",))
+    runs += fill(mlflow, experiment="sweep", runs=tuple(f"trial {number}" for number in range(12)))
+    for run in runs:
+        mlflow.post("runs/update", run_id=run, status="FINISHED")
+    enter(gitlab_client, team.tokens["guest"])
+    recent = team_page(gitlab_client, "/").split("Recent runs")[1]
+    assert "the last by hand" in recent
+    assert [number for number in range(12) if f">trial {number}<" in recent] == [9, 10, 11]
+
+
 def test_a_failing_gate_is_shown_with_its_sentence_to_whoever_sees_merge_requests(
     trail: Trail, team: Team, gitlab_client: FlaskClient
 ) -> None:

@@ -150,6 +150,12 @@ def test_a_word_among_numbers_is_a_group_of_its_own() -> None:
     assert one.groups[-1].standing < min(group.standing for group in one.groups[:-1])
 
 
+def test_groups_name_large_and_small_numbers_as_tables_do() -> None:
+    sizes = ["65536", "1e-05", "12000000", "512"] * 10
+    found = analyse([float(place % 4) for place in range(40)], {"size": sizes})
+    assert [group.label for group in of(found, "size").groups] == ["1e\N{MINUS SIGN}5", "512", "65,536", "12\xa0M"]
+
+
 def test_names_of_runs_are_no_parameter() -> None:
     chance = random.Random(5)
     paths = [f"out/{number}" for number in range(50)]

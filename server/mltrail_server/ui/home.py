@@ -38,6 +38,7 @@ def page(deps: Deps) -> Callable[[], ResponseReturnValue]:
             find=find,
             most=home.MOST_COUNTED,
             days=home.CHAMPION_DAYS,
+            most_of_experiment=home.MOST_OF_EXPERIMENT,
             broken=_broken,
         )
 

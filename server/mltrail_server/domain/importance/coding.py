@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from mltrail_server.domain.numbers import at_a_glance
+
 NOT_SET, OTHERS = "not set", "other values"
 LOGARITHMIC = 100
 """Positive numbers that span more than this factor belong on a logarithmic axis."""
@@ -115,7 +117,7 @@ def _coded_words(name: str, values: Sequence[str | None], most: int) -> Coded:
 
 def _span(values: Sequence[float]) -> str:
     low, high = min(values), max(values)
-    return f"{low:.4g}" if low == high else f"{low:.4g} to {high:.4g}"
+    return at_a_glance(low) if low == high else f"{at_a_glance(low)} to {at_a_glance(high)}"
 
 
 def _middle_ranks(values: Sequence[float]) -> dict[float, float]:

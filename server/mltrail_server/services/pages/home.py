@@ -2,6 +2,7 @@
 projects that they may see.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,9 @@ CHAMPION_DAYS = 21
 _DAY_MS = 24 * 3_600_000
 _MOST_PROJECTS = 30
 _MOST_RUNS = 8
+MOST_OF_EXPERIMENT = 3
+"""How many of an experiment's runs are listed as recent, so that a sweep's trials don't hide all others."""
+_MOST_READ = 100
 _MOST_RUNNING = 12
 _MOST_GATES = 10
 _MOST_CHAMPIONS = 8
@@ -49,7 +53,7 @@ class FailingGate:
 class HomeView:
     """`projects` are those that are shown, of `matching` that the search leaves and `total` that the person may see.
     `more_running` says that there are more than are listed. `recent` leaves out those that are
-    listed as running.
+    listed as running, and has at most `MOST_OF_EXPERIMENT` of each experiment.
     """
 
     projects: list[ShownProject]
@@ -78,7 +82,7 @@ def view(deps: Deps, token: str, *, find: str = "") -> HomeView:
         running = store.running(connection, list(by_id), limit=_MOST_RUNNING + 1)
         # The newest runs of all are among those of the projects whose newest runs are the newest.
         several = _MOST_RUNS + _MOST_RUNNING
-        recent = store.newest(connection, [one.project_id for one in active[:several]], limit=several)
+        recent = store.newest(connection, [one.project_id for one in active[:several]], limit=_MOST_READ)
         failing = store.failing(connection, sorted(may_see), limit=10 * _MOST_GATES)
         overridden = store.overridden(connection, {(one.project_id, one.iid) for one in failing})
         moves = store.new_aliases(connection, list(by_id), since_ms=since, limit=10 * _MOST_CHAMPIONS)
@@ -89,11 +93,22 @@ def view(deps: Deps, token: str, *, find: str = "") -> HomeView:
         {one.project_id: one.path for one in visible},
         running[:_MOST_RUNNING],
         len(running) > _MOST_RUNNING,
-        [one for one in recent if one not in running[:_MOST_RUNNING]][:_MOST_RUNS],
+        _few_of_each([one for one in recent if one not in running[:_MOST_RUNNING]])[:_MOST_RUNS],
         _gates(failing, overridden)[:_MOST_GATES],
         _champions(moves)[:_MOST_CHAMPIONS],
         may_see,
     )
+
+
+def _few_of_each(runs: Sequence[RunOfProject]) -> list[RunOfProject]:
+    """Keep the newest runs of each experiment."""
+    counts: Counter[tuple[ProjectId, int]] = Counter()
+    kept = []
+    for one in runs:
+        counts[one.project_id, one.experiment_iid] += 1
+        if counts[one.project_id, one.experiment_iid] <= MOST_OF_EXPERIMENT:
+            kept.append(one)
+    return kept
 
 
 def _gates(
