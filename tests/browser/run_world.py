@@ -1,5 +1,6 @@
 """A deep-learning run from a laptop: curves, many parameters, pictures over steps, files of many kinds, a model."""
 
+import base64
 import json
 import math
 import struct
