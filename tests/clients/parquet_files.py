@@ -22,7 +22,9 @@ def main() -> None:
     pq.write_table(pa.table({f"c{number}": [number] for number in range(3000)}), folder / "wide.parquet")
     pq.write_table(pa.table({"nothing": pa.nulls(20_000_000, pa.int8())}), folder / "long.parquet")
     pq.write_table(pa.table({"id": pa.array([], pa.int64())}), folder / "empty.parquet")
-    pq.write_table(pa.table({"text": ["a" * 250_000_000]}), folder / "one-value.parquet", use_dictionary=False)
+    one = pa.array([b"a" * 210_000_000], pa.binary())
+    plain = {"use_dictionary": False, "write_statistics": False, "compression": "zstd"}
+    pq.write_table(pa.table({"text": one}), folder / "one-value.parquet", **plain)
     # A few hundred bytes on the disk, and twenty megabytes for each row that is read.
     repeated = pa.DictionaryArray.from_arrays(pa.array([0] * 1000, pa.int32()), pa.array(["a" * 20_000_000]))
     pq.write_table(pa.table({"text": repeated}), folder / "repeated.parquet", compression="zstd")
