@@ -1,5 +1,6 @@
 """An experiment's traces: what the table shows, and how it is searched."""
 
+import html
 import json
 import re
 from urllib.parse import urlencode
@@ -10,11 +11,13 @@ from flask.testing import FlaskClient
 from mltrail_server.domain.assessments import Kind
 from mltrail_server.domain.traces import SESSION_KEY, TOKENS_KEY, TraceState
 from mltrail_server.services.context.deps import Deps
+from mltrail_server.ui.trace_table import PAGE
+from tests.clock import HOUR, FrozenClock
 from tests.mlflow_client import LOCAL_TOKEN, Mlflow
 from tests.statements import Counter
 from tests.team import EXTERNAL_URL, Team
 from tests.ui.browsing import ML, TEAM_ML, page, sign_in, team_page
-from tests.ui.trace_seeds import TraceSeeds
+from tests.ui.trace_seeds import BEGIN, TraceSeeds
 
 TRACES = f"{ML}/experiments/0/traces"
 
@@ -73,6 +76,34 @@ def test_traces_are_searched(seeds: TraceSeeds, client: FlaskClient) -> None:
     ):
         assert ids(page(client, f"{TRACES}?{urlencode(query)}")) == expected, query
     assert "No traces match" in page(client, f"{TRACES}?name=none")
+
+
+def test_times_are_written_as_people_write_them(seeds: TraceSeeds, client: FlaskClient, clock: FrozenClock) -> None:
+    """The first trace begins at 22:14:20 on 14 November 2023, 25,000 hours before now; each other, a minute later."""
+
+    def found(text: str) -> str:
+        return page(client, f"{TRACES}?{urlencode({'filter': text})}")
+
+    for _ in range(PAGE + 2):
+        seeds.add()
+    clock.advance(BEGIN + 60_000 + 25_000 * HOUR - clock())
+    for text, expected in (
+        ("start_time < '2023-11-14 22:15:00'", ["1"]),
+        ("trace.timestamp_ms < '2023-11-14T22:16' AND trace.status = 'OK'", ["2", "1"]),
+        ("timestamp = 2023-11-14 22:15", ["2"]),
+        (f"attributes.end_time_ms <= {BEGIN + 61_200}", ["1"]),
+        ("yesterday", []),
+        ("tags.note = 'last 7 days'", []),
+    ):
+        assert ids(found(text)) == expected, text
+    assert "can't be read as a time" in html.unescape(found("end_time > 'soon'"))
+    assert "names 8 periods of time at most" in found("today " * 9)
+    first = found("last 25000 hours AND trace.status = 'OK'")
+    clock.advance(90_000)
+    (more,) = re.findall(r'rel="next" href="([^"]+)"', first)
+    assert len(ids(first)) == PAGE
+    assert ids(page(client, TRACES + html.unescape(more))) == ["2", "1"]
+    assert ids(found("last 25000 hours AND trace.name = 'answer'"))[-1] != "1"
 
 
 def test_yes_and_no_are_found_however_scorers_write_them(seeds: TraceSeeds, client: FlaskClient) -> None:

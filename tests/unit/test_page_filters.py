@@ -1,14 +1,16 @@
 """What people write into a search box: a filter, words, and times."""
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mltrail_server.domain import written_times
+from mltrail_server.domain import trace_filters, written_times
 from mltrail_server.domain.clock import iso
 from mltrail_server.domain.errors import MltrailError
 from mltrail_server.domain.filters import parse
-from mltrail_server.domain.page_filters import MAX_PERIODS, MAX_WORD, MAX_WORDS, read
+from mltrail_server.domain.page_filters import MAX_PERIODS, MAX_WORD, MAX_WORDS, read, with_milliseconds
 from tests.clock import DAY, HOUR
 
 NOW = 1_790_000_000_000  # Monday, 2026-09-21T14:13:20Z
@@ -149,3 +151,34 @@ def test_any_text_is_read_or_refused_as_wrong(text: str) -> None:
         return
     again = read(" AND ".join(found.parts) if found.clauses else " ".join(found.parts), NOW)
     assert sorted(again.words) == sorted(found.words)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", ""),
+        ("trace.status = 'OK' AND tags.x = 'today'", "trace.status = 'OK' AND tags.x = 'today'"),
+        ("tags.`start_time` = '2026-11-21'", "tags.`start_time` = '2026-11-21'"),
+        ("metadata.end_time = '1'", "metadata.end_time = '1'"),
+        ("timestamp_ms > 1700000000000", "trace.timestamp_ms > 1700000000000"),
+        ("trace.start_time >= today", f"trace.timestamp_ms >= {TODAY}"),
+        ("today AND tags.a = 'b'", f"tags.a = 'b' AND trace.timestamp_ms >= {TODAY}"),
+        ('END_TIME<="1 hour ago"', f"trace.end_time_ms < {NOW - HOUR + 1}"),
+        (
+            "yesterday",
+            f"trace.timestamp_ms >= {TODAY - DAY} AND trace.timestamp_ms < {TODAY}",
+        ),
+    ],
+)
+def test_times_in_a_filter_on_traces_become_milliseconds(text: str, expected: str) -> None:
+    assert with_milliseconds(text, NOW) == expected
+    trace_filters.parse(expected)
+
+
+PIECES = [*"'\"` =<>.0", " AND ", "end_time", "timestamp_ms", "trace.", "today", "last 7 days", "9" * 30]
+
+
+@given(st.lists(st.sampled_from(PIECES)).map("".join))
+def test_any_filter_on_traces_is_rewritten_or_refused(text: str) -> None:
+    with contextlib.suppress(MltrailError):
+        with_milliseconds(text, NOW)

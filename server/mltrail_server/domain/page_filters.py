@@ -37,6 +37,13 @@ _BARE_TIME = re.compile(
     rf"(?P<time>{written_times.TIME})(?=\s|$)",
     re.IGNORECASE,
 )
+_TRACE_TIME = re.compile(
+    rf"(?<![\w.`\"'])(?:trace\.|attributes?\.)?(?P<name>start_time|timestamp|end_time)(?:_ms)?\s*"
+    rf"(?P<operator>>=|<=|!=|=|>|<)\s*(?:(?P<time>{_QUOTED}|(?:{written_times.TIME})(?=\s|$))|(?P<number>\d+(?=\s|$)))"
+    rf"|(?P<quoted>{_QUOTED})",
+    re.IGNORECASE,
+)
+_TRACE_TIMES = {"start_time": "timestamp_ms", "end_time": "end_time_ms"}
 _PERIOD = re.compile(rf"(?P<quoted>{_QUOTED})|(?<!\S)(?P<period>{written_times.PERIOD})(?!\S)", re.IGNORECASE)
 _WORD = re.compile(r"\"([^\"]+)\"(?!\S)|'([^']+)'(?!\S)|(\S+)")
 _AND = re.compile(rf"(?P<quoted>{_QUOTED})|(?<![\w.])AND(?![\w.])", re.IGNORECASE)
@@ -72,7 +79,7 @@ def read(text: str, now: int) -> PageFilter:
         return PageFilter(text, parse(text), (), (text,))
     rest, periods = _without_periods(text.strip())
     if len(periods) > MAX_PERIODS:
-        raise invalid(f"A search names {MAX_PERIODS} periods of time at most.")
+        raise _too_many_periods()
     within = tuple(clause for period in periods for clause in _in_period(period, now))
     comparisons: list[str] = []
     others: list[str] = []
@@ -84,6 +91,36 @@ def read(text: str, now: int) -> PageFilter:
     written = _all_words(others)
     parts = (*filter(None, comparisons), *written.values(), *periods)
     return PageFilter(text, (*clauses, *within), tuple(written), parts)
+
+
+def with_milliseconds(text: str, now: int) -> str:
+    """Write a filter on traces for MLflow, which knows times as milliseconds only: `timestamp`, `start_time` and
+    `end_time` may be compared with times as people write them, and `last 7 days` stands for when a trace began. Raises
+    INVALID for what is no time.
+    """
+    if len(text) > MAX_TEXT:
+        return text
+    rest, periods = _without_periods(text.strip())
+    if len(periods) > MAX_PERIODS:
+        raise _too_many_periods()
+    within = [clause for period in periods for clause in _in_period(period, now)]
+    parts = [_TRACE_TIME.sub(lambda found: _in_milliseconds(found, now), rest), *map(_of_trace, within)]
+    return " AND ".join(filter(None, parts))
+
+
+def _in_milliseconds(found: re.Match[str], now: int) -> str:
+    if found["quoted"] is not None:
+        return found[0]
+    key = "end_time" if found["name"].lower() == "end_time" else "start_time"
+    if found["number"] is not None:
+        return f"trace.{_TRACE_TIMES[key]} {found['operator']} {found['number']}"
+    written = found["time"][1:-1] if found["time"][0] in "'\"`" else found["time"]
+    clause = Clause(Entity.ATTRIBUTE, key, found["operator"], written)
+    return " AND ".join(_of_trace(one) for one in with_times(clause, now))
+
+
+def _of_trace(clause: Clause) -> str:
+    return f"trace.{_TRACE_TIMES[clause.key]} {clause.operator} {clause.value:.0f}"
 
 
 def with_times(clause: Clause, now: int) -> Iterator[Clause]:
@@ -179,6 +216,10 @@ def _words(text: str) -> Iterator[tuple[str, str]]:
         if found[3] == "OR":
             raise _no_or()
         yield next(filter(None, found.groups())), found[0]
+
+
+def _too_many_periods() -> MltrailError:
+    return invalid(f"A search names {MAX_PERIODS} periods of time at most.")
 
 
 def _no_or() -> MltrailError:

@@ -58,15 +58,23 @@ class TraceFilter:
     feedback: str = ""
     value: str = ""
     page: str = ""
+    at: str = ""  # when the first page was asked for, in milliseconds
 
     @classmethod
-    def read(cls, arguments: MultiDict[str, str]) -> Self:
+    def read(cls, arguments: MultiDict[str, str], now: int) -> Self:
         given = {
             key: arguments.get(key, "").strip() for key in ("state", "session", "name", "feedback", "value", "page")
         }
         if given["state"] not in _STATES:
             given["state"] = ""
+        at = arguments.get("at", "")
+        given["at"] = at if given["page"] and at.isascii() and at.isdecimal() and len(at) < 15 else str(now)
         return cls(arguments.get("filter", "").strip(), **given)
+
+    @property
+    def now(self) -> int:
+        """What `last 7 days` is counted from: a later page continues the search that the first one began."""
+        return int(self.at)
 
     @property
     def quick(self) -> str:
@@ -92,7 +100,8 @@ class TraceFilter:
 
     def url(self, **changes: str) -> str:
         changed = replace(self, **{"page": "", **changes})
-        return "?" + urlencode([*changed.pairs(), *([("page", changed.page)] if changed.page else [])])
+        paged = [("page", changed.page), ("at", changed.at)] if changed.page else []
+        return "?" + urlencode([*changed.pairs(), *paged])
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +117,13 @@ class TraceRow:
 
 def show(call: Call, iid: int) -> ResponseReturnValue:
     """Show a page of an experiment's traces. A wrong filter is explained above the table, which then has all traces."""
-    wanted = TraceFilter.read(call.request.args)
+    wanted = TraceFilter.read(call.request.args, call.scope.now)
     problem = ""
     try:
         token = wanted.page or None
-        found = traces.listed(call.scope, iid, filter_text=wanted.text, quick=wanted.quick, limit=PAGE, token=token)
+        found = traces.listed(
+            call.scope, iid, filter_text=wanted.text, quick=wanted.quick, now=wanted.now, limit=PAGE, token=token
+        )
     except MltrailError as error:
         if error.code is not Code.INVALID:
             raise
@@ -140,10 +151,10 @@ def of_run(call: Call, iid: int) -> ResponseReturnValue:
     """Show the traces of a run, the newest first, as a tab of its page."""
     view = candidate.get(call.scope, iid)
     one = view.run.candidate
-    wanted = TraceFilter.read(call.request.args)
+    wanted = TraceFilter.read(call.request.args, call.scope.now)
     filter_text, problem = f"trace.run_id = '{one.eid}'", ""
     both = f"{filter_text} AND {wanted.text}" if wanted.text else filter_text
-    listing = partial(traces.listed, call.scope, one.experiment_iid, limit=PAGE)
+    listing = partial(traces.listed, call.scope, one.experiment_iid, now=wanted.now, limit=PAGE)
     try:
         found = listing(filter_text=both, quick=wanted.quick, token=wanted.page or None)
     except MltrailError as error:

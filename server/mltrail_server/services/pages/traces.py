@@ -4,6 +4,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from mltrail_server.domain import page_filters
 from mltrail_server.domain.assessments import Assessment
 from mltrail_server.domain.errors import MltrailError, not_found
 from mltrail_server.domain.origins import Origin
@@ -71,17 +72,30 @@ def get(scope: Scope, trace_id: str) -> TraceView:
 
 
 def listed(
-    scope: Scope, experiment_iid: int, *, filter_text: str, quick: str = "", limit: int, token: str | None
+    scope: Scope,
+    experiment_iid: int,
+    *,
+    filter_text: str,
+    quick: str = "",
+    now: int | None = None,
+    limit: int,
+    token: str | None,
 ) -> TraceList:
     """Search an experiment's traces, the newest first. A page may have less than `limit`, and still a next one. The
-    `quick` filter finds yes and no however scorers write them.
+    `quick` filter finds yes and no however scorers write them. `now` is what `last 7 days` is counted from, in
+    milliseconds: that of the first page, as a token continues only the same search.
 
     Raises NOT_FOUND, and INVALID for a filter that can't be read.
     """
     with scope.project.read() as tx:
         experiment = experiment_service.existing(tx, experiment_iid)
     found = search.traces(
-        scope, experiment_iids=[experiment_iid], filter_text=filter_text, quick=quick, limit=limit, token=token
+        scope,
+        experiment_iids=[experiment_iid],
+        filter_text=page_filters.with_milliseconds(filter_text, scope.now if now is None else now),
+        quick=quick,
+        limit=limit,
+        token=token,
     )
     with scope.project.read() as tx:
         runs = pages_store.runs_of(tx, [one.trace.id for one in found.items])
