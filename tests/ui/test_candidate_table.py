@@ -13,6 +13,7 @@ from tests.statements import Counter
 from tests.team import EXTERNAL_URL, Team
 from tests.ui.browsing import page, sign_in
 from tests.ui.run_table import ROOT, Log, names, url
+from tests.ui.several_projects import owner_of
 
 
 def header(shown: str, label: str) -> str:
@@ -180,3 +181,28 @@ def test_a_run_of_thousands_of_values_is_shown_in_part_and_searched(client: Flas
     found = page(client, "/1/-/ml/candidates/1?find=m0899")
     assert "m0899" in found
     assert "m0001" not in found
+
+
+def test_where_no_job_made_a_run_there_are_no_columns_of_jobs(
+    trail: Trail, team: Team, gitlab_client: FlaskClient
+) -> None:
+    owner_of(team, gitlab_client, 42).post("runs/create", experiment_id="0", run_name="by hand")
+    trail.train(trail.main(SHAS["b"]), [0.5])
+    sign_in(gitlab_client, team.tokens["reporter"], base_url=EXTERNAL_URL)
+
+    def shown(query: str) -> str:
+        return gitlab_client.get(f"/team/churn/-/ml/experiments/{query}", base_url=EXTERNAL_URL).get_data(as_text=True)
+
+    assert ">Merge request</a>" in shown("1")
+    assert ">Merge request</a>" not in shown("0")
+    assert ">Merge request</a>" in shown("0?c=mr")
+
+
+def test_a_page_without_runs_says_what_there_is_instead(client: FlaskClient, log: Log) -> None:
+    log("one", loss=1.0)
+    found = page(client, url(filter="metrics.loss > 5", c="metrics.loss"))
+    assert "No runs match this filter." in found
+    assert 'href="?c=metrics.loss">Show all</a>' in found
+    assert 'id="bulk"' not in found
+    assert "There are no deleted runs." in page(client, url(view="deleted"))
+    assert ">1 run</span>" in page(client, url(filter="metrics.loss >"))

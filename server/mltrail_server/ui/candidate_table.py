@@ -88,20 +88,20 @@ def _page(call: Call, iid: int, state: State) -> ResponseReturnValue:
         operators=_OPERATORS,
         attributes=_ATTRIBUTES,
         keys=_keys(table, rows),
-        **_columns(table, state, local=call.deps.settings.local_mode),
+        **_columns(table, state, without_jobs=not any(row.made for row in rows)),
         **_groups(grouped),
         **_charts(call, table, grouped, rows, state),
         **_views(call, iid, state),
     )
 
 
-def _columns(table: Table, state: State, *, local: bool) -> dict[str, object]:
+def _columns(table: Table, state: State, *, without_jobs: bool) -> dict[str, object]:
     return {
         "fixed": [column for column in FIXED if state.shows(column)],
-        "ci": [column for column in GITLAB if state.shows(column, local=local)],
+        "ci": [column for column in GITLAB if state.shows(column, without_jobs=without_jobs)],
         "metrics": [(name, order_of(METRIC, name), table.directions[name]) for name in table.metrics],
         "params": [(name, order_of(PARAM, name)) for name in table.params],
-        "choices": _choices(table, state, local=local),
+        "choices": _choices(table, state, without_jobs=without_jobs),
     }
 
 
@@ -209,11 +209,14 @@ def _same(one: State, other: State) -> bool:
     return sorted(one.pairs()) == sorted(other.pairs())
 
 
-def _choices(table: Table, state: State, *, local: bool) -> list[tuple[str, list[Choice]]]:
+def _choices(table: Table, state: State, *, without_jobs: bool) -> list[tuple[str, list[Choice]]]:
     """List what the column chooser offers, in groups; those that are shown come first, in their order."""
     return [
         ("Run", [Choice(column.key, column.label, state.shows(column)) for column in FIXED]),
-        ("GitLab", [Choice(column.key, column.label, state.shows(column, local=local)) for column in GITLAB]),
+        (
+            "GitLab",
+            [Choice(column.key, column.label, state.shows(column, without_jobs=without_jobs)) for column in GITLAB],
+        ),
         ("Metrics", _named(METRIC, table.metrics, table.all_metrics)),
         ("Parameters", _named(PARAM, table.params, table.all_params)),
     ]

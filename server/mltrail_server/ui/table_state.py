@@ -130,13 +130,13 @@ class State:
             return None
         return [key.removeprefix(prefix) for key in self.columns if key.startswith(prefix)]
 
-    def shows(self, column: TableColumn, *, local: bool = False) -> bool:
-        """Return whether a column is shown. Local mode has no jobs, so it shows their columns only if they are asked
-        for.
+    def shows(self, column: TableColumn, *, without_jobs: bool = False) -> bool:
+        """Return whether a column is shown. Where no run was made by a job, as in local mode, the columns of jobs are
+        shown only if they are asked for.
         """
         if self.columns is not None:
             return column.key in self.columns
-        return column.by_default and not (local and column.key in _OF_JOBS)
+        return column.by_default and not (without_jobs and column.key in _OF_JOBS)
 
     @property
     def closed(self) -> bool:
