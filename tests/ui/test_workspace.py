@@ -126,6 +126,13 @@ class TestMany:
         answer = post(client, "runs", do="compare", which="page", page_runs="2,1")
         assert answer.headers["Location"].endswith("compare?of=experiments%2F0&run=2&run=1")
 
+    def test_of_many_runs_the_first_hundred_are_compared(self, client: FlaskClient, log: Log) -> None:
+        """With all of them, the address would be longer than web servers accept."""
+        log("one")
+        answer = post(client, "runs", do="compare", run="1-900")
+        assert len(answer.headers["Location"]) < 2000
+        assert "These are the first 100 of 900 runs" in page(client, answer.headers["Location"])
+
     def test_runs_of_other_experiments_are_left_alone(self, client: FlaskClient, log: Log, mlflow: Mlflow) -> None:
         log("one")
         other = mlflow.post("experiments/create", name="other")["experiment_id"]

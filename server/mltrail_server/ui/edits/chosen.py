@@ -16,11 +16,12 @@ from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.errors import MltrailError, invalid
 from mltrail_server.http.call import Call
 from mltrail_server.services.pages import workspace
+from mltrail_server.services.pages.compare import MOST as MOST_COMPARED
 from mltrail_server.services.pages.workspace import MOST_AT_ONCE
 from mltrail_server.services.tracking import bulk
 from mltrail_server.services.tracking.bulk import Outcome
 from mltrail_server.store.tracking.candidates import Candidate
-from mltrail_server.ui import candidate_table, sentences
+from mltrail_server.ui import candidate_table, messages, sentences
 from mltrail_server.ui.messages import Undo, quoted
 from mltrail_server.ui.table_state import State
 
@@ -73,7 +74,10 @@ def change(call: Call, iid: int) -> ResponseReturnValue:
 
 def _compared(call: Call, iid: int, fields: MultiDict[str, str]) -> ResponseReturnValue:
     numbers = _numbers(call, iid, fields)
-    query = [("of", f"experiments/{iid}"), *(("run", str(number)) for number in numbers)]
+    if len(numbers) > MOST_COMPARED:  # an address of a thousand runs is longer than web servers accept
+        many = f"more than {MOST_AT_ONCE:,}" if len(numbers) > MOST_AT_ONCE else f"{len(numbers):,}"
+        messages.say(f"These are the first {MOST_COMPARED} of {many} runs: no more can be compared at once.")
+    query = [("of", f"experiments/{iid}"), *(("run", str(number)) for number in numbers[:MOST_COMPARED])]
     return redirect(f"{call.pages}/compare?{urlencode(query)}", 303)
 
 
