@@ -10,16 +10,26 @@ import tempfile
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
+from tests.browser.across_world import Others
 from tests.browser.answers import Answers
+from tests.browser.charts_world import Trainings
+from tests.browser.pages import ML, settled
+from tests.browser.run_world import IID, Laptop
 from tests.browser.server import Site, site
+from tests.browser.sweep_world import Changes
 from tests.browser.world import Past
 from tests.clock import FrozenClock
 
 FOLDER = Path(__file__).parents[1] / "docs/images/pages"
-ML = "/team/churn/-/ml"
+WORLDS = (Past, Answers, Others, Trainings, Laptop, Changes)
 PAGES = {
+    "home": "/",
     "runs": f"{ML}/experiments/1?filter=metrics.val_accuracy+%3E+0.5&order=metrics.val_accuracy+DESC",
+    "sweep": f"{ML}/experiments/6/sweep",
     "run": f"{ML}/candidates/15",
+    "charts": f"{ML}/candidates/{IID}/charts?smooth=0.6",
+    "media": f"{ML}/candidates/{IID}/media?step=3000",
+    "files": f"{ML}/candidates/{IID}/browse/reports/errors.html?scripts=1",
     "compare": f"{ML}/compare?run=15&run=14&run=8&run=1",
     "model": f"{ML}/models/churn",
     "version": f"{ML}/models/churn/versions/1.1.0",
@@ -28,8 +38,7 @@ PAGES = {
     "trace": f"{ML}/traces/tr-0000000000000000000000000000000c?span=0000000000000003",
     "prompt": f"{ML}/prompts/qa?from=1&to=2",
 }
-LOOKS = (("", "light", 1080, 680), ("-dark", "dark", 1080, 680))
-NARROW = ("-narrow", "light", 390, 680)
+DESK, PHONE = (1280, 720), (390, 800)
 
 
 def main() -> None:
@@ -38,25 +47,24 @@ def main() -> None:
         sys.exit("Chromium not found: apt-get install chromium, or set CHROMIUM to its path.")
     FOLDER.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch, site(Path(scratch), FrozenClock()) as served:
-        Past(served).make()
-        Answers(served).make()
+        for world in WORLDS:
+            world(served).make()
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium)
-            for look in LOOKS:
-                for name in PAGES if not look[0] else ("runs",):
-                    _take(browser, served, name, look)
-            _take(browser, served, "runs", NARROW)
+            for name in PAGES:
+                _take(browser, served, name, DESK)
+            _take(browser, served, "merge-request", PHONE, "-phone")
             browser.close()
 
 
-def _take(browser: Browser, served: Site, name: str, look: tuple[str, str, int, int]) -> None:
-    suffix, scheme, width, height = look
-    size = {"width": width, "height": height}
-    context = browser.new_context(viewport=size, color_scheme=scheme)  # type: ignore[arg-type] # light or dark
+def _take(browser: Browser, served: Site, name: str, size: tuple[int, int], suffix: str = "") -> None:
+    context = browser.new_context(viewport={"width": size[0], "height": size[1]}, color_scheme="light")
     page = context.new_page()
     _sign_in(page, served)
     page.goto(served.url + PAGES[name])
     page.wait_for_load_state("networkidle")
+    settled(page)
+    page.evaluate("window.scrollTo(0, 0)")
     page.screenshot(path=FOLDER / f"{name}{suffix}.png")
     context.close()
 
