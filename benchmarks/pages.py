@@ -1,4 +1,4 @@
-"""What the page of an experiment's runs costs over many of them: `python -m benchmarks.pages --help`.
+"""What the pages of an experiment cost over many runs: `python -m benchmarks.pages --help`.
 
 The data are those of `benchmarks.search`, each run tied to a job as in a pipeline. A signed-in browser's request is
 then made in-process, so the time is all that the server does: session, rights, queries, template.
@@ -7,12 +7,14 @@ then made in-process, so the time is all that the server does: session, rights, 
 # ruff: noqa: S106 - a benchmark prints, and its server has no secrets
 
 import argparse
+import gzip
 import os
 import re
 import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from urllib.parse import urlencode
 
 import sqlalchemy as sa
@@ -53,8 +55,24 @@ PAGES: dict[str, dict[str, str]] = {
     "groups of repeats": {"group": "repeats"},
     "groups that match words": {"group": "params.p1", "filter": "train"},
 }
-"""Without a filter or an order, children are folded under their parents: 99 under each hundredth run."""
+"""Of the table. Without a filter or an order, children are folded under their parents: 99 under each hundredth run."""
+SWEEPS: dict[str, dict[str, str]] = {
+    "sweep": {},
+    "sweep, filtered": {"filter": "metrics.m2 > 0.5"},
+    "sweep, brushed": {"low:metrics.m3": "0.2", "high:metrics.m3": "0.8", "is:params.p1": "3"},
+}
 _CHILDREN = 100
+_COMPARED = 100
+
+
+def addresses() -> dict[str, str]:
+    """Return the pages by what the table of results calls them, without the project's path."""
+    compared = ",".join(map(str, range(1, _COMPARED + 1)))
+    return (
+        {label: f"experiments/1?{urlencode(query)}" for label, query in PAGES.items()}
+        | {label: f"experiments/1/sweep?{urlencode(query)}" for label, query in SWEEPS.items()}
+        | {f"{_COMPARED} runs compared": f"compare?run={compared}"}
+    )
 
 
 def tie(deps: Deps, count: int) -> None:
@@ -115,6 +133,14 @@ def sign_in(client: FlaskClient, token_of_user: str) -> None:
     client.post("/-/sign-in", data={"token": token_of_user, "next": "/", "csrf_token": token[1]})
 
 
+def fetched(client: FlaskClient, url: str) -> bytes:
+    """Fetch a page as browsers do: compressed."""
+    answer = client.get(url, headers={"Accept-Encoding": "gzip"})
+    if answer.status_code != 200:
+        raise RuntimeError(answer.get_data(as_text=True))
+    return answer.get_data()
+
+
 def measured(call: Callable[[], object], rounds: int) -> tuple[float, float, float]:
     """Return median and 95th percentile of elapsed time, and the median of this process's own time, in milliseconds."""
     call()
@@ -133,6 +159,7 @@ def main() -> None:
     parser.add_argument("--candidates", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--database", default="", help="URL of an empty PostgreSQL database; default is SQLite")
+    parser.add_argument("--only", default="", metavar="TEXT", help="the pages whose names contain it")
     parser.add_argument("--keep", default="", help="folder whose data are made once and used again")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch, FakeGitLab() as gitlab:
@@ -163,22 +190,18 @@ def main() -> None:
         name = "SQLite" if deps.db.is_sqlite else "PostgreSQL"
         load = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
         print(f"{options.candidates} candidates on {name}, {load}, {options.rounds} rounds")
-        print(f"{'page':28} {'median ms':>10} {'95 % ms':>10} {'own ms':>8} {'kB':>6} {'statements':>11}")
-        for label, query in PAGES.items():
-            url = f"/{_PATH}/-/ml/experiments/1?{urlencode(query)}"
-
-            def fetch(url: str = url) -> bytes:
-                answer = client.get(url)
-                if answer.status_code != 200:
-                    raise RuntimeError(answer.get_data(as_text=True))
-                return answer.get_data()
-
+        print(
+            f"{'page':28} {'median ms':>10} {'95 % ms':>10} {'own ms':>8} {'kB':>6} {'sent kB':>8} {'statements':>11}"
+        )
+        for label, address in addresses().items():
+            if options.only not in label:
+                continue
+            fetch = partial(fetched, client, f"/{_PATH}/-/ml/{address}")
             median, high, own = measured(fetch, options.rounds)
-            size = len(fetch()) / 1000
-            print(
-                f"{label:28} {median:10.1f} {high:10.1f} {own:8.1f} {size:6.0f} {count_statements(deps, fetch):11}",
-                flush=True,
-            )
+            sent = fetch()
+            size, small = len(gzip.decompress(sent)) / 1000, len(sent) / 1000
+            count = count_statements(deps, fetch)
+            print(f"{label:28} {median:10.1f} {high:10.1f} {own:8.1f} {size:6.0f} {small:8.0f} {count:11}", flush=True)
         deps.db.dispose()
 
 

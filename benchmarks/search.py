@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from mltrail_server.app import create_deps
+from mltrail_server.domain.candidate import Status
 from mltrail_server.domain.identity import Access, Actor, TokenKind
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.context.deps import Deps, Scope
@@ -80,7 +81,13 @@ def rows_of(iids: range, count: int, numbers: random.Random) -> Iterator[tuple[s
         [
             owner
             | {"iid": iid, "eid": f"{numbers.getrandbits(128):032x}", "experiment_iid": 1 if iid <= count else 2}
-            | {"name": f"run-{numbers.randrange(10**6)}", "user_name": "u", "status": 2, "stage": 0, "amended": False}
+            | {
+                "name": f"run-{numbers.randrange(10**6)}",
+                "user_name": "u",
+                "status": Status.FINISHED,
+                "stage": 0,
+                "amended": False,
+            }
             | {"started_ms": 1_700_000_000_000 + iid * 10, "created_ms": 1, "ended_ms": 1_700_000_100_000 + iid}
             for iid in iids
         ],

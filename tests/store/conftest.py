@@ -23,15 +23,17 @@ def scope(deps: Deps) -> Scope:
 
 @pytest.fixture
 def plans(scope: Scope) -> Iterator[list[str]]:
-    """Collect what SQLite says of each SELECT: which index it walks."""
+    """Collect what the database says of each SELECT: which index it walks."""
+    explaining, column = ("EXPLAIN QUERY PLAN", 3) if scope.deps.db.is_sqlite else ("EXPLAIN", 0)
     seen: list[str] = []
 
     def explain(
         connection: sa.Connection, _cursor: object, statement: str, parameters: tuple[object, ...], *_: object
     ) -> None:
         if statement.startswith("SELECT"):
-            asked = connection.connection.cursor().execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
-            seen.extend(row[3] for row in asked)
+            asked = connection.connection.cursor()
+            asked.execute(f"{explaining} {statement}", parameters)
+            seen.extend(row[column] for row in asked)
 
     event.listen(scope.deps.db.engine, "before_cursor_execute", explain)
     yield seen

@@ -57,6 +57,7 @@ def mount_all(app: Flask, settings: Settings) -> None:
     def url(name: str) -> str | None:
         return found[name].url if name in found else None
 
+    @cache  # a table has hundreds
     def icon(name: str) -> Markup:
         if sprite is None:
             return Markup("")

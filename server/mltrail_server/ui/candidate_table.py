@@ -75,8 +75,7 @@ def _pressed(button: str, state: State, shown: Sequence[str]) -> str:
 
 def _page(call: Call, iid: int, state: State) -> ResponseReturnValue:
     table, grouped, problem = _read(call, iid, state)
-    pinned = {row.candidate.iid for row in table.pinned}
-    rows = [*table.pinned, *(row for row in table.rows if row.candidate.iid not in pinned)]
+    rows = list({row.candidate.iid: row for row in (*table.pinned, *_below(table, grouped))}.values())
     return page(
         call,
         "candidates.html",
@@ -88,11 +87,20 @@ def _page(call: Call, iid: int, state: State) -> ResponseReturnValue:
         operators=_OPERATORS,
         attributes=_ATTRIBUTES,
         keys=_keys(table, rows),
-        **_columns(table, state, without_jobs=not any(row.made for row in rows)),
+        **_columns(table, state, without_jobs=not _of_jobs(rows, grouped)),
         **_groups(grouped),
-        **_charts(call, table, grouped, rows, state),
+        **_charts(call, table, rows, state),
         **_views(call, iid, state),
     )
+
+
+def _below(table: Table, grouped: GroupTable | None) -> Sequence[CandidateRow]:
+    """List the runs below the pinned ones: of a grouped table those of the groups that are opened."""
+    return table.rows if grouped is None else [run for group in grouped.rows for run in group.runs]
+
+
+def _of_jobs(rows: Sequence[CandidateRow], grouped: GroupTable | None) -> bool:
+    return any(row.made for row in rows) or (grouped is not None and grouped.of_jobs)
 
 
 def _columns(table: Table, state: State, *, without_jobs: bool) -> dict[str, object]:
@@ -117,18 +125,15 @@ def _groups(grouped: GroupTable | None) -> dict[str, object]:
     }
 
 
-def _charts(
-    call: Call, table: Table, grouped: GroupTable | None, rows: Sequence[CandidateRow], state: State
-) -> dict[str, object]:
-    """Return what the charts show: of a grouped table the runs of the groups that are opened."""
-    drawable = rows if grouped is None else [*table.pinned, *(run for group in grouped.rows for run in group.runs)]
-    marked = workspace.marks(drawable, state)
+def _charts(call: Call, table: Table, rows: Sequence[CandidateRow], state: State) -> dict[str, object]:
+    """Return what the charts show of the page's runs."""
+    marked = workspace.marks(rows, state)
     with_curves = workspace_service.metrics_with_curves(call.scope, list(marked))
     charts = workspace.charts(state, with_curves)
     paint = call.request.args.get("paint", type=int)
     return {
         "marks": marked,
-        "lines": workspace.lines(drawable, marked),
+        "lines": workspace.lines(rows, marked),
         "charts": charts,
         "chart_choices": [*charts, *sorted({*with_curves, *table.all_metrics}.difference(charts))],
         "closed": state.closed or (not charts and state.charts is None),
@@ -151,7 +156,7 @@ def _read(call: Call, iid: int, state: State) -> tuple[Table, GroupTable | None,
         if state.problem is None:
             if state.group:
                 grouped = groups.page(call.scope, iid, wanted(state), state.group, state.opened)
-                return tables.page(call.scope, iid, _beside_groups(state)), grouped, None
+                return grouped.table, grouped, None
             return tables.page(call.scope, iid, wanted(state)), None, None
     except MltrailError as error:
         if error.code is not Code.INVALID:
@@ -159,11 +164,6 @@ def _read(call: Call, iid: int, state: State) -> tuple[Table, GroupTable | None,
         state = replace(state, problem=sentences.of(error))
     plain = State(columns=state.columns, view=state.view, pins=state.pins)
     return tables.page(call.scope, iid, wanted(plain)), None, state.problem
-
-
-def _beside_groups(state: State) -> TableQuery:
-    """Ask for as little of the runs as can be."""
-    return replace(every(state), limit=1, opened=())
 
 
 def as_csv(call: Call, iid: int) -> ResponseReturnValue:

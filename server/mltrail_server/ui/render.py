@@ -96,13 +96,18 @@ def server_url(call: Call) -> str:
 
 def time(milliseconds: int) -> Markup:
     """Write a time as an element: in UTC, until `app.js` makes it the reader's own. Not for attributes: see `utc`."""
-    plain = utc(milliseconds)
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(iso(milliseconds), plain, plain)
+    exact = iso(milliseconds)
+    plain = _minute(exact)
+    return Markup(f'<time datetime="{exact}" title="{plain}">{plain}</time>')  # noqa: S704 - digits
 
 
 def utc(milliseconds: int) -> str:
     """Write a time as plain text."""
-    return iso(milliseconds)[:16].replace("T", " ") + " UTC"
+    return _minute(iso(milliseconds))
+
+
+def _minute(exact: str) -> str:
+    return exact[:16].replace("T", " ") + " UTC"
 
 
 def duration(milliseconds: int) -> str:

@@ -29,7 +29,7 @@ from mltrail_server.store.tracking.candidates import Candidate
 from mltrail_server.store.tracking.experiments import Experiment
 
 from . import matching, tables
-from .tables import CandidateRow, TableQuery
+from .tables import CandidateRow, Table, TableQuery
 
 MOST_RUNS = 1_000
 """How many runs are grouped at most, the newest that match."""
@@ -77,25 +77,22 @@ class GroupRow:
 
 @dataclass(frozen=True, slots=True)
 class GroupTable:
-    """A page of groups. `groups` counts them all, and `runs` those that were grouped: the newest that match, of
-    `matching`. `params` are the names in the groups' labels, and `ignored` those that repeats may differ in.
+    """A page of groups. `groups` counts them all, and `runs` those that were grouped: the newest that match. `params`
+    are the names in the groups' labels, and `ignored` those that repeats may differ in. `table` is what the page says
+    of the runs besides: it has no rows, apart from pinned runs, and no best values. `of_jobs` says whether jobs made
+    some of the runs.
     """
 
-    experiment: Experiment
     by: str
     rows: Sequence[GroupRow]
     metrics: Sequence[str]
-    all_metrics: Sequence[str]
     params: Sequence[str]
-    all_params: Sequence[str]
     directions: Mapping[str, MetricDirection]
     groups: int
     runs: int
-    matching: int
-    matching_is_more: bool
-    total: int
-    total_is_more: bool
     next_token: str | None
+    table: Table
+    of_jobs: bool = False
     ignored: Sequence[str] = ()
     notes: Sequence[str] = ()
 
@@ -127,10 +124,8 @@ def page(scope: Scope, experiment_iid: int, query: TableQuery, by: str, opened: 
         count = matching.count(tx, experiment_iid, wanted, further=further, found=found, first=True, total=total)
         candidates = found.candidates
         iids = [one.iid for one in candidates]
-        sampled = sorted(iids[:_SAMPLED])
-        all_metrics = table_store.metric_names(tx, sampled)
-        all_params = list(table_store.params_that_differ(tx, sampled))
-        metrics = list(query.metrics) if query.metrics is not None else worth_showing(all_metrics, tables.MOST_METRICS)
+        of_groups = table_store.metric_names(tx, sorted(iids[:_SAMPLED]))
+        metrics = list(query.metrics) if query.metrics is not None else worth_showing(of_groups, tables.MOST_METRICS)
         contract = directions_service.newest_contract(tx)
         models = selection.models_of(contract, [experiment.name])
         directions = direction.directions_of(metrics, models)
@@ -147,25 +142,57 @@ def page(scope: Scope, experiment_iid: int, query: TableQuery, by: str, opened: 
         start = _start(query.token, mark)
         shown = groups[start : start + query.limit]
         rows = _opened(tx, shown, _best(groups, directions), opened, metrics, params)
-    grouped = sum(len(one.members) for one in groups)
+        grouped = sum(len(one.members) for one in groups)
+        table = replace(
+            _table(tx, experiment, query, iids[:_SAMPLED], of_groups),
+            metrics=metrics,
+            directions=directions,
+            total=total.number,
+            total_is_more=total.is_more,
+            matching=max(count.number, grouped),
+            matching_is_more=count.is_more,
+            notes=matching.notes(wanted, found, limit=1, total=total),
+        )
     return GroupTable(
-        experiment,
         by,
         [replace(one, label=_shown(one.label, params), filter=_filter(by, one.label, params)) for one in rows],
         metrics,
-        sorted({*all_metrics, *metrics}),
         params,
-        sorted({*all_params, *params}),
         directions,
         len(groups),
         grouped,
-        max(count.number, grouped),
-        count.is_more,
-        total.number,
-        total.is_more,
         written_token([start + query.limit], mark) if start + query.limit < len(groups) else None,
+        table,
+        bool(made),
         sorted(chance) if by == "repeats" else (),
         _notes(grouped, more=found.next_token is not None or grouped < len(candidates)),
+    )
+
+
+def _table(
+    tx: Transaction, experiment: Experiment, query: TableQuery, sampled: Sequence[int], of_groups: Sequence[str]
+) -> Table:
+    """Read what can be chosen as columns, and the pinned runs. Names are those of the newest runs too, whether they
+    match or not, so that the chooser offers the same whatever the filter. A filter costs one statement, pins five.
+    """
+    newest = table_store.newest(tx, experiment.iid, query.view.stages, limit=_SAMPLED)
+    pinned = tables.pinned(tx, query.pins)
+    others = sorted({*newest, *(one.iid for one in pinned)}.difference(sampled))
+    known = {*of_groups, *(table_store.metric_names(tx, others) if others else ())}
+    differ = table_store.params_that_differ(tx, sorted({*others, *sampled}))
+    params = list(query.params) if query.params is not None else tables.distinguishing(differ)
+    return Table(
+        experiment,
+        rows=[],
+        metrics=[],
+        params=params,
+        all_metrics=sorted({*known, *(query.metrics or ())}),
+        all_params=sorted({*differ, *params}),
+        next_token=None,
+        total=0,
+        total_is_more=False,
+        directions={},
+        pinned=tables.rows_of(tx, pinned, (), params) if pinned else [],
     )
 
 

@@ -158,20 +158,23 @@ def page(scope: Scope, experiment_iid: int, query: TableQuery) -> Table:
         )
         newest = tables.newest(tx, experiment_iid, stages, limit=_SAMPLED)
         placed = _unfolded(tx, found.candidates, query) if wanted.folded else [_Placed(one) for one in found.candidates]
-        pinned = _in_order(candidate_store.of_iids(tx, list(query.pins)), query.pins) if query.pins else []
-        shown = [*(one.candidate for one in placed), *pinned]
+        shown = [*(one.candidate for one in placed), *pinned(tx, query.pins)]
         sampled = sorted({*newest, *(candidate.iid for candidate in shown)})
         all_metrics = tables.metric_names(tx, sampled)
         differ = tables.params_that_differ(tx, sampled)
         all_params = list(differ)
         metrics = list(query.metrics) if query.metrics is not None else worth_showing(all_metrics, MOST_METRICS)
-        params = list(query.params) if query.params is not None else _distinguishing(differ)
+        params = list(query.params) if query.params is not None else distinguishing(differ)
         made = rows_of(tx, shown, metrics, params)
         rows = [one.placed(row) for one, row in zip(placed, made, strict=False)]
         directions = directions_service.of_runs(tx, metrics, experiments=[experiment.name])
         best = _best(rows, directions)
         whole = found.next_token is None and query.token is None and not wanted.folded
-        everywhere = best if whole else _best_of_all(tx, experiment_iid, query, further, directions, count=count)
+        everywhere = (
+            best
+            if whole
+            else _best_of_all(tx, experiment_iid, query, replace(further, few=found.few), directions, count=count)
+        )
     marked = {name: value for name, value in (best | everywhere).items() if not _all_equal(rows, name)}
     return Table(
         experiment,
@@ -273,8 +276,9 @@ def _unfolded(tx: Transaction, roots: Sequence[Candidate], query: TableQuery) ->
     ]
 
 
-def _in_order(candidates: Sequence[Candidate], iids: Sequence[int]) -> list[Candidate]:
-    by_iid = {one.iid: one for one in candidates}
+def pinned(tx: Transaction, iids: Sequence[int]) -> list[Candidate]:
+    """Fetch pinned runs in their order; those that do not exist are left out. At most one statement."""
+    by_iid = {one.iid: one for one in candidate_store.of_iids(tx, list(iids))} if iids else {}
     return [by_iid[iid] for iid in dict.fromkeys(iids) if iid in by_iid]
 
 
@@ -298,7 +302,7 @@ def rows_of(
     ]
 
 
-def _distinguishing(params: dict[str, bool]) -> list[str]:
+def distinguishing(params: dict[str, bool]) -> list[str]:
     """Choose the parameters whose values differ between candidates; if there are none, any."""
     return [name for name, differs in params.items() if differs or not any(params.values())][:_MOST_PARAMS]
 

@@ -95,6 +95,8 @@ def metrics(tx: Transaction, candidate_iids: Sequence[int], names: Sequence[str]
     """Fetch the latest values of metrics by columns, in the order of the runs."""
     place = {iid: number for number, iid in enumerate(candidate_iids)}
     found: dict[str, list[float | None]] = {name: [None] * len(place) for name in names}
+    if not names:
+        return found
     named = sa.and_(_KEY.c.project_id == _LATEST.c.project_id, _KEY.c.id == unindexed(_LATEST.c.key_id))
     query = (
         sa.select(_LATEST.c.candidate_iid, _KEY.c.name, _LATEST.c.value, _LATEST.c.is_nan)

@@ -17,7 +17,7 @@ from mltrail_server.domain.filters import Clause
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
 from mltrail_server.store.ci.jobs import JobPart
-from mltrail_server.store.db.planner import unindexed
+from mltrail_server.store.db.planner import looked_up, unindexed
 from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.tracking.metrics import NAN
 from mltrail_server.store.tracking.search_clauses import matches
@@ -55,17 +55,15 @@ def best_values(  # noqa: PLR0913 - a search has that many parts, each by its na
     counts = (
         _T.c.project_id == tx.project_id,
         _T.c.status.not_in(FAILED),
-        ~job_failed(tx.project_id),
+        ~looked_up(_failed_jobs(tx.project_id)),
         *(matches(clause, tx.project_id) for clause in clauses),
         *also,
     )
+    within = _within(experiment_iid, stages, looked_up_by_number=few is not None or not small)
     if small or few is not None:
-        within = [_T.c.experiment_iid == experiment_iid, _T.c.stage.in_(stages)]
         within += [] if few is None else [_T.c.iid.in_(few)]
         query = _looked_through(tx.project_id, wanted, sa.select(_T.c.iid).where(*counts, *within))
         return _chosen({name: (low, high) for name, low, high in tx.execute(query)}, wanted)
-    # The few candidates are looked up by their numbers.
-    within = [unindexed(_T.c.experiment_iid) == experiment_iid, unindexed(_T.c.stage).in_(stages)]
     names = list(wanted)
     top = _walks(tuple(wanted.values()))
     found = (
@@ -76,6 +74,15 @@ def best_values(  # noqa: PLR0913 - a search has that many parts, each by its na
     )
     given = {"project_id": tx.project_id, **{f"wanted_{place}": name for place, name in enumerate(names)}}
     return _chosen({names[place]: (low, high) for place, high, low in tx.execute(found, given)}, wanted)
+
+
+def _within(experiment_iid: int, stages: Sequence[Stage], *, looked_up_by_number: bool) -> list[sa.ColumnElement[bool]]:
+    """Return what candidates of an experiment's view meet. Few that are looked up by their numbers are not to be found
+    by walking through the whole experiment.
+    """
+    if looked_up_by_number:
+        return [unindexed(_T.c.experiment_iid) == experiment_iid, unindexed(_T.c.stage).in_(stages)]
+    return [_T.c.experiment_iid == experiment_iid, _T.c.stage.in_(stages)]
 
 
 def _chosen(extremes: Mapping[str, tuple[float, float]], wanted: Mapping[str, Better]) -> dict[str, float]:
@@ -122,7 +129,11 @@ def _walks(directions: tuple[Better, ...]) -> sa.Subquery:
 
 
 def job_failed(project_id: ProjectId) -> sa.ColumnElement[bool]:
-    """Return whether the job that made a candidate failed or was canceled."""
+    """Return whether the job that made a candidate failed or was canceled; for queries of very many candidates."""
+    return _failed_jobs(project_id).exists()
+
+
+def _failed_jobs(project_id: ProjectId) -> sa.Select[int]:
     of_job = sa.and_(_JOB.c.project_id == _LINK.c.project_id, _JOB.c.id == _LINK.c.job_id)
     return (
         sa.select(sa.literal(1))
@@ -134,7 +145,6 @@ def job_failed(project_id: ProjectId) -> sa.ColumnElement[bool]:
             _JOB.c.status.in_(FAILED_JOB),
         )
         .correlate(_T)
-        .exists()
     )
 
 
@@ -185,7 +195,7 @@ def count_matching(
     most: int,
 ) -> int:
     """Count the candidates that match, among the `few` that can, or else among the `most` newest ones."""
-    within = [_T.c.project_id == tx.project_id, _T.c.experiment_iid == experiment_iid, _T.c.stage.in_(stages)]
+    within = [_T.c.project_id == tx.project_id, *_within(experiment_iid, stages, looked_up_by_number=few is not None)]
     conditions = [*(matches(clause, tx.project_id) for clause in clauses), *also]
     if few is None:
         newest = sa.select(_T.c.iid).where(*within).order_by(_T.c.started_ms.desc(), _T.c.eid).limit(most)

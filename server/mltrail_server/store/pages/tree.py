@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.trials import PARENT_TAG
 from mltrail_server.store import schema
-from mltrail_server.store.db.planner import unindexed
+from mltrail_server.store.db.planner import looked_up, unindexed
 from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.tracking.candidates import COLUMNS, Candidate, candidate_of
 
@@ -25,7 +25,7 @@ def is_child(stages: Sequence[Stage]) -> sa.ColumnElement[bool]:
     """Check whether a candidate is folded under its parent, by three look-ups."""
     tag, parent = _TAG.alias(), _T.alias()
     named = sa.and_(parent.c.project_id == tag.c.project_id, parent.c.eid == tag.c.value)
-    return (
+    return looked_up(
         sa.select(sa.literal(1))
         .select_from(tag.join(parent, named))
         .where(
@@ -35,7 +35,6 @@ def is_child(stages: Sequence[Stage]) -> sa.ColumnElement[bool]:
             *_folds(parent, _T, stages),
         )
         .correlate(_T)
-        .exists()
     )
 
 
@@ -109,5 +108,5 @@ def _folds(parent: sa.FromClause, child: sa.FromClause, stages: Sequence[Stage])
         unindexed(parent.c.experiment_iid) == unindexed(child.c.experiment_iid),
         unindexed(parent.c.stage).in_(stages),
         parent.c.iid != unindexed(child.c.iid),
-        sa.or_(unindexed(parent.c.iid) < unindexed(child.c.iid), ~has_parent.correlate(parent).exists()),
+        sa.or_(unindexed(parent.c.iid) < unindexed(child.c.iid), ~looked_up(has_parent.correlate(parent))),
     ]

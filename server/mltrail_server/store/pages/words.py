@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.store import schema
+from mltrail_server.store.db.planner import looked_up
 from mltrail_server.store.db.transaction import Transaction
 
 _T = schema.candidate
@@ -49,15 +50,16 @@ def occurs(tx: Transaction, word: str) -> sa.ColumnElement[bool]:
         _in_row(tx, word),
         _exists(param, _contains(tx, param.c.value, word)),
         _exists(tag, _is_searched(tag, tag), _contains(tx, tag.c.value, word)),
-        sa.select(sa.literal(1))
-        .select_from(_LINK.join(_JOB, _same_job()))
-        .where(
-            _LINK.c.project_id == _T.c.project_id,
-            _LINK.c.candidate_iid == _T.c.iid,
-            _contains(tx, _JOB.c.name, word),
-        )
-        .correlate(_T)
-        .exists(),
+        looked_up(
+            sa.select(sa.literal(1))
+            .select_from(_LINK.join(_JOB, _same_job()))
+            .where(
+                _LINK.c.project_id == _T.c.project_id,
+                _LINK.c.candidate_iid == _T.c.iid,
+                _contains(tx, _JOB.c.name, word),
+            )
+            .correlate(_T)
+        ),
     )
 
 
@@ -196,7 +198,7 @@ def _begins(column: sa.ColumnElement[Any], start: str) -> sa.ColumnElement[bool]
 def _exists(table: sa.Table, *conditions: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
     inner = sa.select(sa.literal(1)).select_from(table)
     owned = (table.c.project_id == _T.c.project_id, table.c.candidate_iid == _T.c.iid)
-    return inner.where(*owned, *conditions).correlate(_T).exists()
+    return looked_up(inner.where(*owned, *conditions).correlate(_T))
 
 
 def _same_job() -> sa.ColumnElement[bool]:
