@@ -4,6 +4,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from mltrail_server.services.context.deps import Deps
+from mltrail_server.services.pages import live
 from tests.mlflow_client import LOCAL_TOKEN, Mlflow
 from tests.statements import statements_of
 from tests.ui.browsing import ML, page, sign_in
@@ -50,6 +51,25 @@ def test_it_costs_few_statements_for_any_number_of_runs(
     with statements_of(deps) as six:
         client.get(f"{ML}/candidates/live?run=1,2,3,4,5,6")
     assert len(one) == len(six) <= 3
+
+
+def test_only_the_metrics_that_a_page_shows_are_sent(
+    client: FlaskClient, mlflow: Mlflow, running: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key in ("accuracy", "val loss/mean"):
+        mlflow.post("runs/log-metric", run_id=running, key=key, value=1, timestamp=2000)
+
+    def metrics(**query: object) -> list[str]:
+        (run,) = client.get(f"{ML}/candidates/live", query_string={"run": 1, **query}).get_json()["runs"]
+        return sorted(run["metrics"])
+
+    assert metrics(key=["loss", "val loss/mean", "unknown"]) == ["loss", "val loss/mean"]
+    assert metrics(key="") == []
+    assert metrics() == ["accuracy", "loss", "val loss/mean"]
+    monkeypatch.setattr(live, "MOST_VALUES", 2)
+    assert metrics() == ["accuracy", "loss"]
+    monkeypatch.setattr(live, "MOST_KEYS", 1)
+    assert client.get(f"{ML}/candidates/live?run=1&key=a&key=b").status_code == 400
 
 
 def test_odd_questions_are_refused(client: FlaskClient, running: str) -> None:

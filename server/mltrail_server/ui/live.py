@@ -19,8 +19,12 @@ _UNDER_WAY = (Status.RUNNING, Status.SCHEDULED)
 
 
 def latest(call: Call) -> ResponseReturnValue:
-    """Answer status and latest metrics of runs; 304 if nothing has changed since the client has asked."""
-    runs = live.latest(call.scope, numbers_of(call.request.args.getlist("run")))
+    """Answer status and latest metrics of runs: those that the page shows, if it names them as `key`. 304 if nothing
+    has changed since the client has asked.
+    """
+    arguments = call.request.args
+    keys = arguments.getlist("key") if "key" in arguments else None
+    runs = live.latest(call.scope, numbers_of(arguments.getlist("run")), keys)
     body = json.dumps({"runs": [_shown(run) for run in runs]}, separators=(",", ":"))
     answer = Response(body, content_type="application/json", headers={"Cache-Control": "private, no-cache"})
     answer.set_etag(hashlib.sha256(body.encode()).hexdigest()[:20], weak=True)

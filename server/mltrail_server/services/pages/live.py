@@ -10,6 +10,8 @@ from mltrail_server.store.tracking import candidates, metrics
 from mltrail_server.store.tracking.candidates import Candidate
 
 MOST = 100
+MOST_KEYS = 200
+MOST_VALUES = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +20,17 @@ class LiveRun:
     metrics: list[Point]
 
 
-def latest(scope: Scope, candidate_iids: Sequence[int]) -> list[LiveRun]:
-    """Return up to 100 candidates as they are now, in two statements; those that do not exist are left out."""
+def latest(scope: Scope, candidate_iids: Sequence[int], keys: Sequence[str] | None = None) -> list[LiveRun]:
+    """Return up to 100 candidates as they are now, with the metrics `keys`, or else with all of them, up to 5,000
+    values. Two statements. Candidates and metrics that do not exist are left out.
+    """
     wanted = list(dict.fromkeys(candidate_iids))
     if not wanted or len(wanted) > MOST:
         raise invalid(f"Name one to {MOST} runs by their numbers, as in run=3.")
+    if keys is not None and len(keys) > MOST_KEYS:
+        raise invalid(f"Name at most {MOST_KEYS} metrics, or none for all.")
     with scope.project.read() as tx:
         found = candidates.of_iids(tx, wanted)
-        points = metrics.latest_of(tx, [one.iid for one in found]) if found else {}
+        iids = [one.iid for one in found]
+        points = metrics.latest_of(tx, iids, keys=keys, most=MOST_VALUES) if found else {}
     return [LiveRun(one, points.get(one.iid, [])) for one in found]

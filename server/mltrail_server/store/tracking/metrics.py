@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from mltrail_server.domain.candidate import Point
 from mltrail_server.store import schema
+from mltrail_server.store.db.planner import unindexed
 from mltrail_server.store.db.statements import Statement
 from mltrail_server.store.db.transaction import Transaction
 
@@ -112,11 +113,18 @@ def _array(values: tuple[float, ...]) -> str:
     return f"{{{','.join(map(repr, values))}}}"
 
 
-def latest_of(tx: Transaction, candidate_iids: Iterable[int]) -> dict[int, list[Point]]:
-    """Fetch the latest values of several candidates in one statement, by key."""
-    given = {"project_id": tx.project_id, "candidate_iids": list(candidate_iids)}
+def latest_of(
+    tx: Transaction, candidate_iids: Iterable[int], *, keys: Iterable[str] | None = None, most: int | None = None
+) -> dict[int, list[Point]]:
+    """Fetch the latest values of several candidates in one statement, by key: of some metrics only if `keys` names
+    them, and at most so many in all.
+    """
+    given: dict[str, object] = {"project_id": tx.project_id, "candidate_iids": list(candidate_iids)}
+    query = _LATEST_OF if most is None else _LATEST_OF.limit(most)
+    if keys is not None:
+        query = query.where(unindexed(_LATEST.c.key_id).in_(list(find(tx, list(keys)).values())))
     found: dict[int, list[Point]] = {}
-    for iid, key, value, is_nan, timestamp_ms, step in tx.execute(_LATEST_OF, given).all():
+    for iid, key, value, is_nan, timestamp_ms, step in tx.execute(query, given).all():
         found.setdefault(iid, []).append(Point(key, NAN if is_nan else value, timestamp_ms, step))
     return found
 

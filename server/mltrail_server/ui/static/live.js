@@ -9,6 +9,8 @@
   const EVERY = 5000;
   const SLOWEST = 60_000;
   const MOST = 100; // runs in a request, see services/pages/live.py
+  const MOST_KEYS = 200; // metrics in a request
+  const LONGEST = 4000; // characters of their names in an address
   const runOf = (element) => Number(element.closest("[data-live-run]").dataset.liveRun);
   const waitedFor = new Set([...document.querySelectorAll("[data-live-status]")].map(runOf));
 
@@ -127,12 +129,25 @@
     return details.querySelector("summary").textContent;
   }
 
+  // Which metrics the page shows. Tables that are taken from the page as it is now may show any, and new ones: they, and
+  // pages with very many, ask for all.
+  function keysShown() {
+    if (document.querySelector("table[data-live-cells]")) return "";
+    const names = new Set();
+    for (const element of document.querySelectorAll("[data-live-metric]")) names.add(element.dataset.liveMetric);
+    for (const figure of document.querySelectorAll("figure[data-keys]")) {
+      for (const name of JSON.parse(figure.dataset.keys)) names.add(name);
+    }
+    const query = [...(names.size ? names : [""])].map((name) => `&key=${encodeURIComponent(name)}`).join("");
+    return names.size <= MOST_KEYS && query.length <= LONGEST ? query : "";
+  }
+
   async function ask() {
     timer = 0;
     asked = Date.now();
     try {
       const headers = { Accept: "application/json", ...(mark && { "If-None-Match": mark }) };
-      const runs = isWhole ? "" : `?run=${[...waitedFor].slice(0, MOST).join(",")}`;
+      const runs = isWhole ? "" : `?run=${[...waitedFor].slice(0, MOST).join(",")}${keysShown()}`;
       const address = source.dataset.live + runs;
       // A redirect leads to the form to sign in.
       const answer = await fetch(address, { credentials: "same-origin", headers, redirect: "manual", cache: "no-store" });
