@@ -1,9 +1,13 @@
 """The histories of a run's metrics in brief: first, lowest and highest value, and their course in a few parts."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 from mltrail_server.store import schema
 from mltrail_server.store.db.transaction import Transaction
@@ -14,7 +18,8 @@ _T = schema.metric
 @dataclass(slots=True)
 class HistorySummary:
     """What a history's numbers are, without NaN. `parts` has the lowest and the highest value of each of up to `most`
-    parts with the same number of values, in the order of steps, or of time where all have the same step.
+    parts of the same length, in the order of steps, or of time where all have the same step; parts without a value are
+    left out.
     """
 
     count: int = 0
@@ -38,28 +43,87 @@ def size(tx: Transaction, candidate_iid: int, key_ids: Sequence[int], *, most: i
 
 
 def summaries(tx: Transaction, candidate_iid: int, key_ids: Sequence[int], *, most: int) -> dict[int, HistorySummary]:
-    """Sum up some histories by the numbers of their metrics, in one statement that reads all their values."""
-    place = sa.func.row_number().over(partition_by=_T.c.key_id, order_by=(_T.c.step, _T.c.timestamp_ms))
-    count = sa.func.count().over(partition_by=_T.c.key_id)
-    ranked = (
-        sa.select(_T.c.key_id, _T.c.value, (place - 1).label("place"), count.label("count"))
-        .where(*_of(tx, candidate_iid, key_ids), ~_T.c.is_nan)
-        .subquery()
-    )
-    part = ranked.c.place * most // sa.case((ranked.c.count > most, ranked.c.count), else_=most)
-    # A column of its own: PostgreSQL takes an expression with parameters for another one each time it is written.
-    cut = sa.select(ranked.c.key_id, ranked.c.value, ranked.c.place, part.label("part")).subquery()
-    first = sa.func.max(sa.case((cut.c.place == 0, cut.c.value)))
-    query = sa.select(cut.c.key_id, sa.func.count(), first, sa.func.min(cut.c.value), sa.func.max(cut.c.value))
-    by = (cut.c.key_id, cut.c.part)
+    """Sum up some histories by the numbers of their metrics, in two or three statements that read all their values.
+
+    The index has them in the order of steps and times, so each part is a range of it that is read without sorting.
+    """
+    spans = sa.select(
+        _T.c.key_id,
+        sa.func.count(),
+        sa.func.min(_T.c.step),
+        sa.func.max(_T.c.step),
+        sa.func.min(_T.c.timestamp_ms),
+        sa.func.max(_T.c.timestamp_ms),
+    ).where(*_of(tx, candidate_iid, key_ids), ~_T.c.is_nan)
     found: dict[int, HistorySummary] = {}
-    for key_id, number, value, low, high in tx.execute(query.group_by(*by).order_by(*by)):
-        one = found.setdefault(key_id, HistorySummary())
-        one.count += number
+    of_steps: list[_Range] = []
+    of_times: list[_Range] = []
+    for key_id, count, first, last, began, ended in tx.execute(spans.group_by(_T.c.key_id)):
+        found[key_id] = HistorySummary(count)
+        parts = min(most, count)
+        if first < last:
+            of_steps += [(key_id, first, *ends) for ends in _cut(first, last, parts)]
+        else:
+            of_times += [(key_id, first, *ends) for ends in _cut(began, ended, parts)]
+    for key_id, low, high, value in (
+        *_extremes(tx, candidate_iid, of_steps, of_times=False),
+        *_extremes(tx, candidate_iid, of_times, of_times=True),
+    ):
+        one = found[key_id]
+        one.first = one.first if one.parts else value
         one.parts.append((low, high))
-        if value is not None:
-            one.first = value
     return found
+
+
+_Range = tuple[int, int, int, int]
+"""A metric, its first step, and a part of its steps or times: where it begins, and its last place."""
+
+
+def _cut(first: int, last: int, parts: int) -> list[tuple[int, int]]:
+    """Cut whole numbers into parts of the same length."""
+    ends = [first + (last - first + 1) * part // parts for part in range(parts + 1)]
+    return [(start, end - 1) for start, end in pairwise(ends) if start < end]
+
+
+def _extremes(
+    tx: Transaction, candidate_iid: int, ranges: Sequence[_Range], *, of_times: bool
+) -> list[tuple[int, float, float, float]]:
+    """Fetch the metric, the lowest, the highest and the first value of each range that has one, in their order."""
+    if not ranges:
+        return []
+    wanted, given = _sent(tx, ranges)
+    within = (_T.c.timestamp_ms if of_times else _T.c.step).between(wanted["start"], wanted["end"])
+    inside = sa.select(_T.c.value).where(
+        _T.c.project_id == tx.project_id,
+        _T.c.candidate_iid == candidate_iid,
+        _T.c.key_id == wanted["key_id"],
+        *([_T.c.step == wanted["step"]] if of_times else []),
+        within,
+        ~_T.c.is_nan,
+    )
+    query = sa.select(
+        wanted["number"],
+        wanted["key_id"],
+        inside.with_only_columns(sa.func.min(_T.c.value)).scalar_subquery(),
+        inside.with_only_columns(sa.func.max(_T.c.value)).scalar_subquery(),
+        inside.order_by(_T.c.step, _T.c.timestamp_ms).limit(1).scalar_subquery(),
+    )
+    return [(key_id, *rest) for _, key_id, *rest in sorted(tx.execute(query, given)) if None not in rest]
+
+
+def _sent(tx: Transaction, ranges: Sequence[_Range]) -> tuple[dict[str, sa.ColumnElement[Any]], dict[str, object]]:
+    """Return the columns of a table that has the ranges, numbered, and the parameters that send it."""
+    names = ("number", "key_id", "step", "start", "end")
+    rows = [(number, *one) for number, one in enumerate(ranges)]
+    columns: dict[str, sa.ColumnElement[Any]]
+    if tx.dialect == "postgresql":
+        arrays = [sa.cast(sa.bindparam(name), postgresql.ARRAY(sa.BigInteger)) for name in names]
+        table = sa.func.unnest(*arrays).table_valued(*names).render_derived()
+        columns = {name: table.c[name] for name in names}
+        return columns, {name: list(values) for name, values in zip(names, zip(*rows, strict=True), strict=True)}
+    one = sa.func.json_each(sa.bindparam("ranges")).table_valued("value").c.value
+    columns = {name: sa.func.json_extract(one, f"$[{place}]") for place, name in enumerate(names)}
+    return columns, {"ranges": json.dumps(rows)}
 
 
 def steps_of(tx: Transaction, candidate_iid: int, values: Mapping[int, float]) -> dict[int, int]:
