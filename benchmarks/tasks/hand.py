@@ -1,5 +1,6 @@
 """A hand that does a task in a browser, and counts: clicks, fields typed into, seconds, and bytes that came."""
 
+import itertools
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,17 @@ from playwright.sync_api import Browser, Locator, Page
 
 WIDE, HIGH = 1440, 900
 _PATIENCE_MS = 60_000
+_ROUNDS = itertools.count(1)
+
+
+def new_note() -> str:
+    """Return a description that no page has yet."""
+    return f"Discussed on Monday: the smaller tree is enough ({next(_ROUNDS)})."
+
+
+def new_name() -> str:
+    """Return a name for a view that no page has yet."""
+    return f"losses {next(_ROUNDS)}"
 
 
 @dataclass
@@ -68,6 +80,11 @@ class Hand:
         self.effort.fields += 1
         self.effort.steps.append(f"press {key}")
 
+    def reload(self) -> None:
+        """Load the page again: one click."""
+        self.page.reload()
+        self._clicked("load the page again")
+
     def copied(self, name: str) -> None:
         """Copy from the address bar, which no page can do: one click."""
         self._clicked(name)
@@ -77,6 +94,7 @@ class Hand:
         self.effort.seconds = time.perf_counter() - self._began
         self.effort.answer = answer
         if picture:
+            self.page.wait_for_load_state("networkidle")
             self.page.screenshot(path=picture)
 
     def restart(self) -> None:

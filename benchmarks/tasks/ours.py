@@ -4,7 +4,7 @@ import re
 
 from playwright.sync_api import expect
 
-from .hand import Hand
+from .hand import Hand, new_note
 
 START = "/team/churn/-/ml/experiments"
 READY = "table"
@@ -31,10 +31,12 @@ def curves(hand: Hand) -> str:
     figure = page.locator("figure", has=page.get_by_text("val_loss", exact=True)).first
     figure.scroll_into_view_if_needed()
     figure.locator("canvas").wait_for()
-    hand.check(page.get_by_label("Logarithmic"), "tick “Logarithmic”")
+    hand.check(page.get_by_label("Log scale"), "tick “Log scale”")
     hand.slide(page.get_by_label("Smoothing"), "0.8", "drag “Smoothing”")
     page.wait_for_url(re.compile("log=1.*smooth=0.8"))
     figure.scroll_into_view_if_needed()
+    # Charts are drawn anew in the next frame.
+    page.evaluate("new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
     return "log axis, smoothing 0.8"
 
 
@@ -53,6 +55,7 @@ def differences(hand: Hand) -> str:
         hand.check(box, "tick a run")
     hand.click(page.get_by_role("button", name="Compare").or_(page.get_by_text("Compare chosen")).first, "compare")
     page.get_by_role("heading", name="Compare 2 runs").wait_for()
+    page.get_by_role("heading", name="What differs").evaluate("(heading) => heading.scrollIntoView()")
     return page.locator("table.compare").first.inner_text()
 
 
@@ -80,8 +83,14 @@ def roll_back(hand: Hand) -> str:
     hand.click(page.get_by_role("link", name="Models", exact=True).last, "open the models")
     hand.click(page.get_by_role("link", name="churn", exact=True).first, "open the model")
     hand.click(page.get_by_role("button", name="Roll back to 1.1.0"), "roll back")
-    expect(page.locator(".alias-cards")).to_contain_text("1.1.0")
+    expect(page.locator(".alias-cards .now")).to_have_text("1.1.0")
     return page.locator(".alias-cards").inner_text()
+
+
+def after_roll_back(hand: Hand) -> None:
+    """Undo it for the next round."""
+    hand.page.get_by_role("button", name="Undo").click()
+    expect(hand.page.locator(".alias-cards .now")).to_have_text("1.2.0")
 
 
 def annotate(hand: Hand) -> str:
@@ -89,9 +98,10 @@ def annotate(hand: Hand) -> str:
     hand.click(page.get_by_role("link", name="churn", exact=True), "open the experiment")
     hand.click(page.locator("table.runs tbody tr").first.locator("th a").first, "open the run")
     hand.click(page.get_by_text("Edit", exact=True), "open the menu “Edit”")
-    hand.write(page.get_by_label("Description"), "Discussed on Monday: the smaller tree is enough.")
+    note = new_note()
+    hand.write(page.get_by_label("Description"), note)
     hand.click(page.get_by_role("button", name="Save"), "save")
-    page.locator(".prose", has_text="Discussed on Monday").wait_for()
+    page.locator(".prose", has_text=note).wait_for()
     return page.locator("ol.trail").inner_text()
 
 
@@ -101,6 +111,6 @@ def share(hand: Hand) -> str:
     hand.copied("copy the address")
     with hand.elsewhere(hand.page.url) as page:
         page.locator("figure canvas").first.wait_for()
-        expect(page.get_by_label("Logarithmic")).to_be_checked()
+        expect(page.get_by_label("Log scale")).to_be_checked()
         expect(page.get_by_label("Smoothing")).to_have_value("0.8")
     return "same"

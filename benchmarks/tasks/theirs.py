@@ -6,7 +6,7 @@ import re
 
 from playwright.sync_api import Error, Locator, expect
 
-from .hand import Hand
+from .hand import Hand, new_name, new_note
 
 START = "/#/experiments"
 READY = "a[href*='/experiments/']"
@@ -48,12 +48,15 @@ def best_run(hand: Hand) -> str:
     hand.click(page.get_by_test_id("start-time-select-dropdown"), "open the list of times")
     hand.click(page.get_by_text("Last 7 days"), "choose the last 7 days")
     page.wait_for_url(re.compile("LAST_7_DAYS"))
+    first = page.locator(".ag-row[row-index='0'] a").first
+    newest = first.inner_text()
     hand.click(page.get_by_test_id("sort-select-dropdown"), "open the list of columns to sort by")
     hand.click(page.get_by_text("val_auc", exact=True).last, "choose val_auc")
     page.wait_for_url(re.compile("val_auc"))
     page.get_by_text("Sort: val_auc").wait_for()
-    page.locator(".ag-row[row-index='0'] a").first.wait_for()
-    return page.locator(".ag-row[row-index='0'] a").first.inner_text()
+    # The newest run stays in the first row until the answer has come.
+    expect(first).not_to_have_text(newest)
+    return first.inner_text()
 
 
 def curves(hand: Hand) -> str:
@@ -125,9 +128,11 @@ def annotate(hand: Hand) -> str:
     _open(hand, "churn")
     hand.click(page.locator(".ag-row[row-index='0'] a").first, "open the run")
     hand.click(page.get_by_test_id("descriptionEditButton").or_(page.get_by_label("Edit description")).first, "edit")
-    hand.write(page.locator("textarea").first, "Discussed on Monday: the smaller tree is enough.")
+    note = new_note()
+    hand.write(page.locator("textarea").first, note)
     hand.click(page.get_by_role("button", name="Save").first, "save")
-    page.get_by_text("Discussed on Monday").first.wait_for()
+    page.locator("textarea").first.wait_for(state="hidden")
+    page.get_by_text(note).first.wait_for()
     return "the note is shown"
 
 
@@ -135,12 +140,42 @@ def roll_back(hand: Hand) -> str:
     page = hand.page
     _registry(hand)
     hand.click(page.get_by_role("link", name="churn").first, "open the model")
-    row = page.get_by_role("row", name=re.compile("Version 2"))
-    hand.click(row.get_by_role("button", name="Add").last, "add an alias to the former version")
+    return _move_champion(hand, "Version 2")
+
+
+def after_roll_back(hand: Hand) -> None:
+    """Move it back for the next round."""
+    _move_champion(hand, "Version 3")
+
+
+def _move_champion(hand: Hand, version: str) -> str:
+    """Move the alias by adding it to another version. The table shows that only when the page is loaded again."""
+    page = hand.page
+    row = page.get_by_role("row", name=re.compile(version))
+    hand.click(row.get_by_role("button", name="Add").last, "add an alias to the version")
     dialog = page.get_by_role("dialog").last
     hand.write(dialog.locator("input").first, "champion", enter=True)
-    hand.click(dialog.get_by_role("button", name="Save aliases"), "save")
+    with page.expect_response(re.compile("registered-models/alias")):
+        hand.click(dialog.get_by_role("button", name="Save aliases"), "save")
     dialog.wait_for(state="hidden")
-    row = page.locator("[role=row]", has_text="Version 2").filter(has_text="champion")
+    hand.reload()
+    row = page.locator("[role=row]", has_text=version).filter(has_text="champion")
     row.wait_for()
     return row.inner_text()
+
+
+def share(hand: Hand) -> str:
+    curves(hand)
+    hand.restart()
+    page = hand.page
+    hand.click(page.get_by_role("button", name="Views"), "open the menu “Views”")
+    hand.click(page.get_by_text("Save as new view"), "choose “Save as new view”")
+    dialog = page.get_by_role("dialog").last
+    hand.write(dialog.get_by_placeholder("View name"), new_name())
+    hand.click(dialog.get_by_role("button", name="Save"), "save")
+    hand.click(dialog.get_by_role("button", name="Copy"), "copy the link")
+    with hand.elsewhere(dialog.locator("input").input_value()) as other:
+        other.wait_for_function(
+            "[...document.querySelectorAll('.js-plotly-plot')].some((one) => one.layout?.yaxis?.type === 'log')"
+        )
+        return "the log axis is the same"
