@@ -572,7 +572,7 @@
           parts.push(`${many.toLocaleString("en")} values, drawn as means with a band from lowest to highest.`);
         }
         if (this.logRefused) parts.push("No value is above zero, so the axis is linear.");
-        else if (this.dropped) parts.push(`${this.dropped.toLocaleString("en")} values at or below zero can't be shown on a logarithmic axis.`);
+        else if (this.dropped) parts.push(`${this.dropped.toLocaleString("en")} ${this.dropped === 1 ? "value" : "values"} at or below zero can't be shown on a logarithmic axis.`);
       }
       if (sum("nans")) parts.push(`${sum("nans").toLocaleString("en")} NaN, shown as gaps.`);
       if (sum("infinite")) parts.push(`${sum("infinite").toLocaleString("en")} infinite, shown as gaps.`);
