@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from mltrail_server.domain import filters, limits, model
+from mltrail_server.domain import filters, limits, model, page_filters
 
 PAGE = Path(__file__).parents[1] / "docs/reference/limits.md"
 _OF_MODELS = (
@@ -17,6 +17,8 @@ _OF_SEARCHES = (
     ("Values in a list of `IN`, and `experiment_ids`", filters.MAX_LIST, ""),
     ("Pattern of `LIKE` and `ILIKE`", filters.MAX_PATTERN, "characters"),
     ("`%` in a pattern; several in a row count as one", filters.MAX_WILDCARDS, ""),
+    ("Words in the search box of a page", page_filters.MAX_WORDS, ""),
+    ("Periods of time in the search box of a page, such as `last 7 days`", page_filters.MAX_PERIODS, ""),
 )
 _TABLE = re.compile(r"(<!-- limits -->\n).*?(<!-- end -->)", re.DOTALL)
 

@@ -131,5 +131,6 @@ def test_a_run_from_a_laptop_and_one_of_an_open_merge_request(
     assert "It can't be promoted: it was logged without a job's token" in desk.page("candidates/1")
     assert f"It can't be promoted: its merge request !{request.iid} is not merged." in desk.page("candidates/3")
     shown = Desk(gitlab_client, team, "developer").page("candidates/2")
-    assert "Promoting by hand takes the Maintainer role" in shown
+    assert "It can't be promoted: promoting by hand takes the Maintainer role" in shown
+    assert "include the <code>promote</code> component, which calls <code>mltrail promote</code>." in shown
     assert "/promote" not in shown

@@ -58,6 +58,16 @@ def marked(text: Markdown | None) -> Markup:
     return Markup(_READER.renderInline(text))  # noqa: S704 - the reader escapes what is not its own
 
 
+def with_code(text: str) -> Markup:
+    """Show a message, with what stands between backticks as code."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return escape(text)
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if place % 2 else part for place, part in enumerate(parts)
+    )
+
+
 def quoted(text: str) -> Markup:
     """Show a user's text as it is, as code."""
     return Markup("<code>{}</code>").format(escape(text))

@@ -14,7 +14,7 @@ from mltrail_server.http.call import Call
 from mltrail_server.settings import Settings
 
 from . import prose
-from .marked import marked
+from .marked import marked, with_code
 from .possible_edits import PossibleEdits
 
 _RELEASE = metadata.version("mltrail")
@@ -85,6 +85,7 @@ def configure(app: Flask, settings: Settings) -> None:
         size=size,
         prose=prose.shown,
         marked=marked,
+        with_code=with_code,
         is_former=former.is_former,
         original=former.original,
     )

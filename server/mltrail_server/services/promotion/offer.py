@@ -59,6 +59,13 @@ class _Obstacle(Exception):  # noqa: N818 - it is no error that a run can't be p
     """Why a run can't be promoted, in a sentence without its full stop."""
 
 
+def _as_clause(message: str) -> str:
+    """Write a sentence as it is after a colon; a first word such as `GitLab` keeps its capital."""
+    first = message.partition(" ")[0]
+    begun = message[:1].lower() + message[1:] if first[1:].islower() else message
+    return begun.removesuffix(".")
+
+
 def of_run(scope: Scope, iid: int) -> Offer | None:
     """Foresee the promotion of a run; None in local mode, which promotes nothing.
 
@@ -70,14 +77,14 @@ def of_run(scope: Scope, iid: int) -> Offer | None:
         rights.check(scope, 0, pre_release=False)
         default_branch = scope.ci.gitlab.project(scope.project_id, max_age_ms=PROJECT_AGE_MS).default_branch
     except MltrailError as error:
-        return Offer(why_not=error.message.removesuffix("."))
+        return Offer(why_not=_as_clause(error.message))
     try:
         with scope.project.read() as tx:
             return _foreseen(tx, scope, iid, default_branch)
     except _Obstacle as why:
         return Offer(why_not=str(why))
     except MltrailError as error:
-        return Offer(why_not=error.message.removesuffix("."))
+        return Offer(why_not=_as_clause(error.message))
 
 
 def _foreseen(tx: Transaction, scope: Scope, iid: int, default_branch: str | None) -> Offer:

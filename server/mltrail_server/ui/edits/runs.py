@@ -49,10 +49,8 @@ def change(call: Call, iid: int) -> ResponseReturnValue:
 
     def delete() -> Done:
         candidates.change_stage(call.scope, run.eid, Stage.DELETED)
-        return Done(
-            f"Deleted the run {quoted(run.name)}. {RESTORABLE}",
-            Undo(here, {"do": "restore"}),
-        )
+        # The page of the deleted run says until when it can be restored.
+        return Done(f"Deleted the run {quoted(run.name)}.", Undo(here, {"do": "restore"}))
 
     def restore() -> Done:
         candidates.change_stage(call.scope, run.eid, Stage.ACTIVE)
