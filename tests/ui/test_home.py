@@ -128,6 +128,18 @@ def test_an_alias_that_has_moved_shows_who_and_why(team: Team, gitlab_client: Fl
     assert "No alias has moved" in team_page(gitlab_client, "/")
 
 
+def test_an_alias_of_a_prompt_is_no_champion(team: Team, gitlab_client: FlaskClient) -> None:
+    mlflow = owner_of(team, gitlab_client, 42)
+    for name, tags in (("churn", []), ("greeting", [{"key": "mlflow.prompt.is_prompt", "value": "true"}])):
+        mlflow.post("registered-models/create", name=name, tags=tags)
+        add_version(mlflow, name)
+        mlflow.post("registered-models/alias", name=name, alias="production", version="1")
+    enter(gitlab_client, team.tokens["guest"])
+    shown = team_page(gitlab_client, "/")
+    assert "churn 1.0.0" in shown
+    assert "greeting" not in shown
+
+
 def test_gitlab_is_asked_twice_and_then_not_for_a_minute(
     team: Team, gitlab_client: FlaskClient, clock: FrozenClock
 ) -> None:

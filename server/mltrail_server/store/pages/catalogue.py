@@ -45,14 +45,19 @@ class CatalogueVersion:
     merge_request_iid: int | None
 
 
+def is_prompt() -> sa.ColumnElement[bool]:
+    """Check whether a registered model is a prompt, which MLflow keeps among models."""
+    of_model = (_TAG.c.project_id == _MODEL.c.project_id, _TAG.c.model_id == _MODEL.c.id)
+    marked = sa.select(sa.literal(1)).where(*of_model, _TAG.c.key == PROMPT_TAG, _TAG.c.value == "true")
+    return marked.correlate(_MODEL).exists()
+
+
 def entries(
     connection: sa.Connection, project_ids: Sequence[ProjectId], *, name: str, alias: str, limit: int
 ) -> list[Entry]:
     """List the models whose name contains a text and that have an alias, the last changed first; prompts are none."""
-    of_model = (_TAG.c.project_id == _MODEL.c.project_id, _TAG.c.model_id == _MODEL.c.id)
-    is_prompt = sa.select(sa.literal(1)).where(*of_model, _TAG.c.key == PROMPT_TAG, _TAG.c.value == "true")
     query = sa.select(_MODEL.c.project_id, _MODEL.c.id, _MODEL.c.name, _MODEL.c.updated_ms).where(
-        _MODEL.c.project_id.in_(project_ids), ~is_prompt.correlate(_MODEL).exists()
+        _MODEL.c.project_id.in_(project_ids), ~is_prompt()
     )
     if name:
         query = query.where(_MODEL.c.name.icontains(name, autoescape=True))

@@ -14,6 +14,8 @@ from mltrail_server.domain.candidate import Stage, Status
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
 
+from .catalogue import is_prompt
+
 _PROJECT = schema.project
 _RUN = schema.candidate
 _EXPERIMENT = schema.experiment
@@ -224,7 +226,7 @@ def overridden(
 def new_aliases(
     connection: sa.Connection, project_ids: Sequence[ProjectId], *, since_ms: int, limit: int
 ) -> list[NewAlias]:
-    """List the moves of aliases to a version since a time, the newest first."""
+    """List the moves of models' aliases to a version since a time, the newest first."""
     last, before = _VERSION.alias("to_version"), _VERSION.alias("from_version")
 
     def of_event(version: sa.FromClause, number: sa.Column[int | None]) -> sa.ColumnElement[bool]:
@@ -261,6 +263,7 @@ def new_aliases(
             .outerjoin(_PROMOTION, promoted)
         )
         .where(_EVENT.c.project_id.in_(project_ids), _EVENT.c.at_ms >= since_ms, _EVENT.c.to_number.is_not(None))
+        .where(~is_prompt())
         .order_by(_EVENT.c.at_ms.desc(), _EVENT.c.project_id, _EVENT.c.id.desc())
         .limit(limit)
     )
