@@ -131,7 +131,7 @@ def _median(efforts: Sequence[Effort]) -> dict[str, Any]:
 
 
 def table(counted: dict[str, dict[str, Any]]) -> str:
-    lines = ["| Task | mltrail | MLflow | Times as long |", "|---|---|---|---:|"]
+    lines = ["| Task | mltrail | MLflow | Ratio |", "|---|---|---|---:|"]
     lines += [
         f"| {NAMES[task]} | {_cell(sides.get('mltrail'))} | {_cell(sides.get('MLflow'))} | {_ratio(sides)} |"
         for task, sides in counted.items()
