@@ -41,7 +41,7 @@ def undo(client: FlaskClient, path: str) -> str:
 
 def test_what_is_deleted_says_that_it_can_be_restored(client: FlaskClient, marked_up_run: str) -> None:
     assert marked_up_run
-    until = "can be restored at any time, until the server's operator removes"
+    until = "can be restored at any time until the server's operator removes"
     experiment = send(client, f"{ML}/experiments", name="sweeps").headers["Location"]
     for here in (f"{ML}/candidates/1", experiment):
         assert until not in html.unescape(page(client, here))

@@ -205,7 +205,7 @@ def test_a_notebook_is_shown_with_its_outputs(client: FlaskClient, mlflow: Mlflo
     assert "epoch 1" not in seen
     assert "a 0 1" in seen
     assert "ValueError: no data" in seen
-    assert "An output in HTML only, shown as its source <div>only html</div>" in seen
+    assert "HTML output, shown as source <div>only html</div>" in seen
     assert "An output that can't be shown here (application/x)." in seen
     assert "&#34;cell_type&#34;: &#34;code&#34;" in preview_of(client, "eda.ipynb", plain="")
 

@@ -97,7 +97,7 @@ def test_times_are_written_as_people_write_them(seeds: TraceSeeds, client: Flask
     ):
         assert ids(found(text)) == expected, text
     assert "can't be read as a time" in html.unescape(found("end_time > 'soon'"))
-    assert "names 8 periods of time at most" in found("today " * 9)
+    assert "can have at most 8 periods of time" in found("today " * 9)
     first = found("last 25000 hours AND trace.status = 'OK'")
     clock.advance(90_000)
     (more,) = re.findall(r'rel="next" href="([^"]+)"', first)

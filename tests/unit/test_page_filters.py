@@ -73,7 +73,7 @@ def test_a_filter_means_what_it_means_in_mlflow(text: str) -> None:
         ("start_time > '999999 years ago'", "can't be read as a time"),
         (" ".join(map(str, range(MAX_WORDS + 1))), "can have at most"),
         ("x" * (MAX_WORD + 1), "can have at most"),
-        ("last 7 days " * (MAX_PERIODS + 1), "periods of time at most"),
+        ("last 7 days " * (MAX_PERIODS + 1), "can have at most 8 periods"),
     ],
 )
 def test_what_cannot_be_read_is_explained(text: str, problem: str) -> None:

@@ -94,9 +94,9 @@ def read(text: str, now: int) -> PageFilter:
 
 
 def with_milliseconds(text: str, now: int) -> str:
-    """Write a filter on traces for MLflow, which knows times as milliseconds only: `timestamp`, `start_time` and
-    `end_time` may be compared with times as people write them, and `last 7 days` stands for when a trace began. Raises
-    INVALID for what is no time.
+    """Rewrite a filter on traces for MLflow, where times are milliseconds: in `text`, `timestamp`, `start_time` and
+    `end_time` can be compared with times as people write them, and `last 7 days` is about when a trace began. Raises
+    INVALID for text that is not a time.
     """
     if len(text) > MAX_TEXT:
         return text
@@ -219,7 +219,7 @@ def _words(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _too_many_periods() -> MltrailError:
-    return invalid(f"A search names {MAX_PERIODS} periods of time at most.")
+    return invalid(f"A search can have at most {MAX_PERIODS} periods of time.")
 
 
 def _no_or() -> MltrailError:

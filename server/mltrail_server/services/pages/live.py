@@ -21,14 +21,14 @@ class LiveRun:
 
 
 def latest(scope: Scope, candidate_iids: Sequence[int], keys: Sequence[str] | None = None) -> list[LiveRun]:
-    """Return up to 100 candidates as they are now, with the metrics `keys`, or else with all of them, up to 5,000
-    values. Two statements. Candidates and metrics that do not exist are left out.
+    """Return up to 100 candidates as they are now, with the metrics in `keys`, or with all of them if it is None, up to
+    5,000 values. Two statements. Candidates and metrics that do not exist are left out.
     """
     wanted = list(dict.fromkeys(candidate_iids))
     if not wanted or len(wanted) > MOST:
         raise invalid(f"Name one to {MOST} runs by their numbers, as in run=3.")
     if keys is not None and len(keys) > MOST_KEYS:
-        raise invalid(f"Name at most {MOST_KEYS} metrics, or none for all.")
+        raise invalid(f"Name at most {MOST_KEYS} metrics, or none to get all.")
     with scope.project.read() as tx:
         found = candidates.of_iids(tx, wanted)
         iids = [one.iid for one in found]

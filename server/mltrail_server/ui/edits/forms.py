@@ -19,8 +19,8 @@ NOTE = "mlflow.note.content"
 SHOWN_THERE = frozenset({Code.INVALID, Code.CONFLICT, Code.ALREADY_EXISTS, Code.FORBIDDEN, Code.QUOTA, Code.NOT_FOUND})
 """Errors that are shown on the page that the form was on; others get a page of their own."""
 
-RESTORABLE = "It can be restored at any time, until the server's operator removes it for good."
-RESTORABLE_ALL = "They can be restored at any time, until the server's operator removes them for good."
+RESTORABLE = "It can be restored at any time until the server's operator removes it for good."
+RESTORABLE_ALL = "They can be restored at any time until the server's operator removes them for good."
 
 
 @dataclass(frozen=True, slots=True)
