@@ -66,7 +66,7 @@ _COMPARED = 100
 
 
 def addresses() -> dict[str, str]:
-    """Return the pages by what the table of results calls them, without the project's path."""
+    """Return the addresses of the pages without the project's path, by their names in the table of results."""
     compared = ",".join(map(str, range(1, _COMPARED + 1)))
     return (
         {label: f"experiments/1?{urlencode(query)}" for label, query in PAGES.items()}
@@ -159,7 +159,7 @@ def main() -> None:
     parser.add_argument("--candidates", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--database", default="", help="URL of an empty PostgreSQL database; default is SQLite")
-    parser.add_argument("--only", default="", metavar="TEXT", help="the pages whose names contain it")
+    parser.add_argument("--only", default="", metavar="TEXT", help="only pages whose names contain TEXT")
     parser.add_argument("--keep", default="", help="folder whose data are made once and used again")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch, FakeGitLab() as gitlab:

@@ -15,7 +15,7 @@ AXE = ROOT / ".cache/npm/axe-core/axe.min.js"
 GRAVE = frozenset({"serious", "critical"})
 ALL = GRAVE | {"minor", "moderate"}
 LOCATOR_SECONDS = 90.0
-"""How long a busy machine may take to show what a page has: a wrong locator costs as much."""
+"""How long a busy machine may take to show what a page has. A test with a wrong locator waits as long."""
 
 
 @pytest.fixture(scope="session")

@@ -2,8 +2,8 @@
 
 `python -m benchmarks.tasks --rounds 3 --pictures DIR --write FILE`; `--table FILE` makes the table of the docs. It
 needs `make client-envs` and Chromium. Rounds are interleaved, and the median counts. Seconds are those of the machine,
-from the first click until the answer is seen; a person's own are not in them. On a busy machine only ratios mean
-something: that of a task is the median of those of its rounds.
+from the first click until the answer is seen, without the time that a person needs. On a busy machine, only ratios mean
+something: a task's ratio is the median of its rounds.
 """
 
 import argparse
@@ -77,7 +77,7 @@ def main() -> None:
 
 
 def with_plain_fonts(folder: Path) -> dict[str, str | float | bool]:
-    """Return an environment without fonts of emoji: on Linux, MLflow's pages take digits and spaces from them."""
+    """Return an environment without emoji fonts: on Linux, MLflow's pages take digits and spaces from them."""
     fonts = folder / "fonts.conf"
     fonts.write_text(FONTS)
     return {**os.environ, "FONTCONFIG_FILE": str(fonts)}

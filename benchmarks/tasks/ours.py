@@ -35,7 +35,7 @@ def curves(hand: Hand) -> str:
     hand.slide(page.get_by_label("Smoothing"), "0.8", "drag “Smoothing”")
     page.wait_for_url(re.compile("log=1.*smooth=0.8"))
     figure.scroll_into_view_if_needed()
-    # Charts are drawn anew in the next frame.
+    # Charts are redrawn in the next frame.
     page.evaluate("new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
     return "log axis, smoothing 0.8"
 

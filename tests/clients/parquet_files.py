@@ -1,4 +1,4 @@
-"""Run by a client's Python: write Parquet files into the folder that is given, honest ones and hostile ones."""
+"""Write honest and hostile Parquet files into a folder. A client's Python runs this."""
 
 import sys
 from pathlib import Path

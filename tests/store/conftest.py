@@ -23,7 +23,7 @@ def scope(deps: Deps) -> Scope:
 
 @pytest.fixture
 def plans(scope: Scope) -> Iterator[list[str]]:
-    """Collect what the database says of each SELECT: which index it walks."""
+    """Collect the database's plan for each SELECT: which index it walks."""
     explaining, column = ("EXPLAIN QUERY PLAN", 3) if scope.deps.db.is_sqlite else ("EXPLAIN", 0)
     seen: list[str] = []
 

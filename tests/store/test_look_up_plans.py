@@ -1,4 +1,4 @@
-"""What is asked of a few runs is looked up for each of them, and not joined with all that a project has."""
+"""Facts about a few runs are looked up for each of them, not joined with everything that a project has."""
 
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.direction import Better

@@ -62,7 +62,7 @@ def test_the_best_of_a_large_experiment_takes_one_statement_or_is_marked_as_the_
     far = page(client, url(filter="params.part LIKE 'ear%'", order="metrics.score DESC", c=["metrics.accuracy"]))
     assert marked(far) == ["0.054"]
     assert "for accuracy, only the best on this page is" in far
-    # Those that a metric or a parameter leaves are known, and few.
+    # A filter by a metric leaves few runs, and they are known.
     rare = page(client, url(filter="metrics.score < 55", order="metrics.score ASC", c=["metrics.accuracy"]))
     assert "The best accuracy (0.054) is on another page" in rare
 

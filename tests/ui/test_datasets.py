@@ -50,9 +50,7 @@ def test_what_used_a_dataset_and_what_rests_on_it(client: FlaskClient, mlflow: M
     assert ">gone</a>" not in shown
 
 
-def test_from_a_version_to_all_versions_that_rest_on_its_data_it_is_two_clicks(
-    client: FlaskClient, mlflow: Mlflow
-) -> None:
+def test_two_clicks_lead_from_a_version_to_all_versions_based_on_its_data(client: FlaskClient, mlflow: Mlflow) -> None:
     sign_in(client, LOCAL_TOKEN)
     old, new = fill(mlflow, experiment="e", runs=("old", "new"), models=("churn",))
     for run in (old, new):

@@ -55,12 +55,12 @@ STRENGTHS: Sequence[Rule] = (
     lambda x, c: x[0] + c.gauss(0, 0.15),
     lambda x, c: abs(x[0] - 0.4) + c.gauss(0, 0.25),
     lambda x, c: x[0] + 2 * c.random(),
-    lambda x, c: (1 + x[0]) * c.random(),  # whose noise is not the same everywhere
+    lambda x, c: (1 + x[0]) * c.random(),  # with noise that is not the same everywhere
 )
 
 
 def true_share(rule: Rule, groups: int) -> float:
-    """Return what so many groups of a parameter explain in a sweep that is large enough for chance not to matter."""
+    """Return the share that this many groups of a parameter explain in a sweep so large that chance does not matter."""
     chance, count = random.Random(7), 12_000
     runs = sorted([chance.random()] for _ in range(count))
     ranked = importance.ranks([rule(run, chance) for run in runs])
@@ -71,7 +71,7 @@ def true_share(rule: Rule, groups: int) -> float:
 
 @pytest.mark.parametrize(("count", "groups"), [(20, 2), (25, 3), (80, 10), (200, 10)])
 def test_intervals_hold_the_true_share_in_19_of_20_sweeps(count: int, groups: int) -> None:
-    """Of the shares that are shown. An average over effects from weak to strong: of one kind it can be less."""
+    """Only shares that are shown count. This is an average over weak and strong effects; for some it can be less."""
     held = []
     for rule in STRENGTHS:
         share = true_share(rule, groups)

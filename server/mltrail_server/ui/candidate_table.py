@@ -95,7 +95,7 @@ def _page(call: Call, iid: int, state: State) -> ResponseReturnValue:
 
 
 def _below(table: Table, grouped: GroupTable | None) -> Sequence[CandidateRow]:
-    """List the runs below the pinned ones: of a grouped table those of the groups that are opened."""
+    """List the runs below the pinned ones: in a grouped table, those of the open groups."""
     return table.rows if grouped is None else [run for group in grouped.rows for run in group.runs]
 
 
@@ -114,7 +114,7 @@ def _columns(table: Table, state: State, *, without_jobs: bool) -> dict[str, obj
 
 
 def _groups(grouped: GroupTable | None) -> dict[str, object]:
-    """Return what the page shows of groups. `runs_of` are the runs of each, as what its box stands for."""
+    """Return what the page shows of groups. `runs_of` has each group's runs, as the value of its box."""
     if grouped is None:
         return {"grouped": None}
     return {
@@ -200,7 +200,7 @@ def wanted(state: State) -> TableQuery:
 
 
 def every(state: State) -> TableQuery:
-    """Return all runs that match, in the order of the table, or of grouped runs the newest first."""
+    """Ask for all runs that match, in the order of the table, or the newest first if they are grouped."""
     query = replace(wanted(state), token=None)
     return replace(query, orders=(), flat=True) if state.group else query
 

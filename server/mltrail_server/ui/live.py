@@ -19,8 +19,8 @@ _UNDER_WAY = (Status.RUNNING, Status.SCHEDULED)
 
 
 def latest(call: Call) -> ResponseReturnValue:
-    """Answer status and latest metrics of runs: those that the page shows, if it names them as `key`. 304 if nothing
-    has changed since the client has asked.
+    """Return the status and latest metrics of runs: only the metrics that the page names as `key`, if it names any. 304
+    if nothing has changed since the client last asked.
     """
     arguments = call.request.args
     keys = arguments.getlist("key") if "key" in arguments else None

@@ -59,7 +59,7 @@ def marked(text: Markdown | None) -> Markup:
 
 
 def with_code(text: str) -> Markup:
-    """Show a message, with what stands between backticks as code."""
+    """Show a message, with the text between backticks as code."""
     parts = text.split("`")
     if len(parts) % 2 == 0:
         return escape(text)

@@ -56,7 +56,7 @@ def show(call: Call, iid: int) -> ResponseReturnValue:
 
 
 def latest(call: Call, iid: int) -> ResponseReturnValue:
-    """Tell static/live.js whether its page still says what is known; 304 if it does."""
+    """Tell static/live.js whether its page is still up to date; 304 if it is."""
     _check(call)
     known = merge_requests.known(call.scope, iid)
     answer = Response(

@@ -15,7 +15,7 @@ def analyse(
     values: Sequence[float], parameters: Mapping[str, Sequence[str | None]], repeats: Iterable[str] = ()
 ) -> Analysis:
     """Judge all parameters by a metric's finite values. A parameter's values are in the runs' order, None where it is
-    not set. Those named by `repeats` are not judged. The time grows with the number of values, not faster.
+    not set. Parameters in `repeats` are not judged. The time grows with the number of values, not faster.
     """
     of_repeats = tuple(sorted(parameters.keys() & set(repeats)))
     judged = {name: column for name, column in parameters.items() if name not in of_repeats}
@@ -64,7 +64,7 @@ def _most_useful(found: Sequence[Importance], by_name: Mapping[str, Coded], coun
 
 
 def _noise(of_runs: Sequence[float], members: Sequence[Sequence[int]]) -> float | None:
-    """Return how much of the variance runs of equal parameters have among themselves."""
+    """Return the share of the variance that lies between runs with equal parameters."""
     freedom = len(of_runs) - len(members)
     if freedom < LEAST:
         return None

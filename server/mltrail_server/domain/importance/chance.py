@@ -13,7 +13,7 @@ def squares(values: Sequence[float]) -> float:
 
 
 def holm(chances: Mapping[int, float]) -> dict[int, float]:
-    """Adjust probabilities so that below 5 % one family in twenty has a false alarm (Holm 1979)."""
+    """Adjust probabilities so that at 5 %, at most one family in twenty has a false alarm (Holm 1979)."""
     found, highest = {}, 0.0
     for done, (place, chance) in enumerate(sorted(chances.items(), key=lambda item: item[1])):
         highest = max(highest, min(1.0, chance * (len(chances) - done)))

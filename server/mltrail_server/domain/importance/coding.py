@@ -27,7 +27,7 @@ class Coded:
     values: int
     ranks: list[float | None] | None = None
     places: list[float | None] = field(default_factory=list)  # of each number among all, from 0 to 1
-    own: bool = False  # nearly each run has a word of its own
+    own: bool = False  # nearly every run has a word of its own
 
 
 def ranks(values: Sequence[float]) -> list[float]:
@@ -46,7 +46,7 @@ def number(text: str | None) -> float | None:
 
 
 def numbers_of(values: Sequence[str | None]) -> dict[str | None, float | None] | None:
-    """Read a parameter's different values, if they are numbers but for a few such as `None`."""
+    """Read a parameter's different values as numbers, if nearly all are; others become None."""
     numbers = {value: number(value) for value in set(values)}
     given = len(numbers) - (None in numbers)
     known = len(numbers) - list(numbers.values()).count(None)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from .coding import numbers_of
 
 _ENOUGH = 200
-"""Values that show whether a parameter has numbers."""
+"""How many values are enough to see whether a parameter is a number."""
 
 
 def configurations(parameters: Mapping[str, Sequence[str | None]], runs: int) -> list[list[int]]:
@@ -28,6 +28,6 @@ def is_crossed(parameters: Mapping[str, Sequence[str | None]], groups: Sequence[
 
 
 def _names_the_run(column: Sequence[str | None]) -> bool:
-    """Whether a parameter is a word of each run's own, such as a path of its output."""
+    """Whether a parameter is a word that nearly every run has for itself, such as the path of its output."""
     different = set(column)
     return len(different) > 0.9 * len(column) > 1 and numbers_of(column[:_ENOUGH]) is None

@@ -69,11 +69,11 @@ def _one_way(one: Coded, standing: Sequence[float], total: float) -> tuple[float
 
 
 def interval(one: Coded, standing: Sequence[float], share: float) -> tuple[float, float]:
-    """Return between which shares the true one is, with 95 % confidence.
+    """Return the 95 % confidence interval of a share.
 
-    The standard error is the infinitesimal jackknife's, which allows for ranks and groups that come from the data. Of
-    few runs with a strong effect it can be far too small; so Olkin and Finn's (1995) is used where that is larger. It
-    is taken on a logarithmic scale of what is not explained, which keeps the interval below 1.
+    The standard error is the infinitesimal jackknife's, which allows for ranks and groups that come from the data. With
+    few runs and a strong effect, it can be far too small, so Olkin and Finn's (1995) is used where that is larger. The
+    interval is taken on a logarithmic scale of what is not explained, which keeps it below 1.
     """
     n, k = len(standing), len(one.labels)
     expected = math.sqrt(4 * share * (1 - share) ** 2 * (n - k) ** 2 / ((n * n - 1) * (n + 3)))
@@ -119,7 +119,7 @@ def _above(places: Sequence[float], levels: Sequence[float], own: Sequence[float
 def _permuted(
     coded: Sequence[Coded], tests: Sequence[tuple[float, float] | None], standing: Sequence[float]
 ) -> list[tuple[float, float] | None]:
-    """Find the probabilities again, by how often a shuffled metric explains as much. The same each time."""
+    """Replace the probabilities by how often a shuffled metric explains as much. Shuffles are always the same."""
     rounds = max(_LEAST_PERMUTATIONS, min(_MOST_PERMUTATIONS, _ALL_PERMUTATIONS // len(coded)))
     order = random.Random(0)  # noqa: S311 - no secret
     shuffled = list(standing)
@@ -135,7 +135,7 @@ def _permuted(
 
 
 def _between(groups: Sequence[int], k: int, values: Sequence[float]) -> float:
-    """The squares between groups, of values whose mean is subtracted here."""
+    """Return the sum of squares between groups, of values that need not be centred."""
     mean = math.fsum(values) / len(values)
     sums, counts = [0.0] * k, [0] * k
     for group, value in zip(groups, values, strict=True):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 LEAST = 10
-"""Configurations below which nothing is judged."""
+"""With fewer configurations, nothing is judged."""
 ALPHA = 0.05
 NEGLIGIBLE = 0.05
 """If a share this large would have been found and was not, the parameter has no effect that matters."""
@@ -14,7 +14,7 @@ class Verdict(StrEnum):
     MATTERS = "matters"
     UNCLEAR = "unclear"  # too few runs to tell
     NEGLIGIBLE = "negligible"  # a share worth knowing would have been found
-    UNJUDGED = "unjudged"  # nearly each run has a value of its own, or there are too few to judge anything
+    UNJUDGED = "unjudged"  # nearly every run has a value of its own, or there are too few to judge anything
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,8 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Importance:
-    """`share`, `low` and `high` are facts only if the verdict is that it matters; so is `correlation` only if `p` of it
-    is below 5 %, which `correlates` says. `detectable` is the share that would have been found.
+    """`share`, `low` and `high` mean something only if the verdict is MATTERS, and `correlation` only if `correlates`
+    says that its p is below 5 %. `detectable` is the share that would have been found.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Importance:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two parameters that only together explain a further share, or (`entangled`) that were changed together."""
+    """Two parameters that explain a further share only together, or (in `entangled`) that were changed together."""
 
     first: str
     second: str

@@ -55,7 +55,7 @@ class Additive:
         return max(0.0, 1 - self.left / self.total * (self.n - 1) / free)
 
     def interactions(self) -> tuple[tuple[Pair, ...], int]:
-        """Find the pairs that explain more than their sum, and how many pairs were tried."""
+        """Return the pairs that explain more than their sum, and how many pairs were tested."""
         most = min(_MOST_GROUPS_OF_PAIR, math.isqrt(self.n // _RUNS_A_CELL))
         if most < 2 or len(self.parameters) < 2:
             return (), 0
@@ -120,7 +120,7 @@ def _coarse(one: Coded, most: int) -> list[int]:
 
 
 def entangled(parameters: Sequence[Coded]) -> tuple[Pair, ...]:
-    """Find pairs whose values came together, by Cramér's V with Bergsma's correction for chance (2013)."""
+    """Find pairs that were changed together, by Cramér's V with Bergsma's correction for chance (2013)."""
     found = []
     for place, second in enumerate(parameters[:_MOST_PAIRED]):
         for first in parameters[:place]:

@@ -53,7 +53,7 @@ class GroupRow:
     """Runs that have the same value, or the same parameters. `key` is what `opened` names a group by; `label` has what
     its runs share, by name, and is empty for runs that lack what they are grouped by.
 
-    `iids` are all its runs. Those that have `failed`, which is their number, and its `copies` don't count in `metrics`.
+    `iids` are all its runs. Its failed runs, of which there are `failed`, and its `copies` don't count in `metrics`.
     `best` has the metrics whose mean is the best of all groups. `runs` are the newest of an opened group. `filter` is
     what shows the group's runs in the table, or "" if no filter can.
     """
@@ -78,8 +78,8 @@ class GroupRow:
 @dataclass(frozen=True, slots=True)
 class GroupTable:
     """A page of groups. `groups` counts them all, and `runs` those that were grouped: the newest that match. `params`
-    are the names in the groups' labels, and `ignored` those that repeats may differ in. `table` is what the page says
-    of the runs besides: it has no rows, apart from pinned runs, and no best values. `of_jobs` says whether jobs made
+    are the names in the groups' labels, and `ignored` those that repeats may differ in. `table` is what else the page
+    says about the runs: it has no rows, apart from pinned runs, and no best values. `of_jobs` says whether jobs made
     some of the runs.
     """
 
@@ -172,8 +172,8 @@ def page(scope: Scope, experiment_iid: int, query: TableQuery, by: str, opened: 
 def _table(
     tx: Transaction, experiment: Experiment, query: TableQuery, sampled: Sequence[int], of_groups: Sequence[str]
 ) -> Table:
-    """Read what can be chosen as columns, and the pinned runs. Names are those of the newest runs too, whether they
-    match or not, so that the chooser offers the same whatever the filter. A filter costs one statement, pins five.
+    """Read what can be chosen as columns, and the pinned runs. Names include those of the newest runs, whether they
+    match or not, so that the chooser offers the same whatever the filter. A filter costs one statement, pins cost five.
     """
     newest = table_store.newest(tx, experiment.iid, query.view.stages, limit=_SAMPLED)
     pinned = tables.pinned(tx, query.pins)

@@ -19,7 +19,7 @@ _DAY_MS = 24 * 3_600_000
 _MOST_PROJECTS = 30
 _MOST_RUNS = 8
 MOST_OF_EXPERIMENT = 3
-"""How many of an experiment's runs are listed as recent, so that a sweep's trials don't hide all others."""
+"""How many of an experiment's runs are listed as recent, so that a sweep's trials don't hide the other runs."""
 _MOST_READ = 100
 _MOST_RUNNING = 12
 _MOST_GATES = 10

@@ -35,7 +35,7 @@ class KnownRequest:
 
     @property
     def moves(self) -> bool:
-        """Tell whether the newest pipeline may soon say something else: it has not ended, or is not judged yet."""
+        """Whether the verdict may soon change: the newest pipeline has not ended, or is not judged yet."""
         if self.request.state != "opened" or not self.pipelines:
             return False
         newest = self.pipelines[0]
@@ -46,7 +46,7 @@ class KnownRequest:
 
     @property
     def mark(self) -> str:
-        """Identifies all of it: it changes when anything does."""
+        """A hash of all this, which changes when any of it does."""
         known = (self.request, self.pipelines, sorted(self.verdicts.items()), self.refused)
         return hashlib.sha256(repr(known).encode()).hexdigest()[:20]
 

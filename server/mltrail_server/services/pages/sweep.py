@@ -177,7 +177,7 @@ def _counted(rows: Sequence[store.MatchingRun]) -> tuple[Counts, list[tuple[floa
 
 
 def _left_out(rows: Sequence[store.MatchingRun]) -> tuple[int, int, int]:
-    """Count the runs that say nothing: failed, not finished, and finished without the metric."""
+    """Count the runs that are left out: failed, not finished, and finished without the metric."""
     failed = sum(1 for _, status, job_failed, _ in rows if job_failed or status in _FAILED)
     finished = [value for _, status, job_failed, value in rows if status == _FINISHED and not job_failed]
     return failed, len(rows) - failed - len(finished), sum(1 for value in finished if value is None)

@@ -82,8 +82,8 @@ def listed(
     token: str | None,
 ) -> TraceList:
     """Search an experiment's traces, the newest first. A page may have less than `limit`, and still a next one. The
-    `quick` filter finds yes and no however scorers write them. `now` is what `last 7 days` is counted from, in
-    milliseconds: that of the first page, as a token continues only the same search.
+    `quick` filter finds yes and no however scorers write them. `last 7 days` is counted back
+    from `now`, in milliseconds: a later page takes that of the first one, since a token continues only the same search.
 
     Raises NOT_FOUND, and INVALID for a filter that can't be read.
     """

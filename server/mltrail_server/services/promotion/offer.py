@@ -60,7 +60,7 @@ class _Obstacle(Exception):  # noqa: N818 - it is no error that a run can't be p
 
 
 def _as_clause(message: str) -> str:
-    """Write a sentence as it is after a colon; a first word such as `GitLab` keeps its capital."""
+    """Write a sentence as it reads after a colon; a first word such as `GitLab` keeps its capital."""
     first = message.partition(" ")[0]
     begun = message[:1].lower() + message[1:] if first[1:].islower() else message
     return begun.removesuffix(".")

@@ -26,9 +26,9 @@ def as_range(column: sa.ColumnElement[Any], value: object) -> sa.ColumnElement[b
 
 
 def looked_up(query: sa.Select[Any]) -> sa.ColumnElement[bool]:
-    """Return whether a query finds something, which is looked up for each row of the query around it.
+    """Return whether a query finds something, and look that up for each row of the query around it.
 
-    PostgreSQL else makes a join of an EXISTS, or a list of all that its tables hold, and for some rows that takes a
-    hundred times as long. Its planner does neither to a query with an OFFSET.
+    PostgreSQL would otherwise turn the EXISTS into a join, or read all of its tables first, which takes a hundred times
+    as long if there are few rows. Its planner does neither to a query with an OFFSET.
     """
     return query.offset(0).exists()

@@ -43,7 +43,7 @@ def size(tx: Transaction, candidate_iid: int, key_ids: Sequence[int], *, most: i
 
 
 def summaries(tx: Transaction, candidate_iid: int, key_ids: Sequence[int], *, most: int) -> dict[int, HistorySummary]:
-    """Sum up some histories by the numbers of their metrics, in two or three statements that read all their values.
+    """Sum up the histories of some metrics, by their key IDs, in two or three statements that read all their values.
 
     The index has them in the order of steps and times, so each part is a range of it that is read without sorting.
     """
@@ -76,7 +76,7 @@ def summaries(tx: Transaction, candidate_iid: int, key_ids: Sequence[int], *, mo
 
 
 _Range = tuple[int, int, int, int]
-"""A metric, its first step, and a part of its steps or times: where it begins, and its last place."""
+"""A metric, its first step, and the first and last step or time of a part."""
 
 
 def _cut(first: int, last: int, parts: int) -> list[tuple[int, int]]:
@@ -112,7 +112,7 @@ def _extremes(
 
 
 def _sent(tx: Transaction, ranges: Sequence[_Range]) -> tuple[dict[str, sa.ColumnElement[Any]], dict[str, object]]:
-    """Return the columns of a table that has the ranges, numbered, and the parameters that send it."""
+    """Return the columns of a table of the numbered ranges, and the parameters that send it."""
     names = ("number", "key_id", "step", "start", "end")
     rows = [(number, *one) for number, one in enumerate(ranges)]
     columns: dict[str, sa.ColumnElement[Any]]

@@ -77,8 +77,8 @@ def best_values(  # noqa: PLR0913 - a search has that many parts, each by its na
 
 
 def _within(experiment_iid: int, stages: Sequence[Stage], *, looked_up_by_number: bool) -> list[sa.ColumnElement[bool]]:
-    """Return what candidates of an experiment's view meet. Few that are looked up by their numbers are not to be found
-    by walking through the whole experiment.
+    """Return the conditions for candidates of an experiment's view. If a few are looked up by their numbers, the
+    database must not walk through the whole experiment to find them.
     """
     if looked_up_by_number:
         return [unindexed(_T.c.experiment_iid) == experiment_iid, unindexed(_T.c.stage).in_(stages)]

@@ -171,7 +171,7 @@ def amended_of(tx: Transaction, eids: Sequence[str]) -> dict[int, int]:
 
 
 def deleted_ms(tx: Transaction, iid: int) -> int | None:
-    """Look up when a candidate was deleted; None if it was not, or if that was not noted."""
+    """Look up when a candidate was deleted; None if it was not, or if the time was not recorded."""
     query = sa.select(_T.c.deleted_ms).where(_T.c.project_id == tx.project_id, _T.c.iid == iid)
     found: int | None = tx.execute(query).scalar()
     return found

@@ -116,8 +116,8 @@ def _array(values: tuple[float, ...]) -> str:
 def latest_of(
     tx: Transaction, candidate_iids: Iterable[int], *, keys: Iterable[str] | None = None, most: int | None = None
 ) -> dict[int, list[Point]]:
-    """Fetch the latest values of several candidates in one statement, by key: of some metrics only if `keys` names
-    them, and at most so many in all.
+    """Fetch the latest values of several candidates in one statement, by key: only of the metrics in `keys`, if given,
+    and at most `most` values in all.
     """
     given: dict[str, object] = {"project_id": tx.project_id, "candidate_iids": list(candidate_iids)}
     query = _LATEST_OF if most is None else _LATEST_OF.limit(most)

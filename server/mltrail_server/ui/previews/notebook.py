@@ -19,13 +19,13 @@ from .texts import visible
 
 MOST_BYTES = 20_000_000
 _MOST_PARTS = 300_000
-"""Entries that are read at most: many small ones take far more memory than their text."""
+"""The most entries that are read: many small ones take far more memory than their text."""
 _MOST_CELLS = 300
 _MOST_OUTPUTS = 50  # of a cell
 _MOST_PICTURES = 50
 _MOST_TEXT = 10_000  # of a cell's source, or of an output
 _MOST_PROSE = 5_000
-"""Longer Markdown is shown as it is: reading it could take long."""
+"""Longer Markdown is shown unformatted: parsing it could take long."""
 _MOST_OF_ALL = 120_000
 """Characters on the page, so that it stays small."""
 _PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/svg+xml")
@@ -121,7 +121,7 @@ def _outputs(place: int, outputs: Sequence[object], budget: _Budget) -> Iterator
 
 
 def _displayed(place: int, number: int, data: Mapping[str, object], budget: _Budget) -> NotebookOutput:
-    """Choose, of the forms that an output has, the richest that is safe on a page."""
+    """Choose the richest form of an output that is safe on a page."""
     if _picture_kind(data) is not None and budget.pictures:
         budget.pictures -= 1
         return NotebookOutput("picture", cell=place, output=number)
@@ -153,5 +153,5 @@ def _text(value: object) -> str:
 
 
 def _as_written(text: str) -> str:
-    """Keep of each line what a terminal would show in the end: a progress bar writes its line again and again."""
+    """Keep what a terminal would show of each line in the end: a progress bar writes its line again and again."""
     return "\n".join(line.removesuffix("\r").rpartition("\r")[2] for line in text.split("\n"))

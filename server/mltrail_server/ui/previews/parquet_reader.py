@@ -8,7 +8,7 @@ import resource
 import sys
 from typing import Any
 
-MOST_MEMORY = 1 << 30  # of addresses, of which the library takes a third
+MOST_MEMORY = 1 << 30  # of address space; the library takes a third of it
 MOST_SECONDS = 8
 MOST_UNPACKED = 200_000_000
 MOST_CELL = 1000

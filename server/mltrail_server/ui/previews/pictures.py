@@ -25,7 +25,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".webp")
 
 
 def picture(call: Call, file: File) -> ResponseReturnValue:
-    """Send a picture for an `<img>`, and never as a page of its own. Of a notebook, it is that of the output which the
+    """Send a picture for an `<img>`, and never as a page of its own. Of a notebook, it is that of the output that the
     query names.
     """
     # A file of a run may be replaced under its name, but not the bytes of a blob.

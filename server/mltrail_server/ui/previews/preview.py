@@ -20,8 +20,8 @@ Cell = str | Pictures
 
 @dataclass(frozen=True, slots=True)
 class NotebookOutput:
-    """What a cell of a notebook has put out: text, error, html (its source), markdown, picture, or other, whose `text`
-    names the types that can't be shown. A picture is at `cell` and `output`, counted from 0.
+    """An output of a notebook's cell: text, error, html (its source), markdown, picture, or other, whose `text` names
+    the types that can't be shown. A picture is at `cell` and `output`, counted from 0.
     """
 
     kind: str
@@ -33,7 +33,7 @@ class NotebookOutput:
 
 @dataclass(frozen=True, slots=True)
 class NotebookCell:
-    """A cell of a notebook: markdown, code or raw. `count` says as how many-th it was run, "" if it was not."""
+    """A cell of a notebook: markdown, code or raw. `count` is its execution count, "" if it was not run."""
 
     kind: str
     text: str = ""

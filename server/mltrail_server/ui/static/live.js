@@ -1,8 +1,8 @@
 "use strict";
-// Moves the numbers and curves of running runs, or a whole page, without a reload; see templates/live.html and ui/live.py.
+// Updates the numbers and curves of running runs, or a whole page, without a reload; see templates/live.html and ui/live.py.
 //
 // One small request every few seconds for all of a page, as long as the page is seen and a run is running. Hidden pages
-// ask for nothing, and nor do pages that were closed.
+// ask for nothing, and neither do pages that were closed.
 (() => {
   const source = document.querySelector("[data-live]");
   if (!source) return;
@@ -105,7 +105,7 @@
     return answer.ok ? new DOMParser().parseFromString(await answer.text(), "text/html") : null;
   }
 
-  // What a reader has opened stays open, and the focus stays where it was, as far as the page still has the same there.
+  // What a reader has opened stays open, and the focus stays where it was, if the new page still has the same element.
   async function replaceWhole() {
     const fresh = await pageNow();
     if (!fresh) throw new Error("no page");
@@ -121,7 +121,7 @@
     say(said && said !== heading ? `New: ${said.trim()}` : "");
     const next = fresh.querySelector("[data-live]");
     stopped = !next;
-    // The next question is about the page that is now shown: it may have changed again since the first answer.
+    // The next request is about the page that is now shown: more may have changed since the first answer.
     mark = next ? `W/"${next.dataset.liveMark}"` : "";
   }
 
@@ -129,8 +129,8 @@
     return details.querySelector("summary").textContent;
   }
 
-  // Which metrics the page shows. Tables that are taken from the page as it is now may show any, and new ones: they, and
-  // pages with very many, ask for all.
+  // Which metrics the page shows. Tables that are fetched with their page may show any, even new ones: pages with such
+  // tables, and those with very many metrics, ask for all.
   function keysShown() {
     if (document.querySelector("table[data-live-cells]")) return "";
     const names = new Set();

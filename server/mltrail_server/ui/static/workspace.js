@@ -195,7 +195,7 @@
 
   // --- Choosing runs
 
-  // A box of a group stands for all of its runs, of which the page may show some, each with its own box.
+  // A group's box stands for all of its runs; the page may show some of them, each with a box of its own.
   const boxes = [...document.querySelectorAll(".runs-side input[name=run]")];
   if (bulk && boxes.length) {
     const groupBox = (box) => boxes.find((one) => "count" in one.dataset && one.dataset.group === box.dataset.group);
