@@ -76,6 +76,7 @@ HOSTILE = {
     "book.ipynb": b'{"cells": [{"source": "<script>alert(1)</script>"}]}',
     "odd.ipynb": b'{"nbformat": 4, "cells": [1, {}, {"cell_type": [], "source": {}, "outputs": [[], {"data": 1}, 2]}]}',
     "many.ipynb": b'{"nbformat": 4, "cells": [' + b"{}," * 400_000 + b"{}]}",
+    "outputs.ipynb": notebook(*[code("", *[display({"a/b": 1})] * 60) for _ in range(310)]),
     "long.ipynb": notebook(*[code("<" * 9_000, stream("\x1b[31m<b>" * 9_000)) for _ in range(90)]),
     "scripts.ipynb": notebook(
         markdown("<script>alert(1)</script>\n[x](javascript:alert(1)) ![p](http://evil/x.png)"),
@@ -213,7 +214,14 @@ def test_a_notebook_is_shown_with_its_outputs(client: FlaskClient, mlflow: Mlflo
 def test_pictures_of_a_notebook_are_sent_by_themselves(client: FlaskClient, mlflow: Mlflow, log: Log) -> None:
     svg = "<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>"
     forged = base64.b64encode(SCRIPT).decode()
-    pictures = [{"image/png": PNG}, {"image/svg+xml": svg}, {"image/jpeg": forged}, {"image/png": 7}, {}]
+    pictures = [
+        {"image/png": PNG},
+        {"image/svg+xml": svg},
+        {"image/jpeg": forged},
+        {"image/png": 7},
+        {"image/png": "é"},
+        {},
+    ]
     put(mlflow, log("a"), "eda.ipynb", notebook(markdown("x"), code("plot", *map(display, pictures))))
     (png, vector, *_) = re.findall('<img src="([^"]+)"', preview_of(client, "eda.ipynb"))
     sent = client.get(html.unescape(png))
@@ -230,10 +238,23 @@ def test_pictures_of_a_notebook_are_sent_by_themselves(client: FlaskClient, mlfl
         "?cell=1&output=2",
         "?cell=1&output=3",
         "?cell=1&output=4",
+        "?cell=1&output=5",
         "?cell=-1&output=0",
         "?cell=9&output=0",
     ):
         assert client.get(at + query).status_code == 400, query
+
+
+@pytest.mark.parametrize("more", ['"', "\u20ac".encode().decode("latin-1"), "x" * 90])
+def test_a_picture_is_sent_whatever_else_is_in_its_address(
+    client: FlaskClient, mlflow: Mlflow, log: Log, more: str
+) -> None:
+    put(mlflow, log("a"), "eda.ipynb", notebook(code("plot", display({"image/png": PNG}))))
+    put(mlflow, log("b"), "a.png", base64.b64decode(PNG))
+    for path, query in ((f"{HERE}/pictures/eda.ipynb", "cell=0&output=0&"), (f"{ML}/candidates/2/pictures/a.png", "")):
+        sent = client.get(path, environ_overrides={"QUERY_STRING": query + more})  # as a server passes raw bytes on
+        assert sent.status_code == 200
+        assert all(value.isascii() for _, value in sent.headers)
 
 
 def test_html_runs_no_script_until_somebody_says_so(client: FlaskClient, mlflow: Mlflow, log: Log) -> None:

@@ -4,7 +4,6 @@ https://nbformat.readthedocs.io/en/latest/format_description.html
 """
 
 import base64
-import binascii
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ _MOST_PARTS = 300_000
 """The most entries that are read: many small ones take far more memory than their text."""
 _MOST_CELLS = 300
 _MOST_OUTPUTS = 50  # of a cell
+_MOST_OUTPUTS_OF_ALL = 3_000
 _MOST_PICTURES = 50
 _MOST_TEXT = 10_000  # of a cell's source, or of an output
 _MOST_PROSE = 5_000
@@ -59,7 +59,7 @@ def picture(text: str, cell: int, output: int) -> tuple[str, bytes] | None:
         return kind, _text(data[kind]).encode()
     try:
         return kind, base64.b64decode(_text(data[kind]))
-    except binascii.Error:
+    except ValueError:  # of binascii, or for letters that are not ASCII
         return None
 
 
@@ -79,6 +79,7 @@ class _Budget:
     """What may still be written on the page."""
 
     text: int = _MOST_OF_ALL
+    outputs: int = _MOST_OUTPUTS_OF_ALL
     pictures: int = _MOST_PICTURES
     cut: bool = False
 
@@ -106,7 +107,9 @@ def _cell(place: int, cell: Mapping[str, object], budget: _Budget) -> NotebookCe
 
 
 def _outputs(place: int, outputs: Sequence[object], budget: _Budget) -> Iterator[NotebookOutput]:
-    for number, one in enumerate(outputs[:_MOST_OUTPUTS]):
+    most = min(_MOST_OUTPUTS, budget.outputs)
+    budget.outputs -= min(most, len(outputs))
+    for number, one in enumerate(outputs[:most]):
         if not isinstance(one, dict):
             continue
         if one.get("output_type") == "error":
@@ -117,7 +120,7 @@ def _outputs(place: int, outputs: Sequence[object], budget: _Budget) -> Iterator
             yield NotebookOutput("text", budget.take(_as_written(_text(one.get("text"))), _MOST_TEXT))
         else:
             yield _displayed(place, number, _data(one), budget)
-    budget.cut = budget.cut or len(outputs) > _MOST_OUTPUTS
+    budget.cut = budget.cut or len(outputs) > most
 
 
 def _displayed(place: int, number: int, data: Mapping[str, object], budget: _Budget) -> NotebookOutput:

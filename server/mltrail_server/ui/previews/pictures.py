@@ -28,11 +28,13 @@ def picture(call: Call, file: File) -> ResponseReturnValue:
     """Send a picture for an `<img>`, and never as a page of its own. Of a notebook, it is that of the output that the
     query names.
     """
+    is_notebook = file.path.lower().endswith(".ipynb")
+    cell, output = (call.request.args.get(name, -1, type=int) for name in ("cell", "output"))
     # A file of a run may be replaced under its name, but not the bytes of a blob.
-    mark = f"{file.sha256 or file.blob_id}{call.request.query_string.decode(errors='replace')[:40]}"
+    mark = f"{file.sha256 or file.blob_id}{f'.{cell}.{output}' if is_notebook else ''}"
     if call.request.if_none_match.contains(mark):
         return Response(status=304, headers={"Cache-Control": "private, no-cache"})
-    found = _of_notebook(call, file) if file.path.lower().endswith(".ipynb") else _whole(call, file)
+    found = _of_notebook(call, file, cell, output) if is_notebook else _whole(call, file)
     if found is None:
         raise invalid("This file can't be shown as a picture; download it instead.")
     content_type, body = found
@@ -55,8 +57,7 @@ def _whole(call: Call, file: File) -> tuple[str, bytes] | None:
     return found, b"".join(call.deps.files.get(call.project_id, file.blob_id, length=file.size))
 
 
-def _of_notebook(call: Call, file: File) -> tuple[str, bytes] | None:
-    cell, output = (call.request.args.get(name, -1, type=int) for name in ("cell", "output"))
+def _of_notebook(call: Call, file: File, cell: int, output: int) -> tuple[str, bytes] | None:
     begun = beginning(call.scope, file, most=file.size) if file.size <= notebook.MOST_BYTES else None
     found = notebook.picture(begun.text, cell, output) if begun is not None and min(cell, output) >= 0 else None
     if found is None:
