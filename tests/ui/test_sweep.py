@@ -11,7 +11,7 @@ from tests.mlflow_client import LOCAL_TOKEN, Mlflow
 from tests.statements import Counter
 from tests.ui import sweeps
 from tests.ui.browsing import page, sign_in
-from tests.ui.run_table import ROOT, names
+from tests.ui.run_table import ROOT, Log, names
 
 SWEEP = f"{ROOT}/sweep"
 
@@ -176,6 +176,15 @@ def test_seeds_are_repeats_and_no_parameters(client: FlaskClient, mlflow: Mlflow
     shown = page(client, SWEEP)
     assert "12 configurations in 36 runs" in headline(shown)
     assert "Runs that differ only in seed count as one configuration" in shown
+
+
+@pytest.mark.parametrize("count", [12, 25])
+@pytest.mark.parametrize("params", ["none", "equal", "seeds"])
+def test_runs_may_differ_in_no_parameter(client: FlaskClient, log: Log, count: int, params: str) -> None:
+    for number in range(count):
+        logged = {"none": {}, "equal": {"lr": "0.1"}, "seeds": {"lr": "0.1", "seed": str(number)}}[params]
+        log("run", params=logged, val_loss=number * number / 100)
+    assert headline(page(client, SWEEP)) == "The runs do not differ in any parameter."
 
 
 def test_many_runs_cost_the_same_statements(client: FlaskClient, mlflow: Mlflow, statements: Counter) -> None:

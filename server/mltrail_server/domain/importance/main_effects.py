@@ -120,7 +120,7 @@ def _permuted(
     coded: Sequence[Coded], tests: Sequence[tuple[float, float] | None], standing: Sequence[float]
 ) -> list[tuple[float, float] | None]:
     """Replace the probabilities by how often a shuffled metric explains as much. Shuffles are always the same."""
-    rounds = max(_LEAST_PERMUTATIONS, min(_MOST_PERMUTATIONS, _ALL_PERMUTATIONS // len(coded)))
+    rounds = max(_LEAST_PERMUTATIONS, min(_MOST_PERMUTATIONS, _ALL_PERMUTATIONS // max(1, len(coded))))
     order = random.Random(0)  # noqa: S311 - no secret
     shuffled = list(standing)
     as_large = [0] * len(coded)
