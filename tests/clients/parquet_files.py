@@ -22,6 +22,10 @@ def main() -> None:
     pq.write_table(pa.table({f"c{number}": [number] for number in range(3000)}), folder / "wide.parquet")
     pq.write_table(pa.table({"nothing": pa.nulls(20_000_000, pa.int8())}), folder / "long.parquet")
     pq.write_table(pa.table({"id": pa.array([], pa.int64())}), folder / "empty.parquet")
+    twice = pa.Table.from_arrays([pa.array([number]) for number in (1, 2, 3)], names=["a", "b", "a"])
+    pq.write_table(twice, folder / "twice.parquet")
+    far = {"at": pa.array([0, 2**62, None], pa.timestamp("us")), "on": pa.array([0, 2**30, None], pa.date32())}
+    pq.write_table(pa.table(far), folder / "far.parquet")
     one = pa.array([b"a" * 210_000_000], pa.binary())
     plain = {"use_dictionary": False, "write_statistics": False, "compression": "zstd"}
     pq.write_table(pa.table({"text": one}), folder / "one-value.parquet", **plain)

@@ -35,6 +35,20 @@ def test_its_first_rows_are_a_table(folder: Path) -> None:
     assert shown(folder, "empty").rows == [["id"]]
 
 
+def test_columns_of_the_same_name_keep_their_values(folder: Path) -> None:
+    (names, values) = shown(folder, "twice").rows
+    assert sorted(zip(names, values, strict=True)) == [("a", "1"), ("a", "3"), ("b", "2")]
+
+
+def test_times_that_python_cannot_hold_hide_no_others(folder: Path) -> None:
+    assert shown(folder, "far").rows == [
+        ["at", "on"],
+        ["1970-01-01 00:00:00", "1970-01-01"],
+        ["<timestamp[us] that can't be shown>", "<date32[day] that can't be shown>"],
+        ["null", "null"],
+    ]
+
+
 def test_only_a_part_of_a_large_one_is_read(folder: Path) -> None:
     long = shown(folder, "long")
     assert (len(long.rows), long.remark) == (201, "The first 200 of 20,000,000 rows.")

@@ -26,25 +26,43 @@ def main() -> None:
     with os.fdopen(0, "rb") as given:
         file = library.ParquetFile(given, thrift_string_size_limit=10_000_000, thrift_container_size_limit=100_000)
         names = file.schema_arrow.names[:most_columns]
-        rows = _rows(file, names, most_rows)
-        columns = [name[:MOST_CELL] for name in names]
-        answer = {"columns": columns, "rows": rows, "total": file.metadata.num_rows}
+        head = _head(file, names, most_rows)
+        # Of several columns with the same name, all are read, and not in the file's order.
+        names, columns = (
+            (names, []) if head is None else (head.schema.names[:most_columns], head.columns[:most_columns])
+        )
+        rows = [[_short(value) for value in row] for row in zip(*map(_values, columns), strict=True)]
+        answer = {"columns": [name[:MOST_CELL] for name in names], "rows": rows, "total": file.metadata.num_rows}
     text = json.dumps(answer, default=lambda value: str(value)[:MOST_CELL])
     if len(text) > MOST_ANSWER:
         raise SystemExit(1)
     sys.stdout.write(text)
 
 
-def _rows(file: Any, names: list[str], most: int) -> list[list[object]]:  # noqa: ANN401 - pyarrow has no types
-    """Read the head of the first group of rows."""
+def _head(file: Any, names: list[str], most: int) -> Any:  # noqa: ANN401 - pyarrow has no types
+    """Read the head of the first group of rows; None if there is none."""
     if not file.metadata.num_row_groups or not names:
-        return []
+        return None
     group = file.metadata.row_group(0)
     if sum(group.column(place).total_uncompressed_size for place in range(group.num_columns)) > MOST_UNPACKED:
         raise SystemExit(1)
-    for batch in file.iter_batches(batch_size=most, row_groups=[0], columns=names):
-        return [[_short(value) for value in row] for row in zip(*(column.to_pylist() for column in batch), strict=True)]
-    return []
+    return next(file.iter_batches(batch_size=most, row_groups=[0], columns=names), None)
+
+
+def _values(column: Any) -> list[object]:  # noqa: ANN401 - pyarrow has no types
+    """Return a column's values; those that Python can't hold, such as a time after the year 9999, as a remark."""
+    try:
+        found: list[object] = column.to_pylist()
+    except (ValueError, OverflowError):
+        found = [_value(one) for one in column]
+    return found
+
+
+def _value(one: Any) -> object:  # noqa: ANN401 - pyarrow has no types
+    try:
+        return one.as_py()
+    except (ValueError, OverflowError):
+        return f"<{one.type} that can't be shown>"
 
 
 def _short(value: object) -> object:
