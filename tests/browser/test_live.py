@@ -88,6 +88,25 @@ def test_an_opened_group_moves_with_its_runs(visit: Visit, past: Site) -> None:
         expect(page.locator(f"tr[data-run='{iid}']")).not_to_contain_text("Running")
 
 
+def test_a_new_column_of_groups_mixes_up_no_numbers(visit: Visit, past: Site) -> None:
+    trainings = Trainings(past)
+    run = trainings.begin("with a new metric")
+    trainings.mlflow.post("runs/log-parameter", run_id=run, key="kind", value="growing")
+    trainings.log(run, "val_loss", [1.0, 0.75])
+    with visit() as page:
+        number_of(page, past, run)
+        page.goto(
+            f"{past.url}{ML}/experiments/{trainings.experiment}?group=params.kind&filter=params.kind+%3D+%27growing%27"
+        )
+        page.locator("a.fold").click()
+        mean = page.locator("tr[data-name^=group] .mean")
+        expect(mean).to_have_text("0.75")
+        trainings.log(run, "accuracy", [0.25])
+        expect(page.locator("[data-live]")).to_contain_text("other columns now")
+        expect(mean).to_have_text("0.75")
+        trainings.finish(run)
+
+
 def test_a_hidden_tab_asks_for_nothing_and_catches_up_at_once(visit: Visit, past: Site) -> None:
     trainings = Trainings(past)
     run = trainings.begin("unseen")

@@ -27,10 +27,10 @@ def main() -> None:
         file = library.ParquetFile(given, thrift_string_size_limit=10_000_000, thrift_container_size_limit=100_000)
         names = file.schema_arrow.names[:most_columns]
         head = _head(file, names, most_rows)
-        # Of several columns with the same name, all are read, and not in the file's order.
-        names, columns = (
-            (names, []) if head is None else (head.schema.names[:most_columns], head.columns[:most_columns])
-        )
+        columns = []
+        if head is not None:
+            # Of several columns with the same name, all are read, and not in the file's order.
+            names, columns = head.schema.names[:most_columns], head.columns[:most_columns]
         rows = [[_short(value) for value in row] for row in zip(*map(_values, columns), strict=True)]
         answer = {"columns": [name[:MOST_CELL] for name in names], "rows": rows, "total": file.metadata.num_rows}
     text = json.dumps(answer, default=lambda value: str(value)[:MOST_CELL])

@@ -86,6 +86,10 @@
     if (!fresh) return; // the next request says why
     for (const [place, written] of [...fresh.querySelectorAll("table[data-live-cells]")].entries()) {
       const table = tables[place];
+      if (!table || headingsOf(table) !== headingsOf(written)) {
+        say("This table has other columns now. Reload the page to see them.");
+        continue;
+      }
       const known = new Map([...table.rows].map((row) => [row.dataset.name, row]));
       for (const row of written.querySelectorAll("tr[data-name]")) {
         const before = known.get(row.dataset.name);
@@ -94,6 +98,10 @@
       }
     }
     window.mltrail.ownTimes();
+  }
+
+  function headingsOf(table) {
+    return table.tHead.textContent;
   }
 
   function renew(before, cell) {
