@@ -147,7 +147,7 @@ def checkout(folder: Path, gitlab_ci_local: Path) -> Runner:
     runner = runner_in(folder, gitlab_ci_local, path=f"{tools(folder / 'tools')}{os.pathsep}{os.environ['PATH']}")
     # Its own templates are in the checkout, and npm and pip have to find their way as they do here.
     runner.environment["GIT_CONFIG_COUNT"] = "0"
-    runner.environment |= {"HOME": os.environ["HOME"]} | {
+    runner.environment |= {"HOME": str(home(folder / "home"))} | {
         name: value for name, value in os.environ.items() if re.match(r"(PIP|UV|SSL|NODE|REQUESTS|npm|NPM)_", name)
     }
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
@@ -164,6 +164,17 @@ def checkout(folder: Path, gitlab_ci_local: Path) -> Runner:
         config.write_text(re.sub(r"\b5000\b", str(probe.getsockname()[1]), config.read_text()))
     commit(runner.checkout, runner.environment, "mlops/mltrail")
     return runner
+
+
+def home(folder: Path) -> Path:
+    """Make a home with the settings and caches of npm and pip, but without `.bashrc`. Bash reads that in a job, since
+    its input is a socket, and it may put another Python first in PATH, which jobs would then install into side by side.
+    """
+    folder.mkdir()
+    for name in (".cache", ".config", ".npm", ".npmrc", ".pip"):
+        if (there := Path.home() / name).exists():
+            (folder / name).symlink_to(there)
+    return folder
 
 
 def key(folder: Path) -> dict[str, str]:
