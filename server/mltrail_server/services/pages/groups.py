@@ -238,12 +238,18 @@ def _summarised(
     failed: set[int],
     copies: frozenset[int],
 ) -> list[_Group]:
+    # MLflow writes infinity, which can't enter a mean, as the largest double.
+    entering = {name: {iid: one for iid, one in of_all.items() if usable(one)} for name, of_all in latest.items()}
     found = []
     for shared, members in groups.items():
         counting = _iids(members, failed)
         own = copies.intersection(counting)
         each = [iid for iid in counting if iid not in own]
-        summaries = {name: summarise(values) for name, of_all in latest.items() if (values := _values(of_all, each))}
+        summaries = {
+            name: summarise(values)
+            for name, of_all in entering.items()
+            if (values := [of_all[iid] for iid in each if iid in of_all])
+        }
         found.append(_Group(dict(sorted(shared)), members, len(members) - len(counting), own, summaries))
     return found
 
@@ -290,6 +296,8 @@ def _copied(runs: Sequence[Run], chance: frozenset[str]) -> set[int]:
 
 def _alike(iids: Sequence[int], latest: Mapping[str, Mapping[int, float]]) -> frozenset[int]:
     """Choose the runs whose shown metrics all equal another run's."""
+    if len(iids) < 2:
+        return frozenset()
     shown = {iid: repr(sorted(own.items())) for iid in iids if (own := _of(iid, latest))}
     often = Counter(shown.values())
     return frozenset(iid for iid, values in shown.items() if often[values] > 1)
@@ -297,11 +305,6 @@ def _alike(iids: Sequence[int], latest: Mapping[str, Mapping[int, float]]) -> fr
 
 def _of(iid: int, latest: Mapping[str, Mapping[int, float]]) -> dict[str, float]:
     return {name: of_all[iid] for name, of_all in latest.items() if iid in of_all}
-
-
-def _values(of_all: Mapping[int, float], iids: Sequence[int]) -> list[float]:
-    """Return the values that can enter a mean. MLflow writes infinity as the largest double."""
-    return [of_all[iid] for iid in iids if iid in of_all and usable(of_all[iid])]
 
 
 def _key(label: Values) -> str:

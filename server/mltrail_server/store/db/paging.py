@@ -117,10 +117,13 @@ def _after(order: Sequence[Sorted], values: Sequence[Any]) -> sa.ColumnElement[b
 
 
 def not_beyond(order: Sequence[Sorted], values: Sequence[Any]) -> sa.ColumnElement[bool]:
-    """Keep the rows up to and including the one with these sort values."""
-    reached = [one.column == sa.literal(value, one.column.type) for one, value in zip(order, values, strict=True)]
-    backwards = [Sorted(one.column, not one.descending) for one in order]
-    return sa.or_(_after(backwards, values), sa.and_(*reached))
+    """Keep the rows up to and including the one with these sort values; none of the columns may be NULL.
+
+    The first part lets the database end there in the index, and the negation keeps PostgreSQL from reading all of these
+    rows, by parts of the condition, where the first few are enough.
+    """
+    first, value = order[0], sa.literal(values[0], order[0].column.type)
+    return sa.and_(first.column >= value if first.descending else first.column <= value, ~_after(order, values))
 
 
 def _is_storable(value: object) -> bool:
