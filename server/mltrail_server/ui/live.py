@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 
 from flask import Response, get_template_attribute
 from flask.typing import ResponseReturnValue
@@ -25,9 +26,16 @@ def latest(call: Call) -> ResponseReturnValue:
     arguments = call.request.args
     keys = arguments.getlist("key") if "key" in arguments else None
     runs = live.latest(call.scope, numbers_of(arguments.getlist("run")), keys)
-    body = json.dumps({"runs": [_shown(run) for run in runs]}, separators=(",", ":"))
+    return answered(call, {"runs": [_shown(run) for run in runs]})
+
+
+def answered(call: Call, content: Mapping[str, object], mark: str = "") -> ResponseReturnValue:
+    """Answer with JSON, or with 304 if the client has it already. `mark` stands for what the page shows, where that is
+    more than the content.
+    """
+    body = json.dumps(content, separators=(",", ":"))
     answer = Response(body, content_type="application/json", headers={"Cache-Control": "private, no-cache"})
-    answer.set_etag(hashlib.sha256(body.encode()).hexdigest()[:20], weak=True)
+    answer.set_etag(mark or hashlib.sha256(body.encode()).hexdigest()[:20], weak=True)
     return answer.make_conditional(call.request)
 
 

@@ -1,10 +1,8 @@
 """Merge requests: what the note says, what it said for earlier pipelines, and why it was not posted."""
 
-import json
 from dataclasses import replace
 from typing import Any
 
-from flask import Response
 from flask.typing import ResponseReturnValue
 
 from mltrail_contract import Outcome
@@ -16,7 +14,7 @@ from mltrail_server.services.pages.merge_requests import MergeRequestView, Reque
 from mltrail_server.services.review import note
 from mltrail_server.services.review.reports import Report
 
-from . import course, request_history, verdict_rows
+from . import course, live, request_history, verdict_rows
 from .render import page, server_url
 
 _PAGE = 50
@@ -59,13 +57,7 @@ def latest(call: Call, iid: int) -> ResponseReturnValue:
     """Tell static/live.js whether its page is still up to date; 304 if it is."""
     _check(call)
     known = merge_requests.known(call.scope, iid)
-    answer = Response(
-        json.dumps({"moves": known.moves}),
-        content_type="application/json",
-        headers={"Cache-Control": "private, no-cache"},
-    )
-    answer.set_etag(known.mark, weak=True)
-    return answer.make_conditional(call.request)
+    return live.answered(call, {"moves": known.moves}, known.mark)
 
 
 def shown(call: Call, view: MergeRequestView) -> str:

@@ -5,10 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from . import main_effects
 from .chance import squares
-from .coding import Coded, code, ranks
-from .configurations import configurations, is_crossed
+from .coding import Coded, code, numbers_of, ranks
 from .results import LEAST, Analysis, Importance, Verdict
 from .together import Additive, entangled
+
+_ENOUGH = 200
+"""How many values are enough to see whether a parameter is a number."""
 
 
 def analyse(
@@ -20,8 +22,8 @@ def analyse(
     of_repeats = tuple(sorted(parameters.keys() & set(repeats)))
     judged = {name: column for name, column in parameters.items() if name not in of_repeats}
     of_runs = ranks(values)
-    groups = configurations(judged, len(values))
-    crossed = len(groups) < len(values) and is_crossed(judged, groups)
+    groups = _configurations(judged, len(values))
+    crossed = len(groups) < len(values) and _is_crossed(judged, groups)
     members = [[run] for run in range(len(values))] if crossed else groups
     standing = ranks([sum(of_runs[run] for run in group) / len(group) for group in members])
     sizes = (len(values), len(members))
@@ -44,6 +46,30 @@ def analyse(
         pairs_tested=tested,
         entangled=entangled([by_name[one.name] for one in found if one.verdict is Verdict.MATTERS]),
     )
+
+
+def _configurations(parameters: Mapping[str, Sequence[str | None]], runs: int) -> list[list[int]]:
+    """Put the runs that have equal parameters together."""
+    telling = [column for column in parameters.values() if not _names_the_run(column)]
+    if not telling:
+        return [[run] for run in range(runs)]
+    members: dict[tuple[str | None, ...], list[int]] = {}
+    for run, key in enumerate(zip(*telling, strict=True)):
+        members.setdefault(key, []).append(run)
+    return list(members.values())
+
+
+def _is_crossed(parameters: Mapping[str, Sequence[str | None]], groups: Sequence[Sequence[int]]) -> bool:
+    """Whether all combinations of the parameters' values were tried, each about equally often."""
+    combinations = math.prod(len(set(column)) for column in parameters.values())
+    sizes = [len(group) for group in groups]
+    return combinations == len(groups) and max(sizes) <= 2 * min(sizes)
+
+
+def _names_the_run(column: Sequence[str | None]) -> bool:
+    """Whether a parameter is a word that nearly every run has for itself, such as the path of its output."""
+    different = set(column)
+    return len(different) > 0.9 * len(column) > 1 and numbers_of(column[:_ENOUGH]) is None
 
 
 def _coded(parameters: Mapping[str, Sequence[str | None]], runs: Sequence[int]) -> dict[str, Coded]:
