@@ -13,6 +13,7 @@ from flask.testing import FlaskClient
 from mltrail_server.app import create_app, create_deps
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.settings import Settings
+from tests import costs as call_costs
 from tests import databases, environment, url_maps
 from tests.api.trail import Trail
 from tests.budgets import pytest_terminal_summary as pytest_terminal_summary  # noqa: PLC0414 - pytest finds it here
@@ -20,6 +21,7 @@ from tests.chromium import axe as axe  # noqa: PLC0414
 from tests.chromium import chromium as chromium  # noqa: PLC0414
 from tests.citus import CITUS
 from tests.clock import FrozenClock
+from tests.costs import Costs
 from tests.databases import Databases, PostgresqlDatabases, SqliteDatabases
 from tests.fakes.gitlab import FakeGitLab, description
 from tests.mlflow_client import LOCAL_TOKEN, Mlflow
@@ -36,6 +38,7 @@ def pytest_configure() -> None:
     environment.clean()
     TENANTS.begin()
     CITUS.begin()
+    call_costs.begin()
     url_maps.share()
     # Generated examples are the same in each run, and may take their time on a busy machine.
     slow = hypothesis.HealthCheck.too_slow
@@ -203,6 +206,11 @@ def mlflow(client: FlaskClient) -> Mlflow:
 @pytest.fixture
 def statements(deps: Deps) -> Counter:
     return lambda: statements_of(deps)
+
+
+@pytest.fixture
+def costs(deps: Deps) -> Costs:
+    return lambda: call_costs.cost_of(deps)
 
 
 @pytest.fixture
