@@ -7,6 +7,12 @@ from typing import BinaryIO, Protocol
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.domain.ids import ProjectId
 
+CHUNK = 127 << 10
+"""How many bytes are read and sent at once. From 128 KiB on, glibc gets new pages from the operating system for each
+chunk, and gives them back, see `serve._keep_memory_small`. Measured with granian, a download in such chunks took twice
+the processor time; one in chunks of 64 KiB, which are sent one by one, took a third more.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class StoredBlob:

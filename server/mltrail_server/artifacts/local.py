@@ -12,13 +12,8 @@ from typing import BinaryIO
 from mltrail_server.domain.errors import MltrailError, not_found, unavailable
 from mltrail_server.domain.ids import ProjectId, new_blob_id
 
-from .base import AbandonedUpload, ListedBlob, StoredBlob, check_size
+from .base import CHUNK, AbandonedUpload, ListedBlob, StoredBlob, check_size
 from .whole_files import WholeFiles
-
-CHUNK = 1 << 16
-"""For larger ones the operating system allocates new memory each time: measured with granian, chunks of 256 KiB took
-2.4 times the processor time for downloads and 1.6 times for uploads, and 1 MiB even more.
-"""
 
 _ASIDE = ".part"
 

@@ -12,7 +12,7 @@ from mltrail_server.domain.errors import Code, MltrailError, not_found, unavaila
 from mltrail_server.domain.ids import ProjectId, new_blob_id
 
 from . import s3_reading
-from .base import AbandonedUpload, ListedBlob, MultipartUpload, StoredBlob, UploadPart, check_size
+from .base import CHUNK, AbandonedUpload, ListedBlob, MultipartUpload, StoredBlob, UploadPart, check_size
 from .s3_client import LazyClient, translating_errors
 
 if TYPE_CHECKING:
@@ -242,7 +242,7 @@ def part_size(size: int) -> int:
 def _read(stream: BinaryIO, size: int) -> bytearray:
     """Read this many bytes, or what is left, into one buffer: a connection returns little at a time."""
     room = bytearray()
-    while len(room) < size and (some := stream.read(min(s3_reading.CHUNK, size - len(room)))):
+    while len(room) < size and (some := stream.read(min(CHUNK, size - len(room)))):
         room += some
     return room
 

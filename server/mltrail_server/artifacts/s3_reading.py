@@ -5,12 +5,12 @@ from collections.abc import Generator
 from functools import partial
 from typing import TYPE_CHECKING
 
+from .base import CHUNK
 from .s3_client import LazyClient, translating_errors
 
 if TYPE_CHECKING:
     from botocore.response import StreamingBody
 
-CHUNK = 1 << 20
 RANGE = 64 << 20
 """How much is requested from S3 at once, so that a slow reader does not keep one response open for hours."""
 
