@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,9 +53,11 @@ class Measured:
         return self.points / (self.seconds - self.waited_seconds)
 
 
-def create(path: Path, runs: int, points: int) -> None:
-    """Create a database with this many runs and points, spread evenly."""
-    python = ENVIRONMENTS / "mlflow-3" / "bin/python"
+_PYTHON = ENVIRONMENTS / "mlflow-3" / "bin/python"
+
+
+def create(path: Path, runs: int, points: int, python: Path = _PYTHON) -> None:
+    """Create a database with this many runs and points, spread evenly, by the MLflow of an environment."""
     environment = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true"}
     command = [python, "-c", _CREATE, path, path.parent / "mlruns"]
     subprocess.run(command, check=True, env=environment, capture_output=True)
@@ -102,10 +105,11 @@ def _statements(steps: int) -> list[str]:
     ]
 
 
-def measure(path: Path, data: Path, options: list[str]) -> Measured:
-    """Import into a new data folder by the command line."""
+def measure(path: Path, data: Path, options: list[str], settings: Mapping[str, str] | None = None) -> Measured:
+    """Import into a new data folder by the command line. `settings` may name another database, which must be empty."""
     server = [sys.executable, "-m", "mltrail_server.cli"]
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    settings = settings or {}
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"} | {**settings}
     migrate = [*server, "migrate", "--data-dir", data]
     subprocess.run(migrate, check=True, capture_output=True, env=environment)
     command = [*server, "import", "--from-database", path, "--project", "1", "--data-dir", data, "--json", *options]
@@ -123,7 +127,8 @@ def measure(path: Path, data: Path, options: list[str]) -> Measured:
     process.returncode = os.waitstatus_to_exitcode(status)
     seconds = time.monotonic() - began
     processor = usage.ru_utime + usage.ru_stime
-    return Measured(seconds, waited, processor, _stored_points(data), peak, process.returncode)
+    stored = _stored_points(data, settings.get("MLTRAIL_DATABASE_URL", ""))
+    return Measured(seconds, waited, processor, stored, peak, process.returncode)
 
 
 def _waited_seconds(pid: int) -> float:
@@ -145,7 +150,13 @@ def _peak_mb(pid: int) -> float:
     return int(found[0]) / 1024 if found else 0.0
 
 
-def _stored_points(data: Path) -> int:
+def _stored_points(data: Path, database_url: str) -> int:
+    if database_url:
+        import psycopg  # noqa: PLC0415 - for those who measure PostgreSQL
+
+        with psycopg.connect(database_url) as server:
+            [row] = server.execute("SELECT COUNT(*) FROM metric").fetchall()
+            return int(row[0])
     (database,) = data.glob("*.db")
     connection = sqlite3.connect(database)
     (count,) = connection.execute("SELECT COUNT(*) FROM metric").fetchone()

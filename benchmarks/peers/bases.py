@@ -18,6 +18,7 @@ from tests.fakes.gitlab import FakeGitLab
 
 PROJECT = "team/churn"
 MLTRAIL = Path(sys.executable).parent / "mltrail-server"
+_LOCAL_TOKEN = "token-of-the-benchmarks"  # noqa: S105 - opens nothing else
 
 
 class Base(ABC):
@@ -26,10 +27,13 @@ class Base(ABC):
     kind: ClassVar[str]
     prefix = "/api/2.0/mlflow/"
     files: ClassVar[str] = ""
+    probe: ClassVar[str] = "experiments/get?experiment_id=0"
 
-    def __init__(self, folder: Path, *, database_url: str = "") -> None:
+    def __init__(self, folder: Path, *, database_url: str = "", workers: int = 2) -> None:
+        """`workers` are web processes, for servers that have several."""
         self.folder = folder
         self.database_url = database_url
+        self.workers = workers
         self.port = free_port()
         self.headers: dict[str, str] = {}
         self.process: subprocess.Popen[bytes] | None = None
@@ -73,12 +77,29 @@ class Base(ABC):
             self.process.wait(timeout=60)
             self.process = None
 
+    def restart(self) -> None:
+        """Stop and start, also after it has ended by itself."""
+        self.stop()
+        self.start()
+
+    @property
+    def lives(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    @property
+    def processes(self) -> list[int]:
+        return processes_below(self.process.pid) if self.process else []
+
     def memory(self) -> float:
         """Measure the memory of the server's processes: their own, and their share of what is shared (PSS), in MB."""
-        return sum(_pss(pid) for pid in _tree(self.process.pid if self.process else 0)) / 1024
+        return sum(_pss(pid) for pid in self.processes) / 1024
+
+    def processor_seconds(self) -> float:
+        """Measure the processor time of the server's processes so far, by the kernel's count of nanoseconds."""
+        return sum(processor_seconds(pid) for pid in self.processes)
 
     def _answers(self) -> bool:
-        url = f"http://127.0.0.1:{self.port}{self.prefix}experiments/get?experiment_id=0"
+        url = f"http://127.0.0.1:{self.port}{self.prefix}{self.probe}"
         try:
             with urllib.request.urlopen(urllib.request.Request(url, headers=self.headers), timeout=5):
                 return True
@@ -89,13 +110,29 @@ class Base(ABC):
 
 
 class Mltrail(Base):
-    """Two web processes and the worker, with a GitLab's ID tokens and the project in the URL."""
+    """Web processes and the worker, with a GitLab's ID tokens and the project in the URL."""
 
     kind = "mltrail"
     prefix = "/api/v4/projects/team%2Fchurn/ml/mlflow/api/2.0/mlflow/"
     files = "/api/v4/projects/team%2Fchurn/ml/mlflow/api/2.0/mlflow-artifacts/artifacts/"
+    gitlab: FakeGitLab | None = None
 
     def start(self) -> None:
+        if self.gitlab is None:
+            self._found_gitlab()
+        super().start()
+
+    def stop(self) -> None:
+        super().stop()
+        if self.gitlab is not None:
+            self.gitlab.stop()
+            self.gitlab = None
+
+    def restart(self) -> None:
+        super().stop()
+        super().start()
+
+    def _found_gitlab(self) -> None:
         self.gitlab = FakeGitLab()
         self.gitlab.start()
         user, bot = self.gitlab.add_user("dana"), self.gitlab.add_user("mltrail-bot")
@@ -107,27 +144,35 @@ class Mltrail(Base):
         job = self.gitlab.add_job(pipeline, "train", "train", user, "running")
         token = self.gitlab.mint(job, f"http://127.0.0.1:{self.port}", exp=int(time.time()) + 86_400)
         self.headers = {"Authorization": f"Bearer {token}"}
-        super().start()
-
-    def stop(self) -> None:
-        super().stop()
-        self.gitlab.stop()
 
     @property
     def sqlite_file(self) -> Path:
         return self.folder / "data" / "mltrail.db"
 
     def command(self) -> list[str]:
-        return [str(MLTRAIL), "serve", "--port", str(self.port)]
+        return [str(MLTRAIL), "serve", "--port", str(self.port), "--workers", str(self.workers)]
 
     def environment(self) -> dict[str, str]:
         given = {
+            "MLTRAIL_GITLAB_URL": self.gitlab.url if self.gitlab else "",
             "MLTRAIL_DATA_DIR": str(self.folder / "data"),
             "MLTRAIL_EXTERNAL_URL": f"http://127.0.0.1:{self.port}",
-            "MLTRAIL_GITLAB_URL": self.gitlab.url,
             "MLTRAIL_GITLAB_TOKEN": self.bot_token,
         }
         return given | ({"MLTRAIL_DATABASE_URL": self.database_url} if self.database_url else {})
+
+
+class LocalMltrail(Mltrail):
+    """Local mode: one user, one token, no GitLab and no worker; only on SQLite."""
+
+    prefix = "/api/v4/projects/1/ml/mlflow/api/2.0/mlflow/"
+    files = "/api/v4/projects/1/ml/mlflow/api/2.0/mlflow-artifacts/artifacts/"
+
+    def _found_gitlab(self) -> None:
+        self.headers = {"Authorization": f"Bearer {_LOCAL_TOKEN}"}
+
+    def environment(self) -> dict[str, str]:
+        return {"MLTRAIL_DATA_DIR": str(self.folder / "data"), "MLTRAIL_LOCAL_TOKEN": _LOCAL_TOKEN}
 
 
 class Mlflow(Base):
@@ -136,6 +181,8 @@ class Mlflow(Base):
     kind = "mlflow"
     files = "/api/2.0/mlflow-artifacts/artifacts/"
     python: ClassVar[Path]
+    path: ClassVar[str] = ""
+    """Where further packages are."""
 
     @property
     def sqlite_file(self) -> Path:
@@ -145,7 +192,7 @@ class Mlflow(Base):
         store = self.database_url.replace("postgresql:", "postgresql+psycopg:") or f"sqlite:///{self.folder}/ml.db"
         return [
             str(self.python.parent / "mlflow"),
-            *("server", "--host", "127.0.0.1", "--port", str(self.port), "--workers", "2"),
+            *("server", "--host", "127.0.0.1", "--port", str(self.port), "--workers", str(self.workers)),
             *("--gunicorn-opts", "--threads 8 --log-level warning"),
             *("--backend-store-uri", store),
             *("--serve-artifacts", "--artifacts-destination", str(self.folder / "files")),
@@ -153,7 +200,17 @@ class Mlflow(Base):
 
     def environment(self) -> dict[str, str]:
         path = f"{self.python.parent}:{os.environ['PATH']}"
-        return {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "PATH": path, "MLFLOW_DISABLE_TELEMETRY": "true"}
+        given = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "PATH": path, "MLFLOW_DISABLE_TELEMETRY": "true"}
+        return given | ({"PYTHONPATH": self.path} if self.path else {})
+
+
+class TracedMlflow(Mlflow):
+    """Spans come to MLflow's FastAPI application, which gunicorn's options would turn off."""
+
+    def command(self) -> list[str]:
+        given = super().command()
+        place = given.index("--gunicorn-opts")
+        return given[:place] + given[place + 2 :]
 
 
 class FastTrackML(Base):
@@ -171,6 +228,30 @@ class FastTrackML(Base):
         return [str(self.binary), "server", "-a", address, "-l", "error", "-d", store, "--default-artifact-root", root]
 
 
+class Bare(Base):
+    """Answers without doing anything, see `bare.py`."""
+
+    kind = "bare"
+    prefix = "/"
+    probe = "1"
+
+    @property
+    def sqlite_file(self) -> Path:
+        raise NotImplementedError
+
+    def command(self) -> list[str]:
+        return [sys.executable, "-m", "benchmarks.peers.bare", str(self.port), str(self.workers)]
+
+    def environment(self) -> dict[str, str]:
+        return {"PYTHONPATH": str(Path(__file__).parents[2])}
+
+    @staticmethod
+    def like(call: bytes, length: int) -> bytes:
+        """Return a call with the headers and the body of another server's, which is answered with `length` bytes."""
+        method, _path, rest = call.split(b" ", 2)
+        return b"%s /%d %s" % (method, length, rest)
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -178,14 +259,29 @@ def free_port() -> int:
         return number
 
 
-def _tree(pid: int) -> list[int]:
+def processes_below(pid: int) -> list[int]:
+    """List a process and those that it and they have started."""
     found = [pid]
     for children in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in children.read_text().split():
-            found += _tree(int(child))
+        for child in _read(children).split():
+            found += processes_below(int(child))
     return found
 
 
+def processor_seconds(pid: int) -> float:
+    """Measure the processor time of a process's threads, those that have ended excepted."""
+    spent = (_read(task).split() for task in Path(f"/proc/{pid}/task").glob("*/schedstat"))
+    return sum(int(fields[0]) for fields in spent if fields) / 1e9
+
+
 def _pss(pid: int) -> int:
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    lines = _read(Path(f"/proc/{pid}/smaps_rollup")).splitlines()
+    return next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
+
+
+def _read(path: Path) -> str:
+    """Read what the kernel says of a process or thread, which may have ended meanwhile."""
+    try:
+        return path.read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""

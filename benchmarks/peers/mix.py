@@ -5,7 +5,7 @@ import threading
 import time
 from http.client import HTTPConnection
 
-from .items import SMALL, Bench
+from .items import SMALL, Bench, Item
 from .load import Sample, load
 from .seed import now_ms
 
@@ -79,3 +79,11 @@ def training_loops(bench: Bench) -> Sample:
         training.join()
     sample.seconds = time.perf_counter() - begun
     return sample
+
+
+MIXES = [
+    Item("32 jobs at once", work=ci_mix),
+    Item("what training feels: 8 trainings, 50 steps a second each", work=training_loops),
+]
+JOBS_ITEM, TRAINING_ITEM = (item.name for item in MIXES)
+"""Of these, the time of a call is what matters."""

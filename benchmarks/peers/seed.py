@@ -7,6 +7,7 @@ import random
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ METRICS, PARAMS, TAGS = 20, 20, 5
 POINTS = 100_000
 _CHUNK = 20_000
 _MLTRAIL_PROJECT = 1
-_STARTED = 1_700_000_000_000
+STARTED = 1_700_000_000_000
 
 Rows = tuple[str, str, list[tuple[Any, ...]]]
 """A table, its columns, and rows for it."""
@@ -37,21 +38,21 @@ def seed(base: Base, sizes: Sequence[int]) -> Seeded:
     for place, size in enumerate(sizes):
         number = 1000 + place
         experiments[size] = str(number)
-        _insert(base, table.experiment(number))
+        insert(base, table.experiment(number))
         for first in range(0, size, _CHUNK // 10):
             for rows in table.runs(number, range(first, min(first + _CHUNK // 10, size))):
-                _insert(base, rows)
-    _insert(base, table.experiment(999))
+                insert(base, rows)
+    insert(base, table.experiment(999))
     run = ""
     for rows in table.runs(999, range(1)):
         run = run or str(rows[2][0][table.eid_at])
-        _insert(base, rows)
+        insert(base, rows)
     for rows in table.history(run):
-        _insert(base, rows)
+        insert(base, rows)
     for rows in table.end():
-        _insert(base, rows)
+        insert(base, rows)
     if not base.database_url:
-        with sqlite3.connect(base.sqlite_file, timeout=60) as connection:
+        with closing(sqlite3.connect(base.sqlite_file, timeout=60)) as connection:
             connection.execute("ANALYZE")  # PostgreSQL would do it by itself
     return Seeded(experiments, run)
 
@@ -61,10 +62,11 @@ def seed_points(base: Base, count: int) -> None:
     table = _KINDS[base.kind](random.Random(8))  # noqa: S311 - data, no secret
     for run in range(100):
         for rows in table.points(run, count // 100):
-            _insert(base, rows)
+            insert(base, rows)
 
 
-def _insert(base: Base, rows: Rows) -> None:
+def insert(base: Base, rows: Rows) -> None:
+    """Put rows into a server's database."""
     name, columns, values = rows
     if base.database_url:
         import psycopg  # noqa: PLC0415 - for those who measure PostgreSQL
@@ -75,7 +77,7 @@ def _insert(base: Base, rows: Rows) -> None:
                     copy.write_row(row)
             cursor.execute(f"ANALYZE {name}")
         return
-    with sqlite3.connect(base.sqlite_file, timeout=60) as connection:
+    with closing(sqlite3.connect(base.sqlite_file, timeout=60)) as connection, connection:
         marks = ", ".join("?" for _ in columns.split(","))
         connection.executemany(f"INSERT OR REPLACE INTO {name} ({columns}) VALUES ({marks})", values)  # noqa: S608
 
@@ -100,7 +102,7 @@ class _Mltrail:
             "candidate",
             "project_id, iid, eid, experiment_iid, name, user_name, status, stage, started_ms, created_ms, promoted",
             [
-                (owner, iid, _eid(self._random), experiment, f"run {iid}", "u", 3, 0, _STARTED + iid, 1, False)
+                (owner, iid, _eid(self._random), experiment, f"run {iid}", "u", 3, 0, STARTED + iid, 1, False)
                 for iid in iids
             ],
         )
@@ -127,7 +129,7 @@ class _Mltrail:
             "metric",
             columns,
             [
-                (_MLTRAIL_PROJECT, iid, key + 1, step, _STARTED + step * 1000, self._random.random(), False)
+                (_MLTRAIL_PROJECT, iid, key + 1, step, STARTED + step * 1000, self._random.random(), False)
                 for key in range(10)
                 for step in range(count // 10)
             ],
@@ -165,7 +167,7 @@ class _Mlflow:
 
     def runs(self, experiment: int, numbers: range) -> Iterator[Rows]:
         eids = [_eid(self._random) for _ in numbers]
-        runs = [self.run(eid, experiment, _STARTED + n) for n, eid in zip(numbers, eids, strict=True)]
+        runs = [self.run(eid, experiment, STARTED + n) for n, eid in zip(numbers, eids, strict=True)]
         yield "runs", self.run_columns, runs
         values = [(eid, f"m{key}", self._random.random()) for eid in eids for key in range(METRICS)]
         yield "latest_metrics", self.metric_columns, [self.metric(*value, 1, 1) for value in values]
@@ -188,12 +190,12 @@ class _Mlflow:
 
     def points(self, _run: int, count: int) -> Iterator[Rows]:
         eid = _eid(self._random)
-        yield "runs", self.run_columns, [self.run(eid, 999, _STARTED)]
+        yield "runs", self.run_columns, [self.run(eid, 999, STARTED)]
         yield (
             "metrics",
             self.metric_columns,
             [
-                self.metric(eid, f"m{key}", self._random.random(), _STARTED + step * 1000, step)
+                self.metric(eid, f"m{key}", self._random.random(), STARTED + step * 1000, step)
                 for key in range(10)
                 for step in range(count // 10)
             ],
