@@ -1,5 +1,7 @@
 """Wire the application. Nothing else creates a `Deps` or registers a route."""
 
+from typing import TYPE_CHECKING
+
 from mltrail_server.store.db.project import Project
 
 from .artifacts.base import FileStore
@@ -16,18 +18,21 @@ from .gitlab.older_gitlab import OlderGitLab
 from .gitlab_api import errors as gitlab_errors
 from .gitlab_api import routes as gitlab_routes
 from .http import hosts
-from .http.errors import handle_errors
+from .http.errors import ErrorAnswers
 from .http.joined_paths import JoinedPaths
 from .http.path_prefix import PathPrefix
-from .http.project_paths import ProjectApp
+from .http.project_app import ProjectApp
 from .http.request_ids import RequestIds
 from .http.request_log import RequestLog
 from .http.request_traces import RequestTraces
+from .http.safe_headers import SafeHeaders
 from .http.sharinghub import SharingHubPaths
 from .http.slow_bodies import SLOW_BODIES
 from .mlflow_api import errors as mlflow_errors
 from .mlflow_api import routes as mlflow_routes
 from .ops import health, metrics
+from .ops.instruments import Instruments
+from .ops.metrics import CountedRequests
 from .services.context.deps import Deps, TeamMode
 from .services.identity import projects
 from .services.promotion import provenance
@@ -39,6 +44,9 @@ from .telemetry import tracing
 from .ui import errors as ui_errors
 from .ui import routes as ui_routes
 from .webhooks import receiver
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 
 def create_deps(
@@ -96,22 +104,30 @@ def _oauth(settings: Settings, clock: Clock) -> OAuth | None:
 def create_app(deps: Deps) -> ProjectApp:
     deps.db.limit(float(deps.settings.search_seconds))
     SLOW_BODIES.seconds = float(deps.settings.body_seconds)
-    app = ProjectApp("mltrail_server", template_folder="ui/templates")
+    instruments = Instruments()
+    instruments.attach(deps)
+    answers = ErrorAnswers([health.EDGE, mlflow_errors.EDGE, gitlab_errors.EDGE, ui_errors.EDGE], instruments.refused)
+    app = ProjectApp("mltrail_server", template_folder="ui/templates", answers=answers)
     if deps.team is None:
-        hosts.keep_to_loopback(app)
+        app.check_each(hosts.check_loopback)
     mlflow_routes.mount_all(app, deps)
     gitlab_routes.mount_all(app, deps)
     receiver.mount_all(app, deps)
     ui_routes.mount_all(app, deps)
     health.mount_all(app, deps)
-    instruments = metrics.mount_all(app, deps)
-    handle_errors(app, [health.EDGE, mlflow_errors.EDGE, gitlab_errors.EDGE, ui_errors.EDGE], instruments.refused)
-    app.wsgi_app = JoinedPaths(SharingHubPaths(app.wsgi_app))  # type: ignore[method-assign] # Flask's own way to wrap it
-    if root_path := deps.settings.root_path:
-        app.wsgi_app = PathPrefix(app.wsgi_app, root_path)  # type: ignore[method-assign] # the same
-    if deps.settings.log_requests == "on":
-        app.wsgi_app = RequestLog(app.wsgi_app)  # type: ignore[method-assign] # the same
-    if tracing.wanted():
-        app.wsgi_app = RequestTraces(app.wsgi_app)  # type: ignore[method-assign] # the same
-    app.wsgi_app = RequestIds(app.wsgi_app)  # type: ignore[method-assign] # the same
+    metrics.mount_page(app, deps, instruments)
+    app.wsgi_app = _layers(app.wsgi_app, deps.settings, instruments)  # type: ignore[assignment,method-assign] # Flask's own way to wrap it
     return app
+
+
+def _layers(app: "WSGIApplication", settings: Settings, instruments: Instruments) -> "WSGIApplication":
+    """Wrap the application in what every request passes, the outermost last."""
+    app = JoinedPaths(SharingHubPaths(app))
+    if settings.root_path:
+        app = PathPrefix(app, settings.root_path)
+    app = CountedRequests(SafeHeaders(app), instruments)
+    if settings.log_requests == "on":
+        app = RequestLog(app)
+    if tracing.wanted():
+        app = RequestTraces(app)
+    return RequestIds(app)

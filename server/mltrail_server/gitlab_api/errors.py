@@ -1,6 +1,6 @@
 """Errors in the shape of GitLab's API: `{"message": text}`."""
 
-from flask import Response
+from flask import Request, Response
 
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.http.answers import json_answer
@@ -27,7 +27,7 @@ STATUSES: dict[Code, int] = {
 }
 
 
-def render(error: MltrailError) -> Response:
+def render(error: MltrailError, _request: Request) -> Response:
     return json_answer({"message": error.in_words(SENTENCES)}, STATUSES[error.code])
 
 

@@ -1,8 +1,7 @@
 """The route table of our own API."""
 
-from flask import Flask
-
 from mltrail_server.domain.identity import Access
+from mltrail_server.http.project_app import ProjectApp
 from mltrail_server.http.routes import Handler, Route, mount
 from mltrail_server.services.context.deps import Deps
 
@@ -38,6 +37,6 @@ PACKAGES = (
 )
 
 
-def mount_all(app: Flask, deps: Deps) -> None:
+def mount_all(app: ProjectApp, deps: Deps) -> None:
     mount(app, deps, name="gitlab", prefix="/api/v4/projects/<project:project>/ml/", routes=ROUTES)
     mount(app, deps, name="packages", prefix="/api/v4/projects/<project:project>/packages/ml_models/", routes=PACKAGES)

@@ -1,16 +1,26 @@
 """Local mode serves only this machine's own host names, so that no web page can reach it through another name."""
 
+from functools import lru_cache
 from urllib.parse import urlsplit
 
-from flask import Flask, request
+from flask import Request
 
 from mltrail_server.domain.errors import forbidden
 from mltrail_server.settings import is_loopback
 
 
-def keep_to_loopback(app: Flask) -> None:
-    @app.before_request
-    def check() -> None:
-        host = urlsplit(f"//{request.host}").hostname or ""
-        if not is_loopback(host):
-            raise forbidden(f"Local mode serves only localhost and 127.0.0.1, not the host {host!r}.")
+def check_loopback(request: Request) -> None:
+    """Raises FORBIDDEN for a host that is not this machine."""
+    host = request.host
+    if not _is_loopback(host):
+        name = _name_of(host)
+        raise forbidden(f"Local mode serves only localhost and 127.0.0.1, not the host {name!r}.")
+
+
+@lru_cache(maxsize=64)
+def _is_loopback(host: str) -> bool:
+    return is_loopback(_name_of(host))
+
+
+def _name_of(host: str) -> str:
+    return urlsplit(f"//{host}").hostname or ""

@@ -6,13 +6,11 @@ regular expression for each of some two hundred routes.
 """
 
 import re
-from collections.abc import Callable, Iterable
-from functools import cache, cached_property
+from collections.abc import Iterable
 
-from flask import Flask, Request
-from werkzeug.routing import BaseConverter, MapAdapter, Rule
+from werkzeug.routing import BaseConverter
 
-_VARIABLE = "<project:project>"
+VARIABLE = "<project:project>"
 _MARK = "\0"
 """Replaces a slash in the project."""
 
@@ -29,6 +27,11 @@ _API = "/api/v4/"
 
 _DEPTH = 3
 """How many segments after the project show where it ends: a group can be called `ml`, too."""
+
+
+def is_unusual(path: str) -> bool:
+    """Return whether `ProjectPaths` would respell a path beyond making its project one segment."""
+    return path.endswith("/") or _MARK in path or any(spelt in path for spelt, _plain in _SPELLINGS)
 
 
 class ProjectConverter(BaseConverter):
@@ -55,7 +58,7 @@ class ProjectPaths:
     def __init__(self, rules: Iterable[str]) -> None:
         starts: dict[str, set[str]] = {}
         for rule in rules:
-            before, found, after = rule.partition(_VARIABLE)
+            before, found, after = rule.partition(VARIABLE)
             if found:
                 fixed = after.split("<")[0].rstrip("/")
                 starts.setdefault(before, set()).add("/".join(fixed.split("/")[: _DEPTH + 1]))
@@ -82,50 +85,3 @@ class ProjectPaths:
             if found := form.fullmatch(path):
                 return f"{found['before']}{found['project'].replace('/', _MARK)}{found['rest']}"
         return path
-
-
-class _Rule(Rule):
-    """A rule that compiles its URL builder on first use.
-
-    Werkzeug compiles two functions per rule through a syntax tree: for some three hundred rules that takes 200 ms when
-    a process starts, and we use two of them.
-    """
-
-    def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
-        compile_builder = super()._compile_builder
-
-        @cache
-        def compiled() -> Callable[..., tuple[str, str]]:
-            return compile_builder(append_unknown)
-
-        def build(rule: Rule, **values: str) -> tuple[str, str]:
-            return compiled()(rule, **values)
-
-        return build
-
-
-class ProjectApp(Flask):
-    """Flask with `<project:project>` in its rules."""
-
-    url_rule_class = _Rule
-
-    def __init__(self, name: str, *, template_folder: str) -> None:
-        super().__init__(name, static_folder=None, template_folder=template_folder)
-        self.url_map.converters["project"] = ProjectConverter
-        self.url_map.converters["path"] = PathConverter
-        self.url_map.merge_slashes = False
-
-    def build(self) -> None:
-        """Build what the first request would build: 5 MB that processes share if they are forked afterwards."""
-        self.url_map.update()
-        self._project_paths  # noqa: B018 - read for the sake of its making
-
-    @cached_property
-    def _project_paths(self) -> ProjectPaths:
-        return ProjectPaths(rule.rule for rule in self.url_map.iter_rules())
-
-    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
-        adapter = super().create_url_adapter(request)
-        if adapter is not None and request is not None:
-            adapter.path_info = self._project_paths.isolated(adapter.path_info)
-        return adapter

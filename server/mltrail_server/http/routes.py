@@ -1,7 +1,8 @@
 """Routes: each declares the access that it needs, and there is no other way to register one.
 
 A handler is called only with an admitted `Call`. `tests/api/edges/test_access.py` walks Flask's URL
-map and fails on any rule that was not registered here.
+map and fails on any rule that was not registered here. All routes are in that map; those whose clients wait for
+every millisecond are also found by the short way (see `short_way`), which calls the very same functions.
 """
 
 from collections.abc import Callable, Iterable
@@ -19,6 +20,7 @@ from mltrail_server.services.tracking import detachments
 from mltrail_server.telemetry import calls
 
 from .call import Call
+from .project_app import ProjectApp
 from .slow_bodies import CALLER
 from .tokens import token_of
 
@@ -45,47 +47,64 @@ class Route:
 
 
 def mount(
-    app: Flask,
+    app: ProjectApp,
     deps: Deps,
     *,
     name: str,
     prefix: str,
     routes: Iterable[Route],
     find_token: Callable[[Request], str] = token_of,
+    short: bool = False,
 ) -> None:
     """Register routes below `prefix`, which contains `<project:project>`. `find_token` reads the token
-    from a request.
+    from a request. With `short`, calls also come the short way: then no handler may use anything of Flask's but the
+    request that it is given.
     """
     for route in routes:
         endpoint = f"{name}:{route.method}:{route.path}"
+        serve = guarded(deps, route, find_token)
         app.add_url_rule(
             prefix + route.path,
             endpoint,
-            guarded(deps, route, find_token),
+            _view(serve, route),
             methods=[route.method],
             provide_automatic_options=False,
         )
+        if short:
+            app.short_way.add(route.method, prefix + route.path, serve)
 
 
 def guarded(deps: Deps, route: Route, find_token: Callable[[Request], str]) -> Handler:
-    def view(project: str, **parts: Any) -> ResponseReturnValue:  # noqa: ANN401 - Flask's converters decide
+    """Make the function that serves a route: it is called with the request, the project and the path's other parts."""
+
+    def serve(request: Request, project: str, **parts: str) -> ResponseReturnValue:
         actor = authentication.admit(deps, find_token(request), project)
+        call = Call(deps, actor, request)
         request.environ[CALLER] = actor.user_name
-        request.environ[ADMITTED] = Call(deps, actor, request)
-        if (call := calls.current()) is not None:
-            call.project_id = actor.project_id
+        request.environ[ADMITTED] = call
+        if (current := calls.current()) is not None:
+            current.project_id = actor.project_id
         require(deps, actor, route.access)
         if route.access is Access.WRITE:
             detachments.check_route(actor, route.path)
         # A detached run's token is valid for days, so its user is checked for reading, too.
         if route.access is Access.WRITE or actor.candidate_iid is not None:
-            actor = authentication.about_to_write(deps, actor)
+            checked = authentication.about_to_write(deps, actor)
+            if checked is not actor:
+                call = Call(deps, checked, request)
         if route.query is not None:
             _check_query(request, route.query)
         if not route.slow:
-            return route.handler(Call(deps, actor, request), **parts)
-        with deps.slow_call_limit.hold(actor):
-            return route.handler(Call(deps, actor, request), **parts)
+            return route.handler(call, **parts)
+        with deps.slow_call_limit.hold(call.actor):
+            return route.handler(call, **parts)
+
+    return serve
+
+
+def _view(serve: Handler, route: Route) -> Handler:
+    def view(**parts: Any) -> ResponseReturnValue:  # noqa: ANN401 - Flask's converters decide
+        return serve(request._get_current_object(), **parts)  # type: ignore[attr-defined] # noqa: SLF001 - the documented name
 
     view.mltrail_access = route.access  # type: ignore[attr-defined]
     return view

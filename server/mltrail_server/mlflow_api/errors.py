@@ -4,7 +4,7 @@ MLflow 1.28 and 2.7 crash on an `error_code` that is not in their list, so where
 that 1.28 knows are used.
 """
 
-from flask import Response, request
+from flask import Request, Response
 
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.http.answers import json_answer
@@ -32,7 +32,7 @@ ANSWERS: dict[Code, tuple[int, str]] = {
 }
 
 
-def render(error: MltrailError) -> Response:
+def render(error: MltrailError, request: Request) -> Response:
     status, name = ANSWERS[error.code]
     message = sentences.of(error)
     if error.code in (Code.NO_ENDPOINT, Code.NO_METHOD):

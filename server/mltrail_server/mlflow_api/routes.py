@@ -1,8 +1,7 @@
 """The route table of MLflow's API: method, path, handler, and the access it needs. One screen."""
 
-from flask import Flask
-
 from mltrail_server.domain.identity import Access
+from mltrail_server.http.project_app import ProjectApp
 from mltrail_server.http.routes import Route, mount
 from mltrail_server.services.context.deps import Deps
 
@@ -190,11 +189,12 @@ PREFIXES_OF_3 = ("/api/3.0/mlflow/", "/ajax-api/3.0/mlflow/")
 FILE_PREFIXES = ("/api/2.0/mlflow-artifacts/", "/ajax-api/2.0/mlflow-artifacts/")
 
 
-def mount_all(app: Flask, deps: Deps) -> None:
-    for prefix in PREFIXES:
-        mount(app, deps, name=f"mlflow:{prefix}", prefix=BASE + prefix, routes=(*TRACKING, *REGISTRY, *TRACES_OF_2))
-    for prefix in PREFIXES_OF_3:
-        mount(app, deps, name=f"mlflow:{prefix}", prefix=BASE + prefix, routes=(*TRACES, *EVALUATION))
-    for prefix in FILE_PREFIXES:
-        mount(app, deps, name=f"files:{prefix}", prefix=BASE + prefix, routes=FILES)
-    mount(app, deps, name="about", prefix=BASE, routes=ABOUT)
+def mount_all(app: ProjectApp, deps: Deps) -> None:
+    tables = (
+        *((f"mlflow:{prefix}", prefix, (*TRACKING, *REGISTRY, *TRACES_OF_2)) for prefix in PREFIXES),
+        *((f"mlflow:{prefix}", prefix, (*TRACES, *EVALUATION)) for prefix in PREFIXES_OF_3),
+        *((f"files:{prefix}", prefix, FILES) for prefix in FILE_PREFIXES),
+        ("about", "", ABOUT),
+    )
+    for name, prefix, routes in tables:
+        mount(app, deps, name=name, prefix=BASE + prefix, routes=routes, short=True)

@@ -1,6 +1,6 @@
 """Is it alive, is it ready?"""
 
-from flask import Flask, Response
+from flask import Flask, Request, Response
 
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.http.errors import Edge
@@ -30,7 +30,7 @@ def mount_all(app: Flask, deps: Deps) -> None:
     mount_public(app, "/readyz", readyz)
 
 
-def render(error: MltrailError) -> Response:
+def render(error: MltrailError, _request: Request) -> Response:
     status = _STATUSES.get(error.code, 400)
     return Response(f"{error.message}\n", status, content_type="text/plain")
 

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, request
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
@@ -26,15 +27,10 @@ from mltrail_server.telemetry import calls
 from .instruments import Instruments
 from .shared_metrics import FOLDER_VARIABLE
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
 _FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via")
-
-
-def mount_all(app: Flask, deps: Deps) -> Instruments:
-    instruments = Instruments()
-    instruments.attach(deps)
-    _count_requests(app, instruments)
-    mount_page(app, deps, instruments)
-    return instruments
 
 
 def mount_page(app: Flask, deps: Deps, instruments: Instruments) -> None:
@@ -51,27 +47,29 @@ def mount_page(app: Flask, deps: Deps, instruments: Instruments) -> None:
     mount_public(app, "/metrics", metrics)
 
 
-def _count_requests(app: Flask, instruments: Instruments) -> None:
-    def began() -> None:
-        g.began = time.perf_counter()
-        if request.url_rule is not None and (call := calls.current()) is not None:
-            call.route = request.url_rule.rule
+class CountedRequests:
+    """Counts requests and measures them, as a layer around the application. Belongs inside `RequestIds`."""
+
+    def __init__(self, inner: "WSGIApplication", instruments: Instruments) -> None:
+        self._inner = inner
+        self._instruments = instruments
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> "Iterable[bytes]":
+        began = time.perf_counter()
+        instruments = self._instruments
+
+        def start(status: str, headers: list[tuple[str, str]], *error: Any) -> "Callable[[bytes], object]":  # noqa: ANN401 - an exception's parts
+            # A request that matches no route can have any method that a client makes up.
+            route = calls.route()
+            method = environ["REQUEST_METHOD"] if route else ""
+            instruments.answered(method, route or "unknown", int(status[:3]), time.perf_counter() - began)
+            return start_response(status, headers, *error)
+
         instruments.in_flight.inc()
-
-    def answered(response: Response) -> Response:
-        # A request that matches no route can have any method that a client makes up.
-        method, route = (request.method, request.url_rule.rule) if request.url_rule else ("", "unknown")
-        instruments.answered(method, route, response.status_code, time.perf_counter() - g.began)
-        return response
-
-    def ended(_error: BaseException | None) -> None:
-        if "began" in g:
+        try:
+            return self._inner(environ, start)
+        finally:
             instruments.in_flight.dec()
-
-    # Called first, before anything can refuse the request.
-    app.before_request_funcs.setdefault(None, []).insert(0, began)
-    app.after_request(answered)
-    app.teardown_request(ended)
 
 
 def _own(instruments: Instruments) -> bytes:

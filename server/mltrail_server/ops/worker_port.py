@@ -14,7 +14,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from flask import Flask, Response
 
 from mltrail_server.domain.errors import conflict
-from mltrail_server.http.errors import Edge, handle_errors
+from mltrail_server.http.errors import Edge, ErrorAnswers, handle_errors
 from mltrail_server.http.request_ids import RequestIds
 from mltrail_server.http.routes import mount_public
 from mltrail_server.services.context.deps import Deps
@@ -62,7 +62,7 @@ def _app(deps: Deps, instruments: Instruments, progress: Progress) -> RequestIds
 
     mount_public(app, "/healthz", healthz)
     metrics.mount_page(app, deps, instruments)
-    handle_errors(app, [Edge(owns=lambda _: True, render=health.render)], instruments.refused)
+    handle_errors(app, ErrorAnswers([Edge(owns=lambda _: True, render=health.render)], instruments.refused))
     return RequestIds(app.wsgi_app)
 
 

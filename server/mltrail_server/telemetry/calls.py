@@ -42,3 +42,9 @@ def request_id() -> str:
     """Return the current call's ID; "" outside of one."""
     call = current()
     return call.request_id if call is not None else ""
+
+
+def route() -> str:
+    """Return the route of the current call's URL; "" outside of one, and before the URL has been matched."""
+    call = current()
+    return call.route if call is not None else ""

@@ -2,7 +2,7 @@
 
 from urllib.parse import quote
 
-from flask import Response, redirect, render_template, request, url_for
+from flask import Request, Response, redirect, render_template, request, url_for
 
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.http.errors import Edge
@@ -42,7 +42,7 @@ def here() -> str:
     return f"{path}?{query}" if query else path
 
 
-def render(error: MltrailError) -> Response:
+def render(error: MltrailError, request: Request) -> Response:
     if error.code is Code.UNAUTHENTICATED:
         # After a form, people come back to the page that it was on: what they typed is not kept.
         target = here() if request.method == "GET" else here().partition("?")[0]

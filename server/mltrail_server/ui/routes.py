@@ -1,9 +1,8 @@
 """The route table of the pages, under GitLab's paths."""
 
-from flask import Flask
-
 from mltrail_server.domain.identity import Access
 from mltrail_server.gitlab.oauth import CALLBACK
+from mltrail_server.http.project_app import ProjectApp
 from mltrail_server.http.routes import Route, mount, mount_public
 from mltrail_server.services.context.deps import Deps
 
@@ -115,7 +114,7 @@ ROUTES = (
 )
 
 
-def mount_all(app: Flask, deps: Deps) -> None:
+def mount_all(app: ProjectApp, deps: Deps) -> None:
     session.configure(app, deps.settings)
     render.configure(app, deps.settings)
     messages.configure(app)

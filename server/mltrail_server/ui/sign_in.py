@@ -92,6 +92,4 @@ def secured(response: Response) -> Response:
     if (response.content_type or "").startswith("text/html"):
         response.headers.setdefault("Content-Security-Policy", policy.of_page())
         response.headers["Cache-Control"] = "no-store"
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    response.headers.setdefault("Referrer-Policy", "same-origin")
     return response
