@@ -34,8 +34,10 @@ _WRITES = ("InsertStmt", "UpdateStmt", "DeleteStmt")
 _QUERIES = ("SelectStmt", *_WRITES)
 
 
-NOT_PLANNED = "/* mltrail: tracking.metrics.add_on_postgresql */ "
-"""How the one statement begins that Citus is known to refuse, see docs/explanation/scale.md."""
+NOT_PLANNED = tuple(
+    f"/* mltrail: tracking.{name} */ " for name in ("metrics.add_on_postgresql", "at_once.log", "at_once.create")
+)
+"""How the statements begin that Citus is known to refuse, see docs/explanation/scale.md."""
 
 _SEEN: dict[str, list[str]] = {}
 

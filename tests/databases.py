@@ -132,8 +132,7 @@ def share_compiled(database: Database) -> None:
     engine = database.engine
     engine.dialect = _FIRST.setdefault(engine.dialect.name, engine).dialect  # which is a part of a statement's key
     engine.update_execution_options(compiled_cache=_COMPILED)
-    if database.is_sqlite:
-        database.dispose()  # its connections stay open, and have taken over what the engine was before
+    database.dispose()  # its connections stay open, and have taken over what the engine was before
 
 
 def set_up(url: str) -> None:

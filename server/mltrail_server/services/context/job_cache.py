@@ -46,3 +46,7 @@ class JobCache:
             self._noted_ms.clear()
         self._noted_ms[project_id, pipeline_id] = now
         return True
+
+    def forget_activity(self, project_id: ProjectId, pipeline_id: int) -> None:
+        """Forget that a look was scheduled: the call that was to do it has failed."""
+        self._noted_ms.pop((project_id, pipeline_id), None)

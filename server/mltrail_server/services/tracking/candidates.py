@@ -14,7 +14,7 @@ from mltrail_server.domain.reasons import Reason
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.contract import protection
 from mltrail_server.store.db.transaction import Transaction
-from mltrail_server.store.tracking import candidate_tags, candidates, contents, usage
+from mltrail_server.store.tracking import at_once, candidate_tags, candidates, contents, usage
 from mltrail_server.store.tracking.candidates import Candidate
 from mltrail_server.store.tracking.contents import Contents
 from mltrail_server.store.tracking.inputs import Dataset, ModelLink
@@ -61,6 +61,12 @@ def create(
     name = name or wanted.get(NAME_TAG) or random_name()
     limits.check_run_name(name)
     claim = stamp.look_up_claim(scope, wanted)
+    if claim is None:
+        made = _create_at_once(
+            scope, experiment_iid=experiment_iid, name=name, user_name=user_name, started_ms=started_ms, tags=wanted
+        )
+        if made is not None:
+            return made
 
     def begin(tx: Transaction) -> CandidateData:
         place = experiments.check_accepts(tx, experiment_iid)
@@ -77,6 +83,48 @@ def create(
         )
 
     return scope.project.write_together(begin)
+
+
+def _create_at_once(
+    scope: Scope,
+    *,
+    experiment_iid: int,
+    name: str,
+    user_name: str | None,
+    started_ms: int | None,
+    tags: Mapping[str, str],
+) -> CandidateData | None:
+    """Create a candidate in one statement on PostgreSQL; None if that has not worked: see `store.tracking.at_once`."""
+    limited = scope.deps.settings.quota(usage.CANDIDATES) is not None
+    if scope.deps.db.is_sqlite or limited or not stamp.ties_at_once(scope):
+        return None
+    stored_tags = stamp.tags_of_new(scope, {**tags, NAME_TAG: name})
+    candidate = None
+    with scope.project.at_once() as tx:
+        tie = stamp.tie_at_once(scope, tx.now)
+        try:
+            candidate = at_once.create(
+                tx,
+                eid=new_eid(),
+                experiment_iid=experiment_iid,
+                name=name,
+                user_name=_creator(scope, user_name),
+                started_ms=tx.now if started_ms is None else started_ms,
+                tags=stored_tags,
+                tie=tie,
+            )
+        finally:
+            if tie is not None:
+                stamp.tied_at_once(scope, tie, candidate)
+    if candidate is None:
+        return None
+    return _new(candidate, stored_tags)
+
+
+def _new(candidate: Candidate, tags: Mapping[str, str]) -> CandidateData:
+    return CandidateData(
+        candidate, metrics=[], params=Pairs(), tags=Pairs.of(sorted(tags.items())), datasets=[], models=[]
+    )
 
 
 def make(  # noqa: PLR0913 - all that a run begins with, each by its name
@@ -108,9 +156,7 @@ def make(  # noqa: PLR0913 - all that a run begins with, each by its name
     stored_tags = stamp.on_create(tx, scope, candidate.iid, {**(tags or {}), NAME_TAG: name}, claim)
     candidate_tags.put(tx, candidate.iid, stored_tags)
     quotas.take(tx, scope, usage.CANDIDATES, 1)
-    return CandidateData(
-        candidate, metrics=[], params=Pairs(), tags=Pairs.of(sorted(stored_tags.items())), datasets=[], models=[]
-    )
+    return _new(candidate, stored_tags)
 
 
 def get(scope: Scope, eid: str) -> CandidateData:

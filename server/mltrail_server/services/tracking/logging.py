@@ -11,7 +11,8 @@ from mltrail_server.domain.errors import invalid, not_found
 from mltrail_server.domain.reasons import Reason
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.store.db.transaction import Transaction
-from mltrail_server.store.tracking import candidates, inputs, metric_keys, metrics, params, usage
+from mltrail_server.store.tracking import at_once, candidates, inputs, metric_keys, metrics, params, usage
+from mltrail_server.store.tracking.at_once import Batch
 from mltrail_server.store.tracking.candidates import Candidate
 from mltrail_server.store.tracking.inputs import Dataset, ModelLink
 from mltrail_server.store.tracking.metrics import ModelPoint
@@ -35,15 +36,16 @@ def log_batch(
     Sending the same metric point or parameter value twice is no error, so that a client can send again after a lost
     answer. Raises INVALID for a parameter that has another value already.
     """
-    if not all(math.isfinite(point.value) for point in points):
-        points = [_finite(point) for point in points]
-        of_models = [replace(measured, point=_finite(measured.point)) for measured in of_models]
+    points = _finite_ones(points)
+    of_models = [replace(measured, point=_finite(measured.point)) for measured in of_models]
     by_key = _without_duplicates(new_params)
     # An empty name changes nothing, as in MLflow.
     new_tags = {key: value for key, value in tags if value or key != NAME_TAG}
     limits.check_run_name(new_tags.get(NAME_TAG, ""))
     claim = stamp.look_up_claim(scope, new_tags)
     known = scope.deps.metric_key_cache.of(scope.project_id)
+    if not of_models and claim is None and _log_at_once(scope, eid, Batch(points, by_key, new_tags, known)):
+        return
 
     def store(tx: Transaction) -> Mapping[str, int]:
         candidate, number = writable(tx, scope, eid, _kinds(points, by_key, new_tags), new_tags)
@@ -73,6 +75,24 @@ def log_batch(
             scope.deps.job_cache.forget(scope.project_id, scope.actor.job.job_id)
         raise
     scope.deps.metric_key_cache.learn(scope.project_id, numbers)
+
+
+def _log_at_once(scope: Scope, eid: str, batch: Batch) -> bool:
+    """Log a batch in one statement on PostgreSQL, and return whether that has worked: see `store.tracking.at_once`.
+
+    What it never tries: new names of metrics, a new name of the run, tags that only the server writes, and limits.
+    """
+    vouching = None if scope.deps.db.is_sqlite else stamp.vouching(scope)
+    limited = scope.deps.settings.quota(usage.POINTS) is not None
+    if vouching is None or limited or not (batch.points or batch.params or batch.tags):
+        return False
+    if NAME_TAG in batch.tags or not batch.tags.keys().isdisjoint(stamp.reserved(scope)):
+        return False
+    if any(point.key not in batch.numbers for point in batch.points):
+        return False
+    job_id = scope.actor.job.job_id if scope.actor.job is not None else None
+    with scope.project.at_once() as tx:
+        return at_once.log(tx, eid, batch, vouching=vouching, job_id=job_id)
 
 
 def delete_tag(scope: Scope, eid: str, key: str) -> None:
@@ -131,6 +151,10 @@ def _measure(tx: Transaction, scope: Scope, candidate: Candidate, points: Sequen
         if not counts:
             amending.add(model_id)
     metrics.append_to_models(tx, candidate.eid, points, beside=amending)
+
+
+def _finite_ones(points: Sequence[Point]) -> Sequence[Point]:
+    return points if all(math.isfinite(point.value) for point in points) else [_finite(point) for point in points]
 
 
 def _finite(point: Point) -> Point:

@@ -20,6 +20,7 @@ from mltrail_server.services.contract import protection
 from mltrail_server.store.ci import child_pipelines, due, jobs, pipelines
 from mltrail_server.store.ci.jobs import JobPart, JobTie, Lateness
 from mltrail_server.store.db.transaction import Transaction
+from mltrail_server.store.tracking.at_once import Tie, Vouching
 from mltrail_server.store.tracking.candidates import Candidate
 from mltrail_server.store.tracking.logged_models import LoggedModel
 
@@ -76,14 +77,11 @@ def look_up_claim(scope: Scope, tags: Mapping[str, str]) -> gitlab_ci.Job | None
 def on_create(
     tx: Transaction, scope: Scope, candidate_iid: int, tags: Mapping[str, str], claim: gitlab_ci.Job | None = None
 ) -> dict[str, str]:
-    """Tie a new candidate to the job that makes it, or to the job that was claimed. Returns the tags to store.
-
-    What the client sent under the stamp's keys (MLFLOW_RUN_CONTEXT sends some) is replaced by what the token proves.
-    """
+    """Tie a new candidate to the job that makes it, or to the job that was claimed. Returns the tags to store."""
     check_may_begin(scope)
     job = scope.actor.job
     if job is None:
-        own = {key: value for key, value in tags.items() if key not in reserved(scope)}
+        own = tags_of_new(scope, tags)
         return own | (_tie_claimed(tx, scope, candidate_iid, claim) if claim is not None else {})
     if not scope.deps.job_cache.knows_job(scope.project_id, job.job_id):
         pipelines.ensure(tx, job)
@@ -94,6 +92,59 @@ def on_create(
         root = _root(tx, job)
         unknown = job.pipeline_source == gitlab_ci.CHILD and root == job.pipeline_id
         _schedule_look(tx, root, in_ms=_CHILD_LOOK_MS if unknown else _FIRST_LOOK_MS)
+    return tags_of_new(scope, tags)
+
+
+def vouching(scope: Scope) -> Vouching | None:
+    """Return whose candidates the caller writes to as their own, if that can be seen in the candidate's rows; None if
+    it takes more, which `on_write` does.
+    """
+    actor = scope.actor
+    if actor.candidate_iid is not None or actor.unchecked or actor.kind is TokenKind.DETACHED:
+        return None
+    if scope.deps.team is None:
+        return Vouching.ANYBODY
+    return Vouching.NOBODY if actor.job is None else Vouching.JOB
+
+
+def ties_at_once(scope: Scope) -> bool:
+    """Return whether all that `on_create` would read is known: see `tie_at_once`."""
+    actor = scope.actor
+    of_child = actor.job is not None and actor.job.pipeline_source == gitlab_ci.CHILD
+    return actor.candidate_iid is None and not actor.unchecked and not of_child
+
+
+def tie_at_once(scope: Scope, now: int) -> Tie | None:
+    """Return how a new candidate is tied to the caller's job; None for a person. If the call fails, that has to be
+    undone: see `tied_at_once`.
+    """
+    job, cache = scope.actor.job, scope.deps.job_cache
+    if job is None:
+        return None
+    looks = cache.note_activity(scope.project_id, job.pipeline_id, now)
+    return Tie(
+        job,
+        counts_to=job.pipeline_id,
+        known=cache.knows_job(scope.project_id, job.job_id),
+        look_at_ms=now + _FIRST_LOOK_MS if looks else None,
+    )
+
+
+def tied_at_once(scope: Scope, tie: Tie, candidate: Candidate | None) -> None:
+    """Remember the tie of a candidate that is stored for good; None if it was not."""
+    if candidate is not None:
+        scope.deps.job_cache.remember(scope.project_id, candidate.iid, tie.job.job_id)
+    elif tie.look_at_ms is not None:
+        scope.deps.job_cache.forget_activity(scope.project_id, tie.job.pipeline_id)
+
+
+def tags_of_new(scope: Scope, tags: Mapping[str, str]) -> dict[str, str]:
+    """Return the tags that a candidate begins with: what the client sent under the stamp's keys (MLFLOW_RUN_CONTEXT
+    sends some) is replaced by what the token proves.
+    """
+    job = scope.actor.job
+    if job is None:
+        return {key: value for key, value in tags.items() if key not in reserved(scope)}
     return {key: value for key, value in tags.items() if key not in KEYS} | _tags_of_job(scope, job)
 
 

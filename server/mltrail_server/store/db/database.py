@@ -83,6 +83,15 @@ class Database:
         with self._observed("write"), self._answering(), self._transactions.write() as connection:
             yield connection
 
+    @contextmanager
+    def at_once(self) -> Iterator[sa.Connection]:
+        """Open a connection for one statement that writes, on PostgreSQL: its transaction ends with it, and the call
+        waits once for the database. On SQLite small writes share a transaction instead, see `write_together`.
+        """
+        assert not self.is_sqlite  # noqa: S101 - where a statement of its own would be rolled back
+        with self._observed("write"), self._answering(), self._transactions.read() as connection:
+            yield connection
+
     def write_together(self, work: Callable[[sa.Connection], T]) -> T:
         """Do a small piece of work in a transaction that it may share with other threads' work; see `GroupCommit`."""
         if self._group is None:

@@ -10,7 +10,7 @@ from mltrail_server.domain.errors import MltrailError, conflict, invalid, unavai
 from mltrail_server.domain.reasons import Reason
 from mltrail_server.telemetry.secrets_in_logs import Hiding
 
-_FOREIGN_KEY_VIOLATION, _UNIQUE_VIOLATION = "23503", "23505"
+_NOT_NULL_VIOLATION, _FOREIGN_KEY_VIOLATION, _UNIQUE_VIOLATION = "23502", "23503", "23505"
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 _SQLITE_NO_ROOM = (
     "SQLITE_FULL",
@@ -98,6 +98,11 @@ def is_lost(driver: Any, wrapper: Exception) -> bool:  # noqa: ANN401 - psycopg
     if not isinstance(error, (driver.OperationalError, driver.InternalError)):
         return False
     return error.sqlstate is None or error.sqlstate.startswith(_LOST)
+
+
+def is_null(error: BaseException) -> bool:
+    """Return whether PostgreSQL refuses a row without a value that it must have."""
+    return getattr(getattr(error, "orig", None) or error, "sqlstate", None) == _NOT_NULL_VIOLATION
 
 
 def is_stale_plan(error: BaseException) -> bool:

@@ -1,28 +1,38 @@
-"""Connections to PostgreSQL, and the read replica, which may be down."""
+"""Connections to PostgreSQL, and the read replica, which may be down.
+
+As on SQLite, a transaction is begun and ended by the driver itself, on a connection that stays open: SQLAlchemy's pool
+and transactions would take 80 us of each call.
+"""
 
 import logging
 import re
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass, field
+from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from mltrail_server.telemetry.measured import MEASURED
 
 from . import failures
 from .named_statements import name_queries
+from .statements import driver
 
 _log = logging.getLogger(__name__)
 _CONNECT_SECONDS = 2
 POOL_SIZE = 16
+"""How many connections stay open."""
 MOST_CONNECTIONS = POOL_SIZE + 10
-"""Including those that SQLAlchemy opens for a while when the pool is empty."""
+"""Including those that are closed after their use."""
+_WAIT_SECONDS = 30.0
+"""For one of them, before a call is refused."""
 _AWAY_SECONDS = 10.0
 """How long a replica that did not answer is not asked again: otherwise each search would wait for it."""
 
@@ -41,13 +51,17 @@ https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
 _SEVERAL_HOSTS = re.compile(r"(?P<scheme>[^:]+://)(?P<user>[^/?]*@)?(?P<hosts>[^/?@]*,[^/?@]*)(?P<rest>.*)", re.DOTALL)
 
 
-def engine(url: str, *, pool_timeout: float = 30, pre_ping: bool = False, **given: object) -> sa.Engine:
-    """Create an engine for a URL that may name several hosts, as libpq's can. `given` are parameters of libpq."""
+_NO_POOL: Mapping[str, Any] = MappingProxyType({"poolclass": sa.NullPool})
+
+
+def engine(url: str, *, pool: Mapping[str, Any] = _NO_POOL, **given: object) -> sa.Engine:
+    """Create an engine for a URL that may name several hosts, as libpq's can. `given` are parameters of libpq.
+
+    By default it keeps no connections: `PostgresTransactions` does.
+    """
     parsed = sa.make_url(_by_host(url))
     given = {name: value for name, value in (_LOST_CONNECTION | given).items() if name not in parsed.query}
-    made = sa.create_engine(
-        parsed, connect_args=given, pool_size=POOL_SIZE, pool_timeout=pool_timeout, pool_pre_ping=pre_ping
-    )
+    made = sa.create_engine(parsed, connect_args=given, **pool)
     _Hosts(made)
     return made
 
@@ -87,8 +101,7 @@ class Replica:
     def __init__(self, url: str) -> None:
         self._engine = engine(
             url,
-            pool_timeout=_CONNECT_SECONDS,
-            pre_ping=True,
+            pool={"pool_size": POOL_SIZE, "pool_timeout": _CONNECT_SECONDS, "pool_pre_ping": True},
             connect_timeout=_CONNECT_SECONDS,
             options="-c default_transaction_read_only=on",
         )
@@ -122,53 +135,98 @@ if TYPE_CHECKING:
     from sqlalchemy.pool import ConnectionPoolEntry
 
 _IDLE_SECONDS = 2.0
+_IDLE = 0
+"""The driver's word for a connection without a transaction (`psycopg.pq.TransactionStatus`)."""
 
 
 class PostgresTransactions:
+    """Transactions on connections that stay open. The one that was used last is used next: it has prepared what is
+    being asked.
+
+    The driver begins no transaction by itself. So for reading there is none, and no BEGIN and COMMIT, which would be
+    two wasted round trips: on PostgreSQL each statement sees what has been committed by then, in a transaction or not.
+    """
+
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
-        # On PostgreSQL each statement sees what has been committed by then, in a transaction or not: for reading,
-        # BEGIN and COMMIT would be two wasted round trips.
-        self._reader = engine.execution_options(isolation_level="AUTOCOMMIT")
         event.listen(engine, "connect", self._set_up)
         self.statement_seconds = 0.0
         self._lost = 0.0
-        event.listen(engine, "checkin", _note_time)
-        event.listen(engine, "checkout", self._check)
-        event.listen(engine, "checkout", self._taken)
-        event.listen(engine, "checkin", self._given_back)
+        self._room = threading.Semaphore(MOST_CONNECTIONS)
+        self._free: list[tuple[sa.Connection, float]] = []  # and since when nobody has used it
+        self._taken: set[sa.Connection] = set()
 
     def read(self) -> AbstractContextManager[sa.Connection]:
-        self._count_wait()
-        return _without_stale_plans(self._reader)
+        return _Use(self, "")
 
     def snapshot(self) -> AbstractContextManager[sa.Connection]:
-        return self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True).begin()
+        return _Use(self, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 
     def write(self) -> AbstractContextManager[sa.Connection]:
-        self._count_wait()
-        return _without_stale_plans(self._engine)
+        return _Use(self, "BEGIN")
 
     def lost(self) -> None:
         """Never again use connections that are idle now: they lead to the same machine as one that was just lost."""
         self._lost = time.monotonic()
 
-    def _count_wait(self) -> None:
-        if self._used() >= MOST_CONNECTIONS:
-            MEASURED.to.waited_for_connection()
-
-    def _used(self) -> int:
-        pool = self._engine.pool
-        return pool.checkedout() if isinstance(pool, sa.QueuePool) else 0
-
-    def _taken(self, *_: object) -> None:
-        MEASURED.to.connections(self._used(), MOST_CONNECTIONS)
-
-    def _given_back(self, *_: object) -> None:
-        MEASURED.to.connections(max(0, self._used() - 1), MOST_CONNECTIONS)  # which the pool does not know yet
-
     def dispose(self) -> None:
-        """Do nothing: the engine owns all connections."""
+        """Close all connections that nobody uses now."""
+        while self._free:
+            _close(self._free.pop()[0])
+
+    def take(self) -> sa.Connection:
+        """Return a connection that is alive. Raises SQLAlchemy's `TimeoutError` if none becomes free in time."""
+        if not self._room.acquire(blocking=False):
+            MEASURED.to.waited_for_connection()
+            if not self._room.acquire(timeout=_WAIT_SECONDS):
+                raise PoolTimeoutError(f"all {MOST_CONNECTIONS} connections have been in use for {_WAIT_SECONDS} s")
+        try:
+            connection = self._living() or self._opened()
+        except BaseException:
+            self._room.release()
+            raise
+        self._taken.add(connection)
+        MEASURED.to.connections(len(self._taken), MOST_CONNECTIONS)
+        return connection
+
+    def give_back(self, connection: sa.Connection) -> None:
+        """Keep a connection for the next one, unless it is broken or there are enough."""
+        self._taken.discard(connection)
+        MEASURED.to.connections(len(self._taken), MOST_CONNECTIONS)
+        if len(self._free) < POOL_SIZE and not connection.invalidated and _is_idle(connection):
+            self._free.append((connection, time.monotonic()))
+        else:
+            _close(connection)
+        self._room.release()
+
+    def _opened(self) -> sa.Connection:
+        connection = self._engine.connect()
+        driver(connection).autocommit = True
+        return connection
+
+    def _living(self) -> sa.Connection | None:
+        """Take a free connection that is still alive: the server may have been restarted. One that was used a moment
+        ago is not asked, since that costs a round trip.
+        """
+        while self._free:
+            try:
+                connection, idle_since = self._free.pop()
+            except IndexError:  # another thread was faster
+                break
+            if idle_since <= self._lost or driver(connection).closed:
+                _close(connection)
+            elif time.monotonic() - idle_since < _IDLE_SECONDS or self._answers(connection):
+                return connection
+        return None
+
+    def _answers(self, connection: sa.Connection) -> bool:
+        try:
+            driver(connection).execute("SELECT 1")
+        except Exception:  # noqa: BLE001 - whatever is wrong, another one is opened
+            self.lost()
+            _close(connection)
+            return False
+        return True
 
     def _set_up(self, connection: "DBAPIConnection", _record: "ConnectionPoolEntry") -> None:
         """Switch the JIT off, since PostgreSQL would spend 20 ms on compiling to save 1 ms; and limit how long a
@@ -180,37 +238,61 @@ class PostgresTransactions:
             cursor.execute(f"SET statement_timeout = {round(1000 * self.statement_seconds)}")
         connection.commit()
 
-    def _check(self, connection: "DBAPIConnection", record: "ConnectionPoolEntry", _proxy: object) -> None:
-        """Make sure that a connection that has been idle is still alive: the server may have been restarted. One that
-        was used a moment ago is not asked, since that costs a round trip.
-        """
-        idle_since = record.info.get("idle_since")
-        if idle_since is None:
-            return
-        if idle_since <= self._lost or connection.closed:
-            raise DisconnectionError  # the pool opens a new one
-        if time.monotonic() - idle_since < _IDLE_SECONDS:
-            return
-        try:
-            cursor = connection.cursor()
-            cursor.execute("SELECT 1")
-            connection.rollback()
-        except Exception as error:
-            self.lost()
-            raise DisconnectionError from error
 
+@dataclass(slots=True)
+class _Use(AbstractContextManager[sa.Connection]):
+    """Runs a block on a connection: between `begin` and a commit, if there is a `begin`. An error rolls it back.
 
-@contextmanager
-def _without_stale_plans(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """Open a transaction, and close its connection for good if what it has prepared is out of date."""
-    with engine.begin() as connection:
+    A connection is closed for good if what it has prepared is out of date.
+    """
+
+    owner: PostgresTransactions
+    begin: str
+    connection: sa.Connection = field(init=False)
+
+    def __enter__(self) -> sa.Connection:
+        self.connection = self.owner.take()
+        if self.begin:
+            try:
+                driver(self.connection).execute(self.begin)
+            except BaseException:
+                self.owner.give_back(self.connection)
+                raise
+        return self.connection
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        connection = self.connection
         try:
-            yield connection
-        except Exception as error:
-            if failures.is_stale_plan(error):
-                connection.invalidate()
+            if error is not None:
+                _undo(connection, error)
+            else:
+                if self.begin:
+                    driver(connection).execute("COMMIT")
+                # Statements run by SQLAlchemy make it believe that it has begun a transaction of its own.
+                connection.commit()
+        except BaseException as failed:
+            _undo(connection, failed)
             raise
+        finally:
+            self.owner.give_back(connection)
 
 
-def _note_time(_connection: "DBAPIConnection | None", record: "ConnectionPoolEntry") -> None:
-    record.info["idle_since"] = time.monotonic()
+def _undo(connection: sa.Connection, error: BaseException) -> None:
+    if failures.is_stale_plan(error):
+        connection.invalidate()
+    # What can't be rolled back is not kept: see `give_back`.
+    with suppress(Exception):
+        connection.rollback()
+        if not connection.invalidated:
+            driver(connection).rollback()
+
+
+def _is_idle(connection: sa.Connection) -> bool:
+    return bool(driver(connection).pgconn.transaction_status == _IDLE)
+
+
+def _close(connection: sa.Connection) -> None:
+    with suppress(Exception):  # the server may be gone
+        connection.close()

@@ -37,6 +37,10 @@ class Project:
     def write(self) -> AbstractContextManager[Transaction]:
         return _Opening(self, self.database.write())
 
+    def at_once(self) -> AbstractContextManager[Transaction]:
+        """Open a transaction of one statement that writes, on PostgreSQL."""
+        return _Opening(self, self.database.at_once())
+
     def write_together(self, work: Callable[[Transaction], T]) -> T:
         """Do a small piece of work in a transaction that it may share with other threads' work."""
         return self.database.write_together(lambda connection: work(self.begun(connection)))

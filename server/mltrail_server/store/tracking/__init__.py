@@ -1,6 +1,7 @@
 """Experiments, candidates, and what was logged to them."""
 
 __all__ = [
+    "at_once",
     "candidate_tags",
     "candidates",
     "contents",

@@ -32,7 +32,7 @@ Reading = tuple[float | None, int, int]
 thousands, so that one more object for each would be noticeable."""
 
 _COLUMNS = "project_id, candidate_iid, key_id, step, timestamp_ms, value, is_nan"
-_KEEP_NEWER = (
+KEEP_NEWER = (
     " ON CONFLICT (project_id, candidate_iid, key_id) DO UPDATE SET step = excluded.step,"
     " timestamp_ms = excluded.timestamp_ms, value = excluded.value, is_nan = excluded.is_nan"
     " WHERE (excluded.step, excluded.timestamp_ms, excluded.value)"
@@ -40,7 +40,7 @@ _KEEP_NEWER = (
 )
 _VALUES = ":project_id, :candidate_iid, :key_id, :step, :timestamp_ms, :value, :is_nan"
 _SQLITE_HISTORY = Statement(sa.text(f"INSERT INTO metric ({_COLUMNS}) VALUES ({_VALUES}) ON CONFLICT DO NOTHING"))  # noqa: S608
-_SQLITE_LATEST = Statement(sa.text(f"INSERT INTO latest_metric ({_COLUMNS}) VALUES ({_VALUES})" + _KEEP_NEWER))  # noqa: S608
+_SQLITE_LATEST = Statement(sa.text(f"INSERT INTO latest_metric ({_COLUMNS}) VALUES ({_VALUES})" + KEEP_NEWER))  # noqa: S608
 _ADD_ON_POSTGRESQL = Statement(
     sa.text(
         f"WITH sent ({_COLUMNS}) AS (SELECT CAST(:project_id AS BIGINT), CAST(:candidate_iid AS BIGINT), point.*"  # noqa: S608
@@ -48,7 +48,7 @@ _ADD_ON_POSTGRESQL = Statement(
         " CAST(:numbers AS DOUBLE PRECISION[]), CAST(:nans AS BOOLEAN[])) AS point),"
         f" history AS (INSERT INTO metric ({_COLUMNS}) SELECT * FROM sent ON CONFLICT DO NOTHING)"
         f" INSERT INTO latest_metric ({_COLUMNS}) SELECT DISTINCT ON (key_id) * FROM sent"
-        " ORDER BY key_id, step DESC, timestamp_ms DESC, value DESC, is_nan DESC" + _KEEP_NEWER
+        " ORDER BY key_id, step DESC, timestamp_ms DESC, value DESC, is_nan DESC" + KEEP_NEWER
     )
 )
 _LATEST_OF = (
@@ -99,7 +99,7 @@ def append(tx: Transaction, candidate_iid: int, points: Iterable[Point], *, numb
 def append_stored(tx: Transaction, candidate_iid: int, rows: Sequence[Stored]) -> None:
     """Do the same with rows of one candidate as they are stored: sorted, distinct, and at least one."""
     if tx.dialect == "postgresql":
-        _, _, keys, steps, times, values, nans = map(_array, zip(*rows, strict=True))
+        _, _, keys, steps, times, values, nans = map(array_of, zip(*rows, strict=True))
         columns = {"keys": keys, "steps": steps, "times": times, "numbers": values, "nans": nans}
         tx.run(_ADD_ON_POSTGRESQL, candidate_iid=candidate_iid, **columns)
         return
@@ -108,7 +108,7 @@ def append_stored(tx: Transaction, candidate_iid: int, rows: Sequence[Stored]) -
     tx.run_many(_SQLITE_LATEST, latest)
 
 
-def _array(values: tuple[float, ...]) -> str:
+def array_of(values: Iterable[float]) -> str:
     """Write numbers as a PostgreSQL array; the driver would look at each of them several times."""
     return f"{{{','.join(map(repr, values))}}}"
 

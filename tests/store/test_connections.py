@@ -1,0 +1,117 @@
+"""Connections to PostgreSQL: which are kept, and how many there are."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from threading import Event
+
+import pytest
+import sqlalchemy as sa
+
+from mltrail_server.domain.errors import Code, MltrailError
+from mltrail_server.services.context.deps import Deps
+from mltrail_server.store.db.database import Database
+from mltrail_server.store.db.postgresql import MOST_CONNECTIONS, POOL_SIZE
+from mltrail_server.store.db.statements import driver
+from mltrail_server.telemetry.measured import MEASURED, Receiver
+
+BACKENDS = ("postgresql",)
+PID = sa.text("SELECT pg_backend_pid()")
+
+
+class Seen(Receiver):
+    """Notes how many connections are in use, and how often one was waited for."""
+
+    def __init__(self) -> None:
+        self.used = 0
+        self.waits = Event()
+
+    def connections(self, used: int, most: int) -> None:
+        assert most == MOST_CONNECTIONS
+        self.used = used
+
+    def waited_for_connection(self) -> None:
+        self.waits.set()
+
+
+@pytest.fixture
+def db(deps: Deps) -> Database:
+    return deps.db
+
+
+@pytest.fixture
+def seen() -> Iterator[Seen]:
+    before, MEASURED.to = MEASURED.to, Seen()
+    yield MEASURED.to
+    MEASURED.to = before
+
+
+def pid(db: Database) -> int:
+    with db.read() as connection:
+        return int(connection.scalar(PID) or 0)
+
+
+def write_and_fail(connection: sa.Connection) -> None:
+    connection.execute(sa.text("INSERT INTO counter (project_id, name, value) VALUES (1, 'x', 1)"))
+    raise ValueError("no")
+
+
+def test_the_one_that_was_used_last_is_used_next(db: Database) -> None:
+    with db.read() as first:
+        of_first = first.scalar(PID)
+        with db.write() as second:
+            of_second = second.scalar(PID)
+    assert of_first != of_second
+    assert [pid(db), pid(db)] == [of_first, of_first]
+
+
+def test_an_error_undoes_the_transaction_and_keeps_the_connection(db: Database) -> None:
+    before = pid(db)
+    with pytest.raises(ValueError, match="no"), db.write() as connection:
+        write_and_fail(connection)
+    with pytest.raises(MltrailError), db.write() as connection:
+        driver(connection).execute("SELECT 1/0")
+    with db.read() as connection:
+        assert connection.scalar(sa.text("SELECT count(*) FROM counter WHERE name = 'x' AND project_id = 1")) == 0
+        assert connection.scalar(PID) == before
+
+
+def test_reading_begins_no_transaction(db: Database) -> None:
+    with db.read() as connection:
+        connection.execute(PID)
+        assert driver(connection).pgconn.transaction_status == 0
+
+
+def test_a_lost_connection_costs_one_call(db: Database) -> None:
+    with db.read() as first, db.read() as second:
+        pids = [first.scalar(PID), second.scalar(PID)]
+    with db.read() as connection:
+        ended = [one for one in pids if one != connection.scalar(PID)]
+        connection.execute(sa.text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": ended[0]})
+        with pytest.raises(MltrailError) as refused, db.read() as other:
+            other.execute(PID)
+        assert refused.value.code is Code.UNAVAILABLE
+        with db.read() as other:
+            assert other.scalar(PID) not in pids
+
+
+def test_many_are_opened_and_few_are_kept(db: Database, seen: Seen) -> None:
+    with ExitStack() as open_ones:
+        pids = {open_ones.enter_context(db.read()).scalar(PID) for _ in range(MOST_CONNECTIONS)}
+        assert (len(pids), seen.used) == (MOST_CONNECTIONS, MOST_CONNECTIONS)
+    assert seen.used == 0
+    with ExitStack() as open_ones:
+        again = [open_ones.enter_context(db.read()).scalar(PID) for _ in range(MOST_CONNECTIONS)]
+    assert len(pids.intersection(again)) == POOL_SIZE
+
+
+def test_one_more_waits(db: Database, seen: Seen) -> None:
+    with ThreadPoolExecutor(1) as other, ExitStack() as open_ones:
+        for _ in range(MOST_CONNECTIONS - 1):
+            open_ones.enter_context(db.read())
+        with db.read():
+            assert not seen.waits.is_set()
+            waiting = other.submit(pid, db)
+            assert seen.waits.wait(30)
+            assert not waiting.done()
+        assert waiting.result(30)
