@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from mltrail_server.http.routes import Route
-from mltrail_server.mlflow_api import absent, scorers, traces, transfers
+from mltrail_server.mlflow_api import absent
 from mltrail_server.mlflow_api.routes import (
     ABOUT,
     EVALUATION,
@@ -29,7 +29,8 @@ _MOST_TESTS = 3
 _PARAMETER = re.compile(r"<(?:\w+:)?\w+>|\{[^}]+\}")
 _ROW = re.compile(r"(?P<facts>\| `[A-Z]+ (?P<path>\S+)` \|.*\|)(?P<tests>[^|]*)\|")
 
-_REFUSED = (transfers.not_here, scorers.set_online_config, traces.metrics)
+_REFUSED = {("transfers", "not_here"), ("scorers", "set_online_config"), ("traces", "metrics")}
+"""Their handlers: module and function."""
 
 _HEAD = """\
 # Endpoints
@@ -56,7 +57,8 @@ def page() -> str:
         if route is None:
             missing.setdefault(absent.reason_of(path), []).append(f"`{method} {path}`")
             continue
-        status = "refused" if route.handler in _REFUSED else "supported"
+        handler = (route.handler.__module__.rpartition(".")[2], route.handler.__name__)
+        status = "refused" if handler in _REFUSED else "supported"
         counts[status] += 1
         tests = ", ".join(_tests(path, sources))
         present.append(f"| `{method} {path}` | {since} | {status} | {route.access.name.lower()} | {tests} |")

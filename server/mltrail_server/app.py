@@ -2,19 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from mltrail_server.store.db.project import Project
-
 from .artifacts.base import FileStore
 from .artifacts.local import LocalFiles
 from .artifacts.s3 import S3Files
 from .domain.clock import Clock, system_clock
-from .gitlab.access_tokens import AccessTokens
-from .gitlab.client import GitLab
-from .gitlab.connections import TIMEOUT_SECONDS, Connections
-from .gitlab.id_tokens import IdTokens
-from .gitlab.job_tokens import JobTokens
-from .gitlab.oauth import OAuth
-from .gitlab.older_gitlab import OlderGitLab
 from .gitlab_api import errors as gitlab_errors
 from .gitlab_api import routes as gitlab_routes
 from .http import hosts
@@ -28,14 +19,13 @@ from .http.request_traces import RequestTraces
 from .http.safe_headers import SafeHeaders
 from .http.sharinghub import SharingHubPaths
 from .http.slow_bodies import SLOW_BODIES
+from .later import later
 from .mlflow_api import errors as mlflow_errors
 from .mlflow_api import routes as mlflow_routes
 from .ops import health, metrics
 from .ops.instruments import Instruments
 from .ops.metrics import CountedRequests
-from .services.context.deps import Deps, TeamMode
-from .services.identity import projects
-from .services.promotion import provenance
+from .services.context.deps import Deps
 from .settings import Settings
 from .store.db.database import Database
 from .store.db.migrate import prepare
@@ -48,12 +38,19 @@ from .webhooks import receiver
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
+    from . import team
+    from .services.promotion import provenance
+else:
+    [team] = later(__package__, "team")
+    [provenance] = later(f"{__package__}.services.promotion", "provenance")
+
 
 def create_deps(
-    settings: Settings, *, clock: Clock = system_clock, gitlab_timeout_seconds: float = TIMEOUT_SECONDS
+    settings: Settings, *, clock: Clock = system_clock, gitlab_timeout_seconds: float | None = None
 ) -> Deps:
     """Open the database and the file store. Refuses a database whose schema is out of date."""
-    provenance.signer(settings)  # refuses an invalid key before anything is opened
+    if settings.signing_key:
+        provenance.signer(settings)  # refuses an invalid key before anything is opened
     # Not readable by other users of the machine, since database and files are there.
     settings.data_path.mkdir(mode=0o700, parents=True, exist_ok=True)
     SLOW_STATEMENTS.limit(int(settings.slow_statement_ms))
@@ -69,36 +66,14 @@ def create_deps(
     files = create_files(settings)
     if settings.local_mode:
         return Deps(settings, database, files, clock)
-    sessions = Connections(settings.gitlab_url, clock, timeout_seconds=gitlab_timeout_seconds)
-    gitlab = GitLab(
-        sessions,
-        settings.gitlab_token,
-        tokens=settings.bot_tokens,
-        path_of=lambda number: projects.path_of(Project(database, number, clock)),
-    )
-    id_tokens = IdTokens(issuer=settings.issuer, audience=settings.external_url, clock=clock, older=OlderGitLab(gitlab))
-    team = TeamMode(
-        gitlab, id_tokens, JobTokens(sessions, gitlab), AccessTokens(sessions, clock), _oauth(settings, clock)
-    )
-    return Deps(settings, database, files, clock, team)
+    connected = team.create_team(settings, database, clock, timeout_seconds=gitlab_timeout_seconds)
+    return Deps(settings, database, files, clock, connected)
 
 
 def create_files(settings: Settings) -> FileStore:
     if settings.s3_place is None:
         return LocalFiles(settings.artifacts_path, durable=settings.folder_sync == "on")
     return S3Files(*settings.s3_place, endpoint_url=settings.s3_endpoint_url)
-
-
-def _oauth(settings: Settings, clock: Clock) -> OAuth | None:
-    if not settings.oauth_client_id:
-        return None
-    return OAuth(
-        settings.gitlab_url,
-        client_id=settings.oauth_client_id,
-        client_secret=settings.oauth_client_secret,
-        external_url=settings.external_url,
-        clock=clock,
-    )
 
 
 def create_app(deps: Deps) -> ProjectApp:

@@ -6,7 +6,6 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from importlib import metadata
 
 from .commands import (
     archives,
@@ -91,13 +90,21 @@ def _failed(message: str) -> int:
     return 2
 
 
+class _Version(argparse.Action):
+    """Like argparse's own, which wants the version at every start: that reads the whole of the package's metadata."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib import metadata  # noqa: PLC0415 - see above
+
+        parser.exit(message=f"mltrail-server {metadata.version('mltrail')}\n")
+
+
 def parser_of_all() -> argparse.ArgumentParser:
     parser = Parser(
         prog="mltrail-server",
         description="Model tracking for GitLab pipelines. Settings are environment variables: see docs/reference.",
     )
-    version = f"mltrail-server {metadata.version('mltrail')}"
-    parser.add_argument("-V", "--version", action="version", version=version, help="print the version, and exit")
+    parser.add_argument("-V", "--version", action=_Version, nargs=0, help="print the version, and exit")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     shared = Parser(add_help=False)
     shared.add_argument("--data-dir", metavar="DIR", help="folder for the embedded database and the files")

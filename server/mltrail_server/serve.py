@@ -24,7 +24,6 @@ from granian.constants import Interfaces
 from granian.log import LogLevels
 from granian.server import Server
 
-from . import worker
 from .app import create_app, create_deps
 from .domain.errors import conflict, invalid
 from .ops.draining import DRAINING
@@ -135,6 +134,8 @@ def worker_process(deps: Deps) -> Iterator[None]:
 
 def _work(deps: Deps, parent: int) -> None:
     os.setsid()  # as above
+    from . import worker  # noqa: PLC0415 - what it loads is of no use to web processes
+
     deps.db.limit(0)
     name_process("mltrail-worker")
     begin_traces()

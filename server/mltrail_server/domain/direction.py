@@ -11,10 +11,12 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-
-from mltrail_contract import Model
+from typing import TYPE_CHECKING
 
 from . import globs, measures, trace_metrics
+
+if TYPE_CHECKING:
+    from mltrail_contract import Model
 
 
 class Better(StrEnum):
@@ -360,12 +362,12 @@ def _split(found: Sequence[str]) -> int:
     return len(_SPLITS) + (not _TRAIN.isdisjoint(found))
 
 
-def direction_of(metric: str, model: Model) -> MetricDirection:
+def direction_of(metric: str, model: "Model") -> MetricDirection:
     """Find which way a metric is better: from the first rule of the contract that says so, or else from its name."""
     return directions_in([metric], model)[metric]
 
 
-def directions_of(metrics: Collection[str], models: Iterable[Model]) -> dict[str, MetricDirection]:
+def directions_of(metrics: Collection[str], models: "Iterable[Model]") -> dict[str, MetricDirection]:
     """Find the same for metrics that several models share. Where their rules disagree, the name decides."""
     stated: dict[str, set[MetricDirection]] = {name: set() for name in metrics}
     for model in models:
@@ -375,7 +377,7 @@ def directions_of(metrics: Collection[str], models: Iterable[Model]) -> dict[str
     return {name: found.pop() if len(found) == 1 else direction_by_name(name) for name, found in stated.items()}
 
 
-def directions_in(metrics: Collection[str], model: Model) -> dict[str, MetricDirection]:
+def directions_in(metrics: Collection[str], model: "Model") -> dict[str, MetricDirection]:
     """Find the same for several metrics of one model."""
     found: dict[str, MetricDirection] = {}
     if model.rank_by is not None and model.rank_better is not None:

@@ -14,13 +14,13 @@ import requests
 
 from mltrail_server.domain.clock import Clock
 from mltrail_server.domain.errors import unauthenticated, unavailable
+from mltrail_server.settings import CALLBACK
 
 from .connections import TIMEOUT_SECONDS, USER_AGENT
 
 _log = logging.getLogger(__name__)
 
 SCOPES = "openid read_api"
-CALLBACK = "/-/sign-in/callback"
 _LIFETIME_SECONDS = 7200
 
 

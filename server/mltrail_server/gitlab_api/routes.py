@@ -1,11 +1,19 @@
-"""The route table of our own API."""
+"""The route table of our own API. The first call of a route loads its module."""
+
+from typing import TYPE_CHECKING
 
 from mltrail_server.domain.identity import Access
 from mltrail_server.http.project_app import ProjectApp
 from mltrail_server.http.routes import Handler, Route, mount
+from mltrail_server.later import later
 from mltrail_server.services.context.deps import Deps
 
-from . import aliases, detachments, packages, promotions, reports, setup, traces, versions
+if TYPE_CHECKING:
+    from . import aliases, detachments, packages, promotions, reports, setup, traces, versions
+else:
+    aliases, detachments, packages, promotions, reports, setup, traces, versions = later(
+        __package__, "aliases", "detachments", "packages", "promotions", "reports", "setup", "traces", "versions"
+    )
 
 READ, WRITE = Access.READ, Access.WRITE
 

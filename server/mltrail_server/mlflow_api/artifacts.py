@@ -1,5 +1,7 @@
 """Files through the server: https://mlflow.org/docs/latest/self-hosting/architecture/artifact-store/."""
 
+from typing import TYPE_CHECKING
+
 from flask import Response
 
 from mltrail_server.domain import paths
@@ -10,13 +12,19 @@ from mltrail_server.http.call import Call
 from mltrail_server.http.downloads import attachment, attachment_of
 from mltrail_server.http.routes import require
 from mltrail_server.http.uploads import FileStream, announced
+from mltrail_server.later import later
 from mltrail_server.services.files import files
-from mltrail_server.services.traces import trace_files, traces
+from mltrail_server.services.traces import trace_files
 from mltrail_server.services.tracking import candidates
 
 from . import run_shapes
 from .messages import Message, message_of
 from .wire import run_id_of
+
+if TYPE_CHECKING:
+    from mltrail_server.services.traces import traces
+else:
+    [traces] = later("mltrail_server.services.traces", "traces")
 
 
 class _List(Message):

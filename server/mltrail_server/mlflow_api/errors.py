@@ -4,13 +4,22 @@ MLflow 1.28 and 2.7 crash on an `error_code` that is not in their list, so where
 that 1.28 knows are used.
 """
 
+from typing import TYPE_CHECKING
+
 from flask import Request, Response
 
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.http.answers import json_answer
 from mltrail_server.http.errors import Edge
+from mltrail_server.later import later
 
-from . import absent, otlp, sentences
+from . import absent, sentences
+from .wire import OTLP_PATH
+
+if TYPE_CHECKING:
+    from . import otlp
+else:
+    [otlp] = later(__package__, "otlp")
 
 ANSWERS: dict[Code, tuple[int, str]] = {
     Code.INVALID: (400, "INVALID_PARAMETER_VALUE"),
@@ -37,7 +46,7 @@ def render(error: MltrailError, request: Request) -> Response:
     message = sentences.of(error)
     if error.code in (Code.NO_ENDPOINT, Code.NO_METHOD):
         message = absent.instead_of(request.path, other_method=error.code is Code.NO_METHOD) or message
-    if otlp.wants_status(request):
+    if request.path.endswith(OTLP_PATH) and otlp.wants_status(request):
         return otlp.render(error, request, status, message)
     return json_answer({"error_code": name, "message": message}, status)
 

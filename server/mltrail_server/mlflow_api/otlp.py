@@ -16,9 +16,8 @@ from mltrail_server.http.bodies import read_body
 from mltrail_server.http.call import Call
 from mltrail_server.services.traces import spans
 
-from .wire import experiment_number
+from .wire import OTLP_PATH, experiment_number
 
-PATH = "/v1/traces"
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 _EXPERIMENT = "x-mlflow-experiment-id"
 _RUN = "x-mlflow-run-id"
@@ -69,7 +68,7 @@ def receive(call: Call) -> Response:
 
 def wants_status(request: Request) -> bool:
     """Return whether an error is to be said in OpenTelemetry's words: MLflow's clients read MLflow's."""
-    return request.path.endswith(PATH) and not request.headers.get("User-Agent", "").startswith(_MLFLOW)
+    return request.path.endswith(OTLP_PATH) and not request.headers.get("User-Agent", "").startswith(_MLFLOW)
 
 
 def render(error: MltrailError, request: Request, status: int, message: str) -> Response:

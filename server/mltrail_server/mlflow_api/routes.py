@@ -1,32 +1,72 @@
-"""The route table of MLflow's API: method, path, handler, and the access it needs. One screen."""
+"""The route table of MLflow's API: method, path, handler, and the access it needs. One screen.
+
+What trainings call is loaded from the start, and shared by all web processes; the rest with its first call.
+"""
+
+from typing import TYPE_CHECKING
 
 from mltrail_server.domain.identity import Access
 from mltrail_server.http.project_app import ProjectApp
 from mltrail_server.http.routes import Route, mount
+from mltrail_server.later import later
 from mltrail_server.services.context.deps import Deps
 
-from . import (
-    about,
-    artifacts,
-    assessments,
-    datasets,
-    evaluation_datasets,
-    experiments,
-    histories,
-    lists,
-    logged_models,
-    logging,
-    model_versions,
-    otlp,
-    registered_models,
-    runs,
-    scorers,
-    search,
-    single_files,
-    spans,
-    traces,
-    transfers,
-)
+from . import artifacts, experiments, logging, runs, search
+from .wire import OTLP_PATH
+
+if TYPE_CHECKING:
+    from . import (
+        about,
+        assessments,
+        datasets,
+        evaluation_datasets,
+        histories,
+        lists,
+        logged_models,
+        model_versions,
+        otlp,
+        registered_models,
+        scorers,
+        single_files,
+        spans,
+        traces,
+        transfers,
+    )
+else:
+    (
+        about,
+        assessments,
+        datasets,
+        evaluation_datasets,
+        histories,
+        lists,
+        logged_models,
+        model_versions,
+        otlp,
+        registered_models,
+        scorers,
+        single_files,
+        spans,
+        traces,
+        transfers,
+    ) = later(
+        __package__,
+        "about",
+        "assessments",
+        "datasets",
+        "evaluation_datasets",
+        "histories",
+        "lists",
+        "logged_models",
+        "model_versions",
+        "otlp",
+        "registered_models",
+        "scorers",
+        "single_files",
+        "spans",
+        "traces",
+        "transfers",
+    )
 
 READ, WRITE, READ_TRACES = Access.READ, Access.WRITE, Access.READ_TRACES
 
@@ -176,7 +216,7 @@ ABOUT = (
     Route("GET", "/model-versions/get-artifact", single_files.of_version, READ),
     # MLflow's protocol says so, without the slash.
     Route("POST", "/api/2.0mlflow/experiments/search-datasets", datasets.search, READ, slow=True),
-    Route("POST", otlp.PATH, otlp.receive, WRITE),
+    Route("POST", OTLP_PATH, otlp.receive, WRITE),
     Route("GET", "/ajax-api/2.0/mlflow/get-trace-artifact", artifacts.of_trace, READ_TRACES),
     Route("GET", "/ajax-api/3.0/mlflow/get-trace-artifact", artifacts.of_trace, READ_TRACES),
     Route("GET", "/version", about.version, READ),

@@ -12,6 +12,9 @@ from mltrail_server.domain.reasons import Reason
 
 from .messages import Message
 
+OTLP_PATH = "/v1/traces"
+"""Where OpenTelemetry's exporters send spans."""
+
 MAX_INT64 = 2**63 - 1
 _MOST_DIGITS = 19
 

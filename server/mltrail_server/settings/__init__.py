@@ -1,14 +1,13 @@
 """All settings, and the only reader of the environment."""
 
-import difflib
 import os
 import re
 from collections.abc import Collection, Mapping, MutableMapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urlsplit
 
-from mltrail_contract import Outcome
 from mltrail_server.domain.identity import Role
 
 from .checks import check, is_loopback, mistake
@@ -16,7 +15,13 @@ from .cleaning import cleaned
 from .kept_secrets import LOCAL_TOKEN, SECRET_KEY, kept_secret
 from .secret_files import SUFFIX, variables_of, with_secrets_read
 
-__all__ = ["Settings", "is_loopback"]
+if TYPE_CHECKING:
+    from mltrail_contract import Outcome
+
+__all__ = ["CALLBACK", "Settings", "is_loopback"]
+
+CALLBACK = "/-/sign-in/callback"
+"""Where GitLab's login sends browsers back to, below MLTRAIL_EXTERNAL_URL."""
 
 _SPAN = re.compile(r"(\d{1,5})([hdw])", re.ASCII)
 _UNITS_MS = {"h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
@@ -25,6 +30,8 @@ _UNITS_MS = {"h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 def _meant(unknown: str, variables: Collection[str]) -> str:
     if unknown.removesuffix(SUFFIX) in variables:
         return "only secrets can be in files"
+    import difflib  # noqa: PLC0415 - for mistakes only
+
     alike = difflib.get_close_matches(unknown, variables, n=1, cutoff=0.8)
     return f"did you mean {alike[0]}?" if alike else f"the known ones are {', '.join(sorted(variables))}"
 
@@ -369,7 +376,9 @@ class Settings:
         return self.promoted_runs == "frozen"
 
     @property
-    def if_invalid_contract(self) -> Outcome:
+    def if_invalid_contract(self) -> "Outcome":
+        from mltrail_contract import Outcome  # noqa: PLC0415 - few processes need it, and it takes as long as this module
+
         return Outcome(self.invalid_contract)
 
     @classmethod

@@ -4,7 +4,6 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from mltrail_contract import redaction
 from mltrail_server.domain import webhook_secrets
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.domain.source import checked_place
@@ -110,6 +109,10 @@ def _check_spans(settings: "Settings") -> None:
 
 
 def _check_patterns(settings: "Settings") -> None:
+    if not settings.redacted_patterns:
+        return
+    from mltrail_contract import redaction  # noqa: PLC0415 - few servers have any, and it brings the reader of YAML
+
     for pattern in settings.redacted_patterns:
         if problem := redaction.problem_of(pattern):
             raise mistake(f"MLTRAIL_TRACES_REDACT has the pattern {pattern[:60]!r}, which can't be used: {problem}")

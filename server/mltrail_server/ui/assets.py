@@ -6,18 +6,18 @@ They are small and are kept in memory. A URL contains a hash of the content, so 
 import gzip
 import hashlib
 import mimetypes
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
-from flask import Flask, Response, request
+from flask import Response, request
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup, escape
 
 from mltrail_server.domain.errors import not_found
-from mltrail_server.http.routes import mount_public
-from mltrail_server.settings import Settings
+from mltrail_server.services.context.deps import Deps
 
 from .compression import takes_gzip
 
@@ -39,19 +39,20 @@ class Asset:
         return Response(self.squeezed, content_type=self.content_type, headers=headers | {"Content-Encoding": "gzip"})
 
 
-def mount_all(app: Flask, settings: Settings) -> None:
-    """Serve every asset, and let templates name them: `asset("app.css")`, `icon("job")`, and whole elements by
+def show(deps: Deps, name: str) -> ResponseReturnValue:
+    """Serve an asset. Raises NOT_FOUND."""
+    found = _found(deps.settings.root_path)
+    if name not in found:
+        raise not_found(f"There is no file '{name}' here.")
+    return found[name].answer()
+
+
+def elements(root_path: str) -> dict[str, Callable[..., Markup | str | None]]:
+    """Return functions by which templates name assets: `asset("app.css")`, `icon("job")`, and whole elements by
     `styles("charts.css")` and `scripts("app.js")`. An asset that was not built is left out of the page, which then
     looks plain.
     """
-    found = {asset_name: _read(source, settings.root_path) for asset_name, source in _sources()}
-
-    def answer(name: str) -> ResponseReturnValue:
-        if name not in found:
-            raise not_found(f"There is no file '{name}' here.")
-        return found[name].answer()
-
-    mount_public(app, "/-/assets/<name>", answer)
+    found = _found(root_path)
     sprite = found.get("icons.svg")
 
     def url(name: str) -> str | None:
@@ -75,7 +76,12 @@ def mount_all(app: Flask, settings: Settings) -> None:
     def _each(element: Markup, names: tuple[str, ...]) -> Markup:
         return Markup("").join(element.format(found[name].url) for name in names if name in found)
 
-    app.jinja_env.globals.update(asset=url, icon=icon, styles=styles, scripts=scripts)
+    return {"asset": url, "icon": icon, "styles": styles, "scripts": scripts}
+
+
+@cache
+def _found(root_path: str) -> dict[str, Asset]:
+    return {name: _read(source, root_path) for name, source in _sources()}
 
 
 def _sources() -> list[tuple[str, Traversable]]:

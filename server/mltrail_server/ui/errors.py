@@ -1,5 +1,6 @@
 """Errors as pages."""
 
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from flask import Request, Response, redirect, render_template, request, url_for
@@ -7,9 +8,13 @@ from flask import Request, Response, redirect, render_template, request, url_for
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.http.errors import Edge
 from mltrail_server.http.routes import ADMITTED
+from mltrail_server.later import later
 
-from . import sentences
-from .render import page
+if TYPE_CHECKING:
+    from . import render as pages
+    from . import sentences
+else:
+    pages, sentences = later(__package__, "render", "sentences")
 
 _STATUSES = {
     Code.NOT_FOUND: 404,
@@ -51,7 +56,7 @@ def render(error: MltrailError, request: Request) -> Response:
     status = _STATUSES.get(error.code, 400)
     shown = {"status": status, "title": _TITLES.get(status, "This can't be done"), "message": sentences.of(error)}
     call = request.environ.get(ADMITTED)
-    text = render_template("error.html", **shown) if call is None else page(call, "error.html", **shown)
+    text = render_template("error.html", **shown) if call is None else pages.page(call, "error.html", **shown)
     return Response(text, status)
 
 

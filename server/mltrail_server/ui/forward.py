@@ -3,25 +3,19 @@
 The part after `#` never reaches a server, so a script of the page reads it and goes on to the right page.
 """
 
-from collections.abc import Callable
 from urllib.parse import quote
 
 from flask import redirect, render_template
 from flask.typing import ResponseReturnValue
 
 from mltrail_server.http.call import Call
+from mltrail_server.services.context.deps import Deps
 from mltrail_server.services.tracking import candidates
-from mltrail_server.settings import Settings
-
-TRACKING_URI = "/api/v4/projects/<project:project>/ml/mlflow"
 
 
-def shower(settings: Settings) -> Callable[[str], ResponseReturnValue]:
-    def show(project: str) -> ResponseReturnValue:
-        """Show the same page to anybody: it reveals nothing about the project, not even whether it exists."""
-        return render_template("forward.html", target=f"{settings.root_path}/{quote(project)}/-/ml")
-
-    return show
+def show(deps: Deps, project: str) -> ResponseReturnValue:
+    """Show the same page to anybody: it reveals nothing about the project, not even whether it exists."""
+    return render_template("forward.html", target=f"{deps.settings.root_path}/{quote(project)}/-/ml")
 
 
 def run(call: Call, eid: str) -> ResponseReturnValue:

@@ -1,7 +1,5 @@
 """The first page: what goes on in all projects that a person can see, or what mltrail is, for anyone not signed in."""
 
-from collections.abc import Callable
-
 from flask import render_template, request
 from flask.typing import ResponseReturnValue
 
@@ -18,31 +16,26 @@ _MOST_RULES = 3
 _NOT_TRAINED = "not trained here"  # of `ModelReport.failures`
 
 
-def page(deps: Deps) -> Callable[[], ResponseReturnValue]:
-    find_token = session.finder(deps)
-
-    def show() -> ResponseReturnValue:
-        find = request.args.get("find", "").strip()[:200]
-        try:
-            token = find_token(request)
-            with deps.slow_call_limit.hold_across(memberships.caller(token)):
-                view = home.view(deps, token, find=find)
-        except MltrailError as error:
-            if error.code is not Code.UNAUTHENTICATED:
-                raise
-            return render_template("welcome.html", local=deps.settings.local_mode)
-        return Across(deps).page(
-            "home.html",
-            section="home",
-            view=view,
-            find=find,
-            most=home.MOST_COUNTED,
-            days=home.CHAMPION_DAYS,
-            most_of_experiment=home.MOST_OF_EXPERIMENT,
-            broken=_broken,
-        )
-
-    return show
+def show(deps: Deps) -> ResponseReturnValue:
+    find = request.args.get("find", "").strip()[:200]
+    try:
+        token = session.finder(deps)(request)
+        with deps.slow_call_limit.hold_across(memberships.caller(token)):
+            view = home.view(deps, token, find=find)
+    except MltrailError as error:
+        if error.code is not Code.UNAUTHENTICATED:
+            raise
+        return render_template("welcome.html", local=deps.settings.local_mode)
+    return Across(deps).page(
+        "home.html",
+        section="home",
+        view=view,
+        find=find,
+        most=home.MOST_COUNTED,
+        days=home.CHAMPION_DAYS,
+        most_of_experiment=home.MOST_OF_EXPERIMENT,
+        broken=_broken,
+    )
 
 
 def _broken(model: FailedModel) -> str:

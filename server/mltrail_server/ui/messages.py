@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
-from flask import Flask, session
+from flask import session
 
 _MOST_TEXT = 600
 _MOST_BYTES = 1100
@@ -37,11 +37,6 @@ class Message:
     url: str = ""
     fields: Mapping[str, str] = field(default_factory=dict)
     label: str = ""
-
-
-def configure(app: Flask) -> None:
-    """Let templates take the message that waits: `take_message()`."""
-    app.jinja_env.globals["take_message"] = take
 
 
 def say(text: str, *, pages: str = "", undo: Undo | None = None) -> None:

@@ -1,5 +1,7 @@
 """The content security policies of pages, and of users' files that pages show in a frame."""
 
+from flask import Response
+
 _PAGE = (
     "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -31,3 +33,11 @@ def of_framed_file(*, scripts: bool) -> str:
 PICTURE = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:"
 """Of a picture that is opened by itself: an SVG is a page, too."""
 FRAMED_PDF = "default-src 'self'; object-src 'self'; plugin-types application/pdf; frame-ancestors 'self'"
+
+
+def secured(response: Response) -> Response:
+    """Add the policy of pages to every page that has none of its own."""
+    if (response.content_type or "").startswith("text/html"):
+        response.headers.setdefault("Content-Security-Policy", of_page())
+        response.headers["Cache-Control"] = "no-store"
+    return response

@@ -3,18 +3,14 @@
 from importlib import metadata
 from urllib.parse import quote
 
-from flask import Flask, render_template
+from flask import render_template
 from markupsafe import Markup
 
-from mltrail_server.domain import former, numbers
 from mltrail_server.domain.clock import iso
 from mltrail_server.domain.identity import Access
-from mltrail_server.domain.quantities import short_duration, size
+from mltrail_server.domain.quantities import short_duration
 from mltrail_server.http.call import Call
-from mltrail_server.settings import Settings
 
-from . import prose
-from .marked import marked, with_code
 from .possible_edits import PossibleEdits
 
 _RELEASE = metadata.version("mltrail")
@@ -69,26 +65,6 @@ def _parts(call: Call) -> list[tuple[str, str]]:
 def segment(text: str) -> str:
     """Escape a text so that it is one part of a path."""
     return quote(text, safe="")
-
-
-def configure(app: Flask, settings: Settings) -> None:
-    env = app.jinja_env
-    env.globals["root"] = settings.root_path
-    env.trim_blocks = env.lstrip_blocks = True
-    env.filters.update(
-        time=time,
-        utc=utc,
-        segment=segment,
-        duration=duration,
-        number=numbers.at_a_glance,
-        with_spread=numbers.with_spread,
-        size=size,
-        prose=prose.shown,
-        marked=marked,
-        with_code=with_code,
-        is_former=former.is_former,
-        original=former.original,
-    )
 
 
 def server_url(call: Call) -> str:

@@ -1,50 +1,131 @@
-"""The route table of the pages, under GitLab's paths."""
+"""The route table of the pages, under GitLab's paths. The first call of a page loads its module."""
+
+from functools import partial
+from typing import TYPE_CHECKING
 
 from mltrail_server.domain.identity import Access
-from mltrail_server.gitlab.oauth import CALLBACK
 from mltrail_server.http.project_app import ProjectApp
 from mltrail_server.http.routes import Route, mount, mount_public
+from mltrail_server.later import later
 from mltrail_server.services.context.deps import Deps
+from mltrail_server.settings import CALLBACK
 
-from . import (
-    assets,
-    candidate_table,
-    catalogue,
-    charts,
-    compare,
-    compression,
-    datasets,
-    evaluation_page,
-    experiments,
-    forward,
-    home,
-    live,
-    merge_requests,
-    messages,
-    models,
-    project_settings,
-    prompts,
-    render,
-    run_charts,
-    run_files,
-    run_media,
-    run_models,
-    run_overview,
-    search,
-    session,
-    sign_in,
-    sweep,
-    trace_page,
-    trace_table,
-)
-from .edits import chosen as edit_chosen
-from .edits import experiments as edit_experiments
-from .edits import models as edit_models
-from .edits import runs as edit_runs
-from .edits import saved_views as edit_saved_views
-from .edits import traces as edit_traces
-from .edits import version_files as edit_version_files
-from .edits import versions as edit_versions
+from . import compression, policy, session
+
+if TYPE_CHECKING:
+    from . import (
+        assets,
+        candidate_table,
+        catalogue,
+        charts,
+        compare,
+        datasets,
+        environment,
+        evaluation_page,
+        experiments,
+        forward,
+        home,
+        live,
+        merge_requests,
+        models,
+        project_settings,
+        prompts,
+        run_charts,
+        run_files,
+        run_media,
+        run_models,
+        run_overview,
+        search,
+        sign_in,
+        sweep,
+        trace_page,
+        trace_table,
+    )
+    from .edits import chosen as edit_chosen
+    from .edits import experiments as edit_experiments
+    from .edits import models as edit_models
+    from .edits import runs as edit_runs
+    from .edits import saved_views as edit_saved_views
+    from .edits import traces as edit_traces
+    from .edits import version_files as edit_version_files
+    from .edits import versions as edit_versions
+else:
+    (
+        assets,
+        candidate_table,
+        catalogue,
+        charts,
+        compare,
+        datasets,
+        environment,
+        evaluation_page,
+        experiments,
+        forward,
+        home,
+        live,
+        merge_requests,
+        models,
+        project_settings,
+        prompts,
+        run_charts,
+        run_files,
+        run_media,
+        run_models,
+        run_overview,
+        search,
+        sign_in,
+        sweep,
+        trace_page,
+        trace_table,
+    ) = later(
+        __package__,
+        "assets",
+        "candidate_table",
+        "catalogue",
+        "charts",
+        "compare",
+        "datasets",
+        "environment",
+        "evaluation_page",
+        "experiments",
+        "forward",
+        "home",
+        "live",
+        "merge_requests",
+        "models",
+        "project_settings",
+        "prompts",
+        "run_charts",
+        "run_files",
+        "run_media",
+        "run_models",
+        "run_overview",
+        "search",
+        "sign_in",
+        "sweep",
+        "trace_page",
+        "trace_table",
+    )
+    (
+        edit_chosen,
+        edit_experiments,
+        edit_models,
+        edit_runs,
+        edit_saved_views,
+        edit_traces,
+        edit_version_files,
+        edit_versions,
+    ) = later(
+        f"{__package__}.edits",
+        "chosen",
+        "experiments",
+        "models",
+        "runs",
+        "saved_views",
+        "traces",
+        "version_files",
+        "versions",
+    )
 
 READ, WRITE, READ_TRACES = Access.READ, Access.WRITE, Access.READ_TRACES
 
@@ -113,30 +194,28 @@ ROUTES = (
     Route("GET", "settings", project_settings.show, READ),
 )
 
+TRACKING_URI = "/api/v4/projects/<project:project>/ml/mlflow"
+
 
 def mount_all(app: ProjectApp, deps: Deps) -> None:
     session.configure(app, deps.settings)
-    render.configure(app, deps.settings)
-    messages.configure(app)
-    assets.mount_all(app, deps.settings)
+    app.jinja_environment = partial(environment.made, deps.settings)  # type: ignore[assignment] # Flask only calls it
     app.after_request(compression.compressed)
-    app.after_request(sign_in.secured)
+    app.after_request(policy.secured)
 
-    mount_public(app, "/", home.page(deps))
-    mount_public(app, "/-/models", catalogue.page(deps))
-    finder = search.Search(deps)
-    mount_public(app, "/-/search", finder.show)
-    mount_public(app, "/-/search.json", finder.as_json)
-    go_on = forward.shower(deps.settings)
-    mount_public(app, forward.TRACKING_URI, go_on)
-    mount_public(app, forward.TRACKING_URI + "/", go_on)
-    door = sign_in.SignIn(deps)
     for path, method, handler in (
-        ("/-/sign-in", "GET", door.form),
-        ("/-/sign-in", "POST", door.enter),
-        ("/-/sign-in/gitlab", "GET", door.to_gitlab),
-        (CALLBACK, "GET", door.back_from_gitlab),
-        ("/-/sign-out", "POST", door.leave),
+        ("/", "GET", home.show),
+        ("/-/models", "GET", catalogue.show),
+        ("/-/search", "GET", search.show),
+        ("/-/search.json", "GET", search.as_json),
+        ("/-/sign-in", "GET", sign_in.form),
+        ("/-/sign-in", "POST", sign_in.enter),
+        ("/-/sign-in/gitlab", "GET", sign_in.to_gitlab),
+        (CALLBACK, "GET", sign_in.back_from_gitlab),
+        ("/-/sign-out", "POST", sign_in.leave),
+        ("/-/assets/<name>", "GET", assets.show),
+        (TRACKING_URI, "GET", forward.show),
+        (TRACKING_URI + "/", "GET", forward.show),
     ):
-        mount_public(app, path, handler, method=method)
+        mount_public(app, path, partial(handler, deps), method=method)
     mount(app, deps, name="ui", prefix="/<project:project>/-/ml/", routes=ROUTES, find_token=session.finder(deps))

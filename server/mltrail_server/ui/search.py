@@ -61,50 +61,43 @@ class _Asked:
     deleted: bool
 
 
-class Search:
-    """The routes of the search, for anybody who is signed in."""
+def show(deps: Deps) -> ResponseReturnValue:
+    asked = _asked()
+    found = _found(deps, asked, limit=_ON_PAGE)
+    across = Across(deps)
+    groups = _groups(found, across.pages, limit=_ON_PAGE)
+    if target := _direct(asked.text, groups):
+        return redirect(target, 302)
+    return across.page(
+        "search.html",
+        asked=asked,
+        groups=groups,
+        shortest=search.SHORTEST,
+        notes=_notes(found.unsearched, asked.project),
+        projects=len(found.paths),
+        search_project=asked.project,
+    )
 
-    def __init__(self, deps: Deps) -> None:
-        self._deps = deps
-        self._across = Across(deps)
-        self._find_token = session.finder(deps)
 
-    def show(self) -> ResponseReturnValue:
-        asked = _asked()
-        found = self._found(asked, limit=_ON_PAGE)
-        groups = _groups(found, self._across.pages, limit=_ON_PAGE)
-        if target := _direct(asked.text, groups):
-            return redirect(target, 302)
-        return self._across.page(
-            "search.html",
-            asked=asked,
-            groups=groups,
-            shortest=search.SHORTEST,
-            notes=_notes(found.unsearched, asked.project),
-            projects=len(found.paths),
-            search_project=asked.project,
-        )
+def as_json(deps: Deps) -> ResponseReturnValue:
+    """Answer fewer hits of each kind. Without a session, it says so in an error: a redirect would be a page."""
+    asked = _asked()
+    try:
+        found = _found(deps, asked, limit=_IN_DIALOG)
+    except MltrailError as error:
+        if error.code is not Code.UNAUTHENTICATED:
+            raise
+        return jsonify(error="You are signed out."), 401
+    groups = _groups(found, Across(deps).pages, limit=_IN_DIALOG)
+    answer = jsonify(groups=[asdict(one) for one in groups], notes=_notes(found.unsearched, asked.project))
+    answer.headers["Cache-Control"] = "private, no-store"
+    return answer
 
-    def as_json(self) -> ResponseReturnValue:
-        """Answer fewer hits of each kind. Without a session, it says so in an error: a redirect would be a page."""
-        asked = _asked()
-        try:
-            found = self._found(asked, limit=_IN_DIALOG)
-        except MltrailError as error:
-            if error.code is not Code.UNAUTHENTICATED:
-                raise
-            return jsonify(error="You are signed out."), 401
-        groups = _groups(found, self._across.pages, limit=_IN_DIALOG)
-        answer = jsonify(groups=[asdict(one) for one in groups], notes=_notes(found.unsearched, asked.project))
-        answer.headers["Cache-Control"] = "private, no-store"
-        return answer
 
-    def _found(self, asked: _Asked, *, limit: int) -> Found:
-        token = self._find_token(request)
-        with self._deps.slow_call_limit.hold_across(memberships.caller(token)):
-            return search.search(
-                self._deps, token, asked.text, project=asked.project, deleted=asked.deleted, limit=limit
-            )
+def _found(deps: Deps, asked: _Asked, *, limit: int) -> Found:
+    token = session.finder(deps)(request)
+    with deps.slow_call_limit.hold_across(memberships.caller(token)):
+        return search.search(deps, token, asked.text, project=asked.project, deleted=asked.deleted, limit=limit)
 
 
 def _asked() -> _Asked:

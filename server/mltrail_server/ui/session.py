@@ -39,7 +39,6 @@ class _Sessions(SecureCookieSessionInterface):
 def configure(app: Flask, settings: Settings) -> None:
     app.secret_key = settings.secret_key
     app.session_interface = _Sessions()
-    app.jinja_env.globals["csrf_token"] = csrf_token
     app.config.update(
         MLTRAIL_HOST=urlsplit(settings.external_url).netloc,
         SESSION_COOKIE_NAME="mltrail_session",

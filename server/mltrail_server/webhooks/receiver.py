@@ -1,15 +1,23 @@
 """Where GitLab delivers its webhooks. An event is only recorded; the worker handles it, never the request."""
 
+from typing import TYPE_CHECKING
+
 from flask import Flask, Response, request
 
 from mltrail_server.domain import webhook_secrets
 from mltrail_server.domain.errors import MltrailError, unauthenticated
 from mltrail_server.http.bodies import read_body, unauthenticated_body
 from mltrail_server.http.routes import mount_public
-from mltrail_server.services.ci import events
+from mltrail_server.later import later
 from mltrail_server.services.context.deps import Deps
 
-from .payloads import event_of
+if TYPE_CHECKING:
+    from mltrail_server.services.ci import events
+
+    from . import payloads
+else:
+    [payloads] = later(__package__, "payloads")
+    [events] = later("mltrail_server.services.ci", "events")
 
 PATH = "/api/webhooks/gitlab"
 
@@ -33,7 +41,7 @@ def _receive(deps: Deps, secrets: list[str]) -> Response:
             raise _refused()
     else:
         raise _refused()
-    found = event_of(body)
+    found = payloads.event_of(body)
     if found is not None:
         events.take(deps, found)
     # The same for every project, whether it is known here or not.

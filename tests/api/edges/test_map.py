@@ -7,6 +7,7 @@ import sys
 import threading
 import tomllib
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from types import FrameType
 
@@ -94,6 +95,8 @@ def in_order_of_first_use(work: Callable[[], object], files: list[str]) -> list[
     """Do some work, and return which of these files took part: those with a function that was called, the first to
     last.
     """
+    for one in files:
+        import_module(f"mltrail_server.{one.removesuffix('.py').replace('/', '.')}")  # loading it is no use of it
     used: dict[str, None] = {}
     names = {str(SERVER / one): one for one in files}
 

@@ -5,13 +5,17 @@ import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from mltrail_server.domain.errors import Code, MltrailError
-from mltrail_server.gitlab import certificates
-from mltrail_server.gitlab.connections import Connections
-from mltrail_server.gitlab.probe import Probe
+from mltrail_server.later import later
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.settings import Settings
+
+if TYPE_CHECKING:
+    from mltrail_server.gitlab import certificates, connections, probe
+else:
+    certificates, connections, probe = later("mltrail_server.gitlab", "certificates", "connections", "probe")
 
 _log = logging.getLogger(__name__)
 _MAX_AGE_MS = 60 * 60_000
@@ -68,11 +72,11 @@ def read(settings: Settings) -> Expiry:
 def _bots(settings: Settings) -> tuple[int | None, float | None]:
     """Return whether all tokens are valid, and when the first one expires."""
     tokens = {settings.gitlab_token, *settings.bot_tokens.values()} - {""}
-    connections = Connections(settings.gitlab_url)
+    sessions = connections.Connections(settings.gitlab_url)
     valid, ends = None, []
     for token in sorted(tokens):
         try:
-            info = Probe(connections, token).token()
+            info = probe.Probe(sessions, token).token()
         except MltrailError as error:
             if error.code is Code.UNAVAILABLE and getattr(error.__cause__, "response_code", None) != 401:
                 continue  # GitLab is down, which other metrics tell

@@ -3,9 +3,12 @@
 from collections import OrderedDict
 from collections.abc import Hashable
 from threading import Lock
+from typing import TYPE_CHECKING
 
-from mltrail_server.domain.cases.result import CaseResult
 from mltrail_server.domain.ids import ProjectId
+
+if TYPE_CHECKING:
+    from mltrail_server.domain.cases.result import CaseResult
 
 Key = tuple[ProjectId, Hashable]
 _MOST_ENTRIES = 500
@@ -20,13 +23,13 @@ class CaseCache:
         self._found: OrderedDict[Key, CaseResult] = OrderedDict()
         self._lock = Lock()
 
-    def get(self, key: Key) -> CaseResult | None:
+    def get(self, key: Key) -> "CaseResult | None":
         with self._lock:
             if key in self._found:
                 self._found.move_to_end(key)
             return self._found.get(key)
 
-    def put(self, key: Key, result: CaseResult) -> None:
+    def put(self, key: Key, result: "CaseResult") -> None:
         with self._lock:
             self._found[key] = result
             self._found.move_to_end(key)

@@ -1,18 +1,13 @@
 """What services need: the parts of the server, wired once in `app.create_deps`, and with them a project or a caller."""
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from mltrail_contract import TraceSettings
 from mltrail_server.artifacts.base import FileStore
 from mltrail_server.domain.clock import Clock
 from mltrail_server.domain.errors import unavailable
 from mltrail_server.domain.identity import Actor
 from mltrail_server.domain.ids import ProjectId
-from mltrail_server.gitlab.access_tokens import AccessTokens
-from mltrail_server.gitlab.client import GitLab
-from mltrail_server.gitlab.id_tokens import IdTokens
-from mltrail_server.gitlab.job_tokens import JobTokens
-from mltrail_server.gitlab.oauth import OAuth
 from mltrail_server.settings import Settings
 from mltrail_server.store.db.database import Database
 from mltrail_server.store.db.project import Project
@@ -25,6 +20,15 @@ from .job_cache import JobCache
 from .job_states import JobStates
 from .memberships import Memberships
 
+if TYPE_CHECKING:
+    # Loaded only where there is a GitLab.
+    from mltrail_contract import TraceSettings
+    from mltrail_server.gitlab.access_tokens import AccessTokens
+    from mltrail_server.gitlab.client import GitLab
+    from mltrail_server.gitlab.id_tokens import IdTokens
+    from mltrail_server.gitlab.job_tokens import JobTokens
+    from mltrail_server.gitlab.oauth import OAuth
+
 PROJECT_AGE_MS = 60 * 60_000
 """How old our copy of a GitLab project's data may be, except where the newest is asked for."""
 
@@ -36,11 +40,11 @@ class TeamMode:
     `oauth` is None if GitLab has no application for this server.
     """
 
-    gitlab: GitLab
-    id_tokens: IdTokens
-    job_tokens: JobTokens
-    access_tokens: AccessTokens
-    oauth: OAuth | None = None
+    gitlab: "GitLab"
+    id_tokens: "IdTokens"
+    job_tokens: "JobTokens"
+    access_tokens: "AccessTokens"
+    oauth: "OAuth | None" = None
     admissions: Admissions = field(default_factory=Admissions)
     memberships: Memberships = field(default_factory=Memberships)
     lookup_limit: LookupLimit = field(default_factory=LookupLimit)
@@ -57,14 +61,14 @@ class Deps:
     # Making sure of a project's rows costs one write per process; from then on its path is known here.
     known_projects: dict[ProjectId, str] = field(default_factory=dict)
     # What the project's contract says about traces, and when it was read.
-    trace_settings: dict[ProjectId, tuple[int, TraceSettings]] = field(default_factory=dict)
+    trace_settings: "dict[ProjectId, tuple[int, TraceSettings]]" = field(default_factory=dict)
     slow_call_limit: SlowCallLimit = field(default_factory=SlowCallLimit)
     job_cache: JobCache = field(default_factory=JobCache)
     metric_key_cache: MetricKeyCache = field(default_factory=MetricKeyCache)
     case_cache: CaseCache = field(default_factory=CaseCache)
 
     @property
-    def oauth(self) -> OAuth | None:
+    def oauth(self) -> "OAuth | None":
         """GitLab's login, where this server has an application there."""
         return self.team.oauth if self.team is not None else None
 
@@ -86,7 +90,7 @@ class Ci:
     """What works with a project's pipelines, which are GitLab's: so there is none without a GitLab."""
 
     deps: Deps
-    gitlab: GitLab
+    gitlab: "GitLab"
     project: Project
 
     @property

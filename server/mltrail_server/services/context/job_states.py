@@ -9,16 +9,19 @@ what it writes is flagged as unchecked.
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from mltrail_server.domain import gitlab_ci
 from mltrail_server.domain.clock import Clock
 from mltrail_server.domain.errors import Code, MltrailError, forbidden
 from mltrail_server.domain.identity import Access, Actor, Role, TokenKind, VerifiedClaims
 from mltrail_server.domain.ids import ProjectId
-from mltrail_server.gitlab.client import GitLab
 from mltrail_server.store.ci import child_pipelines, due, jobs
 from mltrail_server.store.db.database import Database
 from mltrail_server.store.db.project import Project
+
+if TYPE_CHECKING:
+    from mltrail_server.gitlab.client import GitLab
 
 GRACE_MS = 120_000
 ASK_FIRST_MS, ASK_AT_LEAST_EVERY_MS = 5 * 60_000, 10 * 60_000
@@ -81,7 +84,7 @@ class JobStates:
         self._quiet_until_ms = 0
         self._lock = threading.Lock()
 
-    def checked(self, gitlab: GitLab, book: JobBook, actor: Actor, now: int) -> Actor:
+    def checked(self, gitlab: "GitLab", book: JobBook, actor: Actor, now: int) -> Actor:
         """Return the actor that is about to write, marked as unchecked when GitLab could not be asked.
 
         Raises FORBIDDEN for a job that has ended, or whose user may no longer write. A CI_JOB_TOKEN needs no check:
@@ -133,7 +136,7 @@ class JobStates:
             return None
         return replace(before, read_ms=now)
 
-    def _ask(self, gitlab: GitLab, book: JobBook, job: VerifiedClaims, now: int) -> _Known:
+    def _ask(self, gitlab: "GitLab", book: JobBook, job: VerifiedClaims, now: int) -> _Known:
         try:
             current = gitlab.job(job.job_project_id, job.job_id, timeout=self._timeout_seconds)
             lost_access = self._memberships.lost(gitlab, job.job_project_id, current.user_id, now)
@@ -169,7 +172,7 @@ class _Memberships:
         self._levels: OrderedDict[tuple[ProjectId, int], tuple[int, int | None, bool]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def lost(self, gitlab: GitLab, project_id: ProjectId, user_id: int | None, now: int) -> bool:
+    def lost(self, gitlab: "GitLab", project_id: ProjectId, user_id: int | None, now: int) -> bool:
         """Return whether a user has lost the Developer role. Asks GitLab at most every half hour.
 
         Raises what GitLab's answer means.

@@ -6,10 +6,12 @@ import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass
 from threading import Lock
-
-from mltrail_server.gitlab.access_tokens import ListedProject
+from typing import TYPE_CHECKING
 
 from .admissions import FRESH_MS, RETRY_MS, STALE_MS
+
+if TYPE_CHECKING:
+    from mltrail_server.gitlab.access_tokens import ListedProject
 
 _MAX_ENTRIES = 1_000
 """Of up to five hundred projects each."""
@@ -17,7 +19,7 @@ _MAX_ENTRIES = 1_000
 
 @dataclass(slots=True)
 class _Entry:
-    projects: tuple[ListedProject, ...]
+    projects: "tuple[ListedProject, ...]"
     kept_ms: int
     ask_ms: int  # GitLab is not asked before this time
 
@@ -35,11 +37,11 @@ class Memberships:
     def key(token: str) -> bytes:
         return hashlib.sha256(token.encode()).digest()
 
-    def fresh(self, key: bytes, now: int) -> tuple[ListedProject, ...] | None:
+    def fresh(self, key: bytes, now: int) -> "tuple[ListedProject, ...] | None":
         entry = self._entries.get(key)
         return entry.projects if entry and entry.kept_ms <= now < entry.ask_ms and _lasts(entry, now) else None
 
-    def stale(self, key: bytes, now: int) -> tuple[ListedProject, ...] | None:
+    def stale(self, key: bytes, now: int) -> "tuple[ListedProject, ...] | None":
         """Return what is known while GitLab is down, and don't ask GitLab again for some seconds: it may hang."""
         entry = self._entries.get(key)
         if entry is None or not _lasts(entry, now):
@@ -47,7 +49,7 @@ class Memberships:
         entry.ask_ms = now + RETRY_MS
         return entry.projects
 
-    def keep(self, key: bytes, projects: tuple[ListedProject, ...], now: int) -> None:
+    def keep(self, key: bytes, projects: "tuple[ListedProject, ...]", now: int) -> None:
         with self._lock:
             self._entries[key] = _Entry(projects, now, now + FRESH_MS)
             self._entries.move_to_end(key)

@@ -12,11 +12,12 @@ import logging
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from mltrail_contract import Contract, ContractError, Promote
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.errors import MltrailError, conflict, forbidden
 from mltrail_server.domain.model import VersionStage
+from mltrail_server.later import later
 from mltrail_server.services.context.deps import PROJECT_AGE_MS, Scope
 from mltrail_server.store.ci import jobs
 from mltrail_server.store.db.transaction import Transaction
@@ -24,13 +25,20 @@ from mltrail_server.store.promotion import promotions
 from mltrail_server.store.registry import aliases
 from mltrail_server.store.registry import versions as version_store
 from mltrail_server.store.registry.versions import Version
-from mltrail_server.store.review import contracts as contract_store
 from mltrail_server.store.tracking import candidates
 from mltrail_server.store.tracking.candidates import Candidate
 
-from . import contracts, directions
+if TYPE_CHECKING:
+    from mltrail_contract import Contract
+    from mltrail_server.store.review import contracts as contract_store
 
-CHAMPION = Promote().alias
+    from . import contracts, directions
+else:
+    # What reads the contract file brings the reader of YAML, and only registries ask for it.
+    contracts, directions = later(__package__, "contracts", "directions")
+    [contract_store] = later("mltrail_server.store.review", "contracts")
+
+CHAMPION = "champion"
 """The alias that promotions move if no contract names another."""
 
 _MOST_PIPELINES = 100  # how many of the newest are searched for a contract file
@@ -41,7 +49,7 @@ _log = logging.getLogger(__name__)
 class ProjectPolicy:
     """What the contract on the default branch says about promotions. `invalid`: there is one that can't be read."""
 
-    contract: Contract | None = None
+    contract: "Contract | None" = None
     invalid: bool = False
 
     @property
@@ -68,6 +76,8 @@ def project_policy(scope: Scope) -> ProjectPolicy:
     """
     if scope.deps.team is None:
         return ProjectPolicy()
+    from mltrail_contract import ContractError  # noqa: PLC0415 - see above
+
     try:
         default_branch = scope.ci.gitlab.project(scope.project_id, max_age_ms=PROJECT_AGE_MS).default_branch
         if default_branch is None:

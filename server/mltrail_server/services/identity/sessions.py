@@ -11,8 +11,7 @@ import json
 import secrets
 import threading
 from dataclasses import asdict, dataclass
-
-from cryptography.fernet import Fernet, InvalidToken
+from typing import TYPE_CHECKING
 
 from mltrail_server.domain import tokens
 from mltrail_server.domain.errors import Code, MltrailError, conflict, unauthenticated, unavailable
@@ -20,6 +19,9 @@ from mltrail_server.services.context.deps import Deps
 from mltrail_server.store.identity import sessions as store
 
 from . import authentication
+
+if TYPE_CHECKING:
+    from cryptography.fernet import Fernet
 
 LIFETIME_MS = 14 * 24 * 3_600_000
 _EARLY_MS = 5 * 60_000
@@ -119,6 +121,8 @@ def _find(deps: Deps, session_id: str) -> tuple[Credentials, int]:
         session = store.get(connection, _hash(session_id), now=deps.clock())
     if session is None:
         raise _signed_out()
+    from cryptography.fernet import InvalidToken  # noqa: PLC0415 - as in `_cipher`
+
     try:
         opened = _cipher(deps, session_id).decrypt(session.sealed)
     except InvalidToken as error:
@@ -180,7 +184,9 @@ def _sealed(deps: Deps, session_id: str, credentials: Credentials) -> str:
     return _cipher(deps, session_id).encrypt(json.dumps(asdict(credentials)).encode()).decode()
 
 
-def _cipher(deps: Deps, session_id: str) -> Fernet:
+def _cipher(deps: Deps, session_id: str) -> "Fernet":
+    from cryptography.fernet import Fernet  # noqa: PLC0415 - only for people who sign in
+
     key = hmac.digest(deps.settings.secret_key.encode(), f"web session {session_id}".encode(), "sha256")
     return Fernet(base64.urlsafe_b64encode(key))
 

@@ -3,13 +3,14 @@
 """
 
 import re
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from mltrail_server.domain import limits
 from mltrail_server.domain.errors import Code, MltrailError, invalid, not_found
 from mltrail_server.domain.paths import TraceFile
 from mltrail_server.domain.reasons import Reason
 from mltrail_server.domain.traces import Trace
+from mltrail_server.later import later
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.tracking import quotas
 from mltrail_server.store.db.transaction import Transaction
@@ -17,7 +18,12 @@ from mltrail_server.store.files import files
 from mltrail_server.store.files.files import File, FolderEntry
 from mltrail_server.store.tracking import usage
 
-from . import rights, spans, traces
+from . import rights
+
+if TYPE_CHECKING:
+    from . import spans, traces
+else:
+    spans, traces = later(__package__, "spans", "traces")
 
 SPANS = "traces.json"
 _ATTACHMENT = re.compile(r"attachments/[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}")
