@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from mltrail_server.artifacts.base import CHUNK
 from mltrail_server.artifacts.local import LocalFiles
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.domain.ids import ProjectId
@@ -19,14 +20,15 @@ def test_a_store_that_is_no_folder(tmp_path: Path) -> None:
     assert caught.value.code is Code.UNAVAILABLE
 
 
-@pytest.mark.parametrize("size", [5_000_000, 1_000_100])
-def test_a_file_system_that_takes_no_more(tmp_path: Path, size: int) -> None:
+@pytest.mark.parametrize("announced", [True, False])
+@pytest.mark.parametrize("size", [5_000_000, 1_000_100, 100_100])
+def test_a_file_system_that_takes_no_more(tmp_path: Path, size: int, *, announced: bool) -> None:
     """The last piece of a file may be taken in part, which is no error to the operating system."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (min(1_000_000, size // 1000 * 1000), before[1]))
     try:
         with pytest.raises(MltrailError, match="File too large"):
-            LocalFiles(tmp_path).put(ProjectId(1), io.BytesIO(b"x" * size))
+            LocalFiles(tmp_path).put(ProjectId(1), io.BytesIO(b"x" * size), size=size if announced else None)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
@@ -43,10 +45,16 @@ def test_a_store_that_is_to_survive_a_power_failure_waits_for_the_disk(
         fsync(number)
 
     monkeypatch.setattr(os, "fsync", watched)
-    LocalFiles(tmp_path / "quick").put(ProjectId(1), io.BytesIO(b"content"))
+    LocalFiles(tmp_path / "quick").put(ProjectId(1), io.BytesIO(b"content"), size=7)
     assert synced == []
-    stored = LocalFiles(tmp_path, durable=True).put(ProjectId(1), io.BytesIO(b"content"))
+    files = LocalFiles(tmp_path, durable=True)
+    stored = files.put(ProjectId(1), io.BytesIO(b"content"), size=7)
     *above, content, folder = synced
-    assert content.name == f"{stored.blob_id}.part", "the content, before it has its name"
+    assert content.name == stored.blob_id, "the content"
     assert folder == content.parent, "and the name"
     assert above == [folder.parent, tmp_path], "and the names of folders that are new"
+    synced.clear()
+    stored = files.put(ProjectId(1), io.BytesIO(b"x" * 2 * CHUNK), size=2 * CHUNK)
+    content, folder = synced[-2:]
+    assert content.name == f"{stored.blob_id}.part", "the content of a large one, before it has its name"
+    assert folder == content.parent, "and the name"

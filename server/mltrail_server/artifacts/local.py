@@ -16,13 +16,18 @@ from .base import CHUNK, AbandonedUpload, ListedBlob, StoredBlob, check_size
 from .whole_files import WholeFiles
 
 _ASIDE = ".part"
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 _log = logging.getLogger(__name__)
 
 
 class LocalFiles(WholeFiles):
-    """See `base.FileStore`. An upload is written to another name and then renamed, so that no partial
-    file is visible.
+    """See `base.FileStore`.
+
+    A new blob has an id that nobody knows until a database row names it, so a small one is written in place. If the
+    process dies before that row is committed, its bytes are an orphan, as they would be with any order. A large upload
+    may take minutes and often breaks off, so it is written to another name and then renamed: what is left of it is
+    found by that name. So is what comes with a given id, which may have a row already.
     """
 
     def __init__(self, folder: Path, *, durable: bool = False) -> None:
@@ -39,67 +44,88 @@ class LocalFiles(WholeFiles):
         limit: int | None = None,
         blob_id: str | None = None,
     ) -> StoredBlob:
-        del size
         given, blob_id = blob_id, blob_id or new_blob_id()
         path = self._path(project_id, blob_id)
-        aside = path.with_suffix(_ASIDE)
-        if given:
-            aside.unlink(missing_ok=True)  # of an attempt that was killed
-        digest, total = hashlib.sha256(), 0
+        first = stream.read(CHUNK)
+        if given is None and len(first) == size:
+            check_size(size, limit)
+            with _removing_at_error(path), _translating_errors():
+                self._write_whole(path, first)
+            return StoredBlob(blob_id, len(first), hashlib.sha256(first).hexdigest())
+        aside = path + _ASIDE
+        if given is not None:
+            Path(aside).unlink(missing_ok=True)  # of an attempt that was killed
+        with _removing_at_error(aside):
+            stored = self._write_aside(aside, blob_id, first, stream, limit)
+            with _translating_errors():
+                Path(aside).rename(path)
+                self._sync_name(path)
+        return stored
+
+    def _write_whole(self, path: str, content: bytes) -> None:
+        file = self._create(path)
         try:
-            with _translating_errors():
-                file = self._create(aside)
-            with file:
-                while chunk := stream.read(CHUNK):
-                    total += len(chunk)
-                    check_size(total, limit)
-                    digest.update(chunk)
-                    with _translating_errors():
-                        _write(file, chunk)
-                if self._durable:
-                    with _translating_errors():
-                        os.fsync(file.fileno())
-            with _translating_errors():
-                aside.rename(path)
-                if self._durable:
-                    _sync_folder(path.parent)
-        except BaseException:
-            with suppress(OSError):
-                aside.unlink()
-            raise
+            _write(file, content)
+            if self._durable:
+                os.fsync(file)
+        finally:
+            os.close(file)
+        self._sync_name(path)
+
+    def _write_aside(self, aside: str, blob_id: str, chunk: bytes, stream: BinaryIO, limit: int | None) -> StoredBlob:
+        digest, total = hashlib.sha256(), 0
+        with _translating_errors():
+            file = self._create(aside)
+        try:
+            while chunk:
+                total += len(chunk)
+                check_size(total, limit)
+                digest.update(chunk)
+                with _translating_errors():
+                    _write(file, chunk)
+                chunk = stream.read(CHUNK)
+            if self._durable:
+                with _translating_errors():
+                    os.fsync(file)
+        finally:
+            os.close(file)
         return StoredBlob(blob_id, total, digest.hexdigest())
 
-    def _create(self, path: Path) -> io.FileIO:
+    def _create(self, path: str) -> int:
         """Open a new file for writing, and create its folder if it is missing, which is rare."""
         try:
-            return io.FileIO(path, "xb")
+            return os.open(path, _NEW, 0o666)
         except FileNotFoundError:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            folder = Path(path).parent
+            folder.mkdir(parents=True, exist_ok=True)
             if self._durable:
-                _sync_folder(path.parent.parent)
+                _sync_folder(folder.parent)
                 _sync_folder(self._folder)
-            return io.FileIO(path, "xb")
+            return os.open(path, _NEW, 0o666)
+
+    def _sync_name(self, path: str) -> None:
+        if self._durable:
+            _sync_folder(Path(path).parent)
 
     def get(self, project_id: ProjectId, blob_id: str, *, start: int = 0, length: int) -> Generator[bytes, None, None]:
-        path = self._path(project_id, blob_id)
         try:
-            file = path.open("rb", buffering=0)
+            file = io.FileIO(self._path(project_id, blob_id))
         except FileNotFoundError as error:
             raise _missing() from error
         return _chunks(file, start, length)
 
     def local_path(self, project_id: ProjectId, blob_id: str) -> str | None:
-        path = self._path(project_id, blob_id)
+        path = Path(self._path(project_id, blob_id))
         if not path.is_file():
             raise _missing()
         return str(path.resolve())
 
     def delete(self, project_id: ProjectId, blob_id: str) -> None:
-        self._path(project_id, blob_id).unlink(missing_ok=True)
+        Path(self._path(project_id, blob_id)).unlink(missing_ok=True)
 
     def size(self, project_id: ProjectId, blob_id: str) -> int | None:
         try:
-            return self._path(project_id, blob_id).stat().st_size
+            return Path(self._path(project_id, blob_id)).stat().st_size
         except FileNotFoundError:
             return None
 
@@ -139,15 +165,16 @@ class LocalFiles(WholeFiles):
     def hints(self) -> list[str]:
         return []
 
-    def _path(self, project_id: ProjectId, blob_id: str) -> Path:
-        return self._folder / str(project_id) / blob_id[:2] / blob_id
+    def _path(self, project_id: ProjectId, blob_id: str) -> str:
+        """Join a path as a text: pathlib takes as long for it as the operating system for a small file."""
+        return f"{self._folder}/{project_id}/{blob_id[:2]}/{blob_id}"
 
 
-def _write(file: io.FileIO, chunk: bytes) -> None:
+def _write(file: int, chunk: bytes) -> None:
     """Write all of a chunk: when the disk is nearly full, the operating system may write only a part of it."""
     left = memoryview(chunk)
     while left:
-        left = left[file.write(left) :]
+        left = left[os.write(file, left) :]
 
 
 def _sync_folder(folder: Path) -> None:
@@ -167,12 +194,23 @@ def _missing() -> MltrailError:
     return not_found("The file's content is missing from the store; tell the operator.")
 
 
-def _chunks(file: BinaryIO, start: int, length: int) -> Generator[bytes, None, None]:
+def _chunks(file: io.FileIO, start: int, length: int) -> Generator[bytes, None, None]:
     with file:
-        file.seek(start)
+        if start:
+            file.seek(start)
         while length > 0 and (chunk := file.read(min(CHUNK, length))):
             length -= len(chunk)
             yield chunk
+
+
+@contextmanager
+def _removing_at_error(path: str) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            Path(path).unlink()
+        raise
 
 
 @contextmanager

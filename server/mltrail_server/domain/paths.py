@@ -111,8 +111,10 @@ class TraceFile:
 
 
 def trace_file_of(path: str) -> TraceFile | None:
-    """Read a clean path `<experiment>/traces/<trace>/artifacts/…`; None for any other."""
-    match path.split("/"):
+    """Read a path `<experiment>/traces/<trace>/artifacts/…` as it came; None for any other. Raises INVALID."""
+    if f"/{_TRACES}/" not in path:
+        return None  # as nearly all, which need not be cleaned for this
+    match clean(path).split("/"):
         case [experiment, "traces", trace_id, "artifacts", *rest] if _is_number(experiment):
             return TraceFile(int(experiment), trace_id, "/".join(rest))
     return None

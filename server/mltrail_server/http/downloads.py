@@ -1,7 +1,7 @@
 """Send users' files so that a browser never runs them: as attachments, without sniffing, sandboxed."""
 
 from collections.abc import Iterable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from urllib.parse import quote
 
 from flask import Request, Response
@@ -31,6 +31,8 @@ _KINDS = {
 
 _TEXTS = frozenset({"mlmodel", "mlproject", "dockerfile", "license"})
 _AT_ONCE = 1 << 18
+"""A body up to this size, in bytes, is made whole: the web server then sends it with its head."""
+
 _CHUNK = 1 << 18
 
 
@@ -84,13 +86,14 @@ def _body(scope: Scope, file: File, start: int, stop: int, request: Request) -> 
 
 
 def _kind(file: str) -> str:
-    path = PurePosixPath(file.lower())
-    return "text/plain" if path.name in _TEXTS else _KINDS.get(path.suffix, _BYTES)
+    name = file.rpartition("/")[2].lower()
+    stem, dot, suffix = name.rpartition(".")
+    return "text/plain" if name in _TEXTS else _KINDS.get(dot + suffix, _BYTES) if stem else _BYTES
 
 
 def disposition(file: File) -> str:
     """Return the header that says that a file is to be saved, and under which name."""
-    return _disposition(PurePosixPath(file.path).name)
+    return _disposition(file.path.rpartition("/")[2])
 
 
 def _disposition(name: str) -> str:

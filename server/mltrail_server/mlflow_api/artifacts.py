@@ -44,7 +44,7 @@ class _OfTrace(Message):
 
 
 def upload(call: Call, path: str) -> Response:
-    if (place := paths.trace_file_of(paths.clean(path))) is not None:
+    if (place := paths.trace_file_of(path)) is not None:
         trace_files.upload(call.scope, place, FileStream(call.request), call.request.content_length)  # type: ignore[arg-type]
         return json_answer({})
     files.upload(call.scope, path, FileStream(call.request), announced(call.request))  # type: ignore[arg-type]
@@ -52,7 +52,7 @@ def upload(call: Call, path: str) -> Response:
 
 
 def download(call: Call, path: str) -> Response:
-    if (place := paths.trace_file_of(paths.clean(path))) is not None:
+    if (place := paths.trace_file_of(path)) is not None:
         require(call.deps, call.actor, Access.READ_TRACES)
         return _of_trace(call, place)
     return attachment(call.scope, files.find(call.scope, path), call.request)
@@ -76,7 +76,7 @@ def _of_trace(call: Call, place: TraceFile) -> Response:
 def listing(call: Call) -> Response:
     """List a folder with bare names, as the artifact proxy does."""
     path = message_of(call.request, _List).path
-    if (place := paths.trace_file_of(paths.clean(path))) is not None:
+    if (place := paths.trace_file_of(path)) is not None:
         require(call.deps, call.actor, Access.READ_TRACES)
         entries = trace_files.listing(call.scope, place)
     else:

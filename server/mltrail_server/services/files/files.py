@@ -16,7 +16,7 @@ from mltrail_server.services.tracking.evidence import WriteKind
 from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.files import files
 from mltrail_server.store.files.files import File, FolderEntry
-from mltrail_server.store.tracking import candidates, logged_models, usage
+from mltrail_server.store.tracking import candidates, logged_models, owned_files, usage
 from mltrail_server.store.tracking.candidates import Candidate
 from mltrail_server.store.tracking.logged_models import LoggedModel
 
@@ -62,13 +62,33 @@ def upload(scope: Scope, path: str, stream: BinaryIO, announced: Announced) -> N
             )
         if announced.sha256 not in (None, stored.sha256):
             raise invalid(f"The content of '{destination.path}' does not match its Content-Digest; send it again.")
-        with scope.project.write() as tx:
-            name(tx, scope, destination, stored)
+        if not _add_usual(scope, destination, stored):
+            with scope.project.write() as tx:
+                name(tx, scope, destination, stored)
     except MltrailError as error:
         # A database that does not answer may have stored the name all the same, so then the bytes stay.
         if error.code is not Code.UNAVAILABLE:
             scope.deps.files.delete(scope.project_id, stored.blob_id)
         raise
+
+
+def _add_usual(scope: Scope, destination: Destination, stored: StoredBlob) -> bool:
+    """Give stored bytes a new name in the usual case, and return whether it was one: somebody logs a new file to a run
+    of their own, and there is no quota. `name` is for all the others, and would do the same.
+    """
+    vouching = stamp.vouching(scope)
+    if (
+        vouching is None
+        or destination.owner.promotion is not None
+        or scope.deps.settings.quota(usage.BYTES) is not None
+    ):
+        return False
+    new = owned_files.NewFile(destination.path, destination.owner, stored.blob_id, stored.size, stored.sha256)
+    job_id = scope.actor.job.job_id if scope.actor.job is not None else None
+    if scope.deps.db.is_sqlite:
+        return scope.project.write_together(lambda tx: owned_files.add(tx, new, vouching, job_id))
+    with scope.project.at_once() as tx:
+        return owned_files.add_at_once(tx, new, vouching, job_id)
 
 
 def check(scope: Scope, path: str, *, size: int) -> bool:
@@ -84,6 +104,9 @@ def check(scope: Scope, path: str, *, size: int) -> bool:
 def find(scope: Scope, path: str) -> File:
     path, owner, inner = _resolved(path)
     with scope.project.read() as tx:
+        file = owned_files.find(tx, path, owner) if owner.promotion is None else None
+        if file is not None:
+            return file
         _amendments_of(tx, owner)
         file = get(tx, Destination(path, owner))
         if file is not None:
@@ -150,15 +173,15 @@ def check_destination(tx: Transaction, scope: Scope, destination: Destination, *
 def name(tx: Transaction, scope: Scope, destination: Destination, stored: StoredBlob) -> None:
     """Point the name at the stored bytes, if owner and folder still allow it: much can happen during an upload."""
     holder, candidate = _check_writable(tx, scope, destination.owner)
-    # One at a time in a folder, so that `a` and `a/b` can't both be created.
-    files.lock(tx, destination.owner.folder)
+    # So that `a` and `a/b` can't both be created.
+    files.lock(tx, destination.path, destination.owner.folder)
     _check_clash(tx, destination.path)
     amendments = _note_writer(tx, scope, holder, candidate)
     path = destination.path
     if amendments is not None:
         _check_not_evidence(tx, destination.path, "replace")
         path = _amended_path(destination.owner, destination.path, amendments)
-        files.lock(tx, evidence.folder(amendments))
+        files.lock(tx, path, evidence.folder(amendments))
         _check_clash(tx, path)
     files.put(tx, path=path, blob_id=stored.blob_id, size=stored.size, sha256=stored.sha256)
     quotas.take(tx, scope, usage.BYTES, stored.size)

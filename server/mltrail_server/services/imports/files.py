@@ -192,7 +192,7 @@ def _name(fit: Fit, names: "_Names", folder: str, file: FileRecord) -> str | Non
 
     def clean() -> None:
         inner = paths.clean(file.path)
-        place = paths.trace_file_of(paths.clean(f"{folder}/{inner}"))
+        place = paths.trace_file_of(f"{folder}/{inner}")
         if place is not None:
             trace_files.check_attachment(place, file.size)
         if not inner:

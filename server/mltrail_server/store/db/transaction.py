@@ -37,6 +37,19 @@ class Transaction:
         row: Tuple | None = statement.run(self.connection, given).fetchone()
         return row
 
+    def one_after(self, first: Statement, second: Statement, /, **given: object) -> Tuple | None:
+        """Send two statements together, on PostgreSQL, and return the first row of the second one. In a transaction
+        that was opened by `Project.at_once`, they are all of it, and the call waits once.
+
+        https://www.postgresql.org/docs/current/libpq-pipeline-mode.html
+        """
+        given["project_id"] = self.project_id
+        with statements.driver(self.connection).pipeline():
+            first.run(self.connection, given)
+            cursor = second.run(self.connection, given)
+        row: Tuple | None = cursor.fetchone()
+        return row
+
     def all(self, statement: Statement, /, **given: object) -> list[Tuple]:
         given["project_id"] = self.project_id
         rows: list[Tuple] = statement.run(self.connection, given).fetchall()

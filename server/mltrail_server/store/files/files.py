@@ -36,7 +36,7 @@ class File:
 def put(tx: Transaction, *, path: str, blob_id: str, size: int, sha256: str | None) -> None:
     """Add a blob and let the name point at it. What it pointed at before is left to the garbage collection."""
     blobs.add(tx, blob_id, size=size, sha256=sha256)
-    if tx.all(_add(tx.dialect), path=path, blob_id=blob_id):
+    if add(tx, path, blob_id):
         return
     where = (_T.c.project_id == tx.project_id, _T.c.path == path)
     before = tx.execute(sa.select(_T.c.blob_id).where(*where)).scalar_one()
@@ -44,11 +44,44 @@ def put(tx: Transaction, *, path: str, blob_id: str, size: int, sha256: str | No
     blobs.mark_unreferenced(tx, [before])
 
 
-def lock(tx: Transaction, folder: str) -> None:
-    """Make other writers of the folder wait until this transaction ends. On SQLite every writer waits anyway."""
+def add(tx: Transaction, path: str, blob_id: str) -> bool:
+    """Let a name point at a blob; return False if there is such a name already."""
+    return bool(tx.all(_add(tx.dialect), path=path, blob_id=blob_id))
+
+
+def lock(tx: Transaction, path: str, folder: str) -> None:
+    """Keep others from adding a file, or replacing it, where it would clash with one at `path`, until this transaction
+    ends. They may add other files in its owner's `folder`. On SQLite every writer waits anyway.
+    """
     if tx.dialect == "postgresql":
-        mark = sa.func.hashtextextended(folder, tx.project_id)
-        tx.execute(sa.select(sa.func.pg_advisory_xact_lock(mark)))
+        folders = folders_of(path, folder)
+        tx.one(locking(len(folders)), path=path, **folders)
+
+
+def folders_of(path: str, folder: str) -> dict[str, str]:
+    """Name the folders between the owner's and a file, the outermost first, as parameters of statements."""
+    inner = path.count("/", len(folder) + 1)
+    parts = path.split("/")
+    first = len(parts) - inner
+    return {f"folder_{number}": "/".join(parts[: first + number - 1]) for number in range(1, inner + 1)}
+
+
+@cache
+def locking(depth: int) -> Statement:
+    """Build PostgreSQL's statement for `lock`: a file's own name is for one transaction alone, and its folders are for
+    all that use them as folders, so that `a` and `a/b` can't both be added.
+
+    All begin with the outermost, so no two wait for each other. What was committed while it waited is seen by the
+    transaction's next statement.
+    """
+    marks = [
+        sa.func.pg_advisory_xact_lock_shared(_mark(sa.bindparam(f"folder_{number}"))) for number in range(1, depth + 1)
+    ]
+    return Statement(sa.select(*marks, sa.func.pg_advisory_xact_lock(_mark(sa.bindparam("path")))))
+
+
+def _mark(path: sa.BindParameter[str]) -> sa.ColumnElement[int]:
+    return sa.func.hashtextextended(path, sa.bindparam("project_id", type_=sa.BigInteger))
 
 
 def get(tx: Transaction, path: str) -> File | None:

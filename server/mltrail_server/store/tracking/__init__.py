@@ -12,6 +12,7 @@ __all__ = [
     "logged_models",
     "metric_keys",
     "metrics",
+    "owned_files",
     "params",
     "saved_views",
     "search",
