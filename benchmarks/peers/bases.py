@@ -119,7 +119,7 @@ class Mltrail(Base):
 
     def start(self) -> None:
         if self.gitlab is None:
-            self._found_gitlab()
+            self.found_gitlab()
         super().start()
 
     def stop(self) -> None:
@@ -132,7 +132,8 @@ class Mltrail(Base):
         super().stop()
         super().start()
 
-    def _found_gitlab(self) -> None:
+    def found_gitlab(self) -> None:
+        """Start a GitLab with the project, a user, a bot and a job that has a token."""
         self.gitlab = FakeGitLab()
         self.gitlab.start()
         user, bot = self.gitlab.add_user("dana"), self.gitlab.add_user("mltrail-bot")
@@ -168,7 +169,7 @@ class LocalMltrail(Mltrail):
     prefix = "/api/v4/projects/1/ml/mlflow/api/2.0/mlflow/"
     files = "/api/v4/projects/1/ml/mlflow/api/2.0/mlflow-artifacts/artifacts/"
 
-    def _found_gitlab(self) -> None:
+    def found_gitlab(self) -> None:
         self.headers = {"Authorization": f"Bearer {_LOCAL_TOKEN}"}
 
     def environment(self) -> dict[str, str]:

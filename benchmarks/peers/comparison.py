@@ -36,14 +36,15 @@ class Comparison:
     item the rates of `bare` WSGI and of `raw` SQL.
     """
 
-    def __init__(self, items: Sequence[Item], sizes: Sequence[int], *, seconds: float) -> None:
+    def __init__(self, items: Sequence[Item], sizes: Sequence[int], *, seconds: float, floors: bool = True) -> None:
         self.items = items
         self.sizes = sizes
         self.seconds = seconds
+        self._with_floors = floors
         self.rates, self.medians, self.p99s, self.floors, self.facts = (_values() for _ in range(5))
         self.failures: list[str] = []
         self._received: dict[str, int] = {}
-        self._benches: list[Bench] = []
+        self.benches: list[Bench] = []
         self._bare: Base | None = None
         self._raw: Raw | None = None
         self._begun = time.monotonic()
@@ -55,14 +56,20 @@ class Comparison:
             base = made(folder / kind, database_url=database(url, kind))
             bench = self._attempt(f"{kind}: start", lambda base=base: self._begin(base, folder, url))
             if bench is not None:
-                self._benches.append(bench)
+                self.benches.append(bench)
         self._bare = Bare(folder / "bare")
         self._bare.start()
+
+    def restart(self, workers: int) -> None:
+        """Start the servers again, with so many web processes."""
+        for bench in self.benches:
+            bench.base.workers = workers
+            self._attempt(f"{bench.base.kind}: start", bench.base.restart)
 
     def end(self) -> None:
         if self._raw is not None:
             self._raw.close()
-        for bench in self._benches:
+        for bench in self.benches:
             bench.base.stop()
             if bench.tracer is not None:
                 bench.tracer.stop()
@@ -71,13 +78,13 @@ class Comparison:
 
     def turn(self, number: int) -> None:
         """Measure all items once, in another order of the servers each time."""
-        order = self._benches[number % len(self._benches) :] + self._benches[: number % len(self._benches)]
+        order = self.benches[number % len(self.benches) :] + self.benches[: number % len(self.benches)]
         for item in self.items:
             for bench in order:
                 if not item.only or bench.base.kind in item.only:
                     self._attempt(f"{bench.base.kind}, {item.name}", lambda i=item, b=bench: self._measure(i, b))
             for bench in order:
-                if bench.base.kind == OURS:
+                if bench.base.kind == OURS and self._with_floors:
                     self._attempt(f"floor, {item.name}", lambda i=item, b=bench: self._measure_floors(i, b))
             shown = ", ".join(f"{kind} {found[-1]:,.4g}" for kind, found in self.rates[item.name].items() if found)
             self.say(f"round {number + 1}, {item.name}: {shown} {item.unit}")
@@ -89,14 +96,14 @@ class Comparison:
             ("what training feels, p99 a step, ms", TRAINING_ITEM, self.p99s),
         ):
             self.facts[name].update(values.get(item, {}))
-        for bench in self._benches:
+        for bench in self.benches:
             self.facts["memory after the work, MB"][bench.base.kind] = [bench.base.memory()]
         if not beside:
             return
-        for bench in self._benches:
+        for bench in self.benches:
             self._attempt(f"{bench.base.kind}: sizes", lambda b=bench: self._note_sizes(b.base))
             self.say(f"sizes of {bench.base.kind}")
-        if any(bench.base.kind == OURS for bench in self._benches):
+        if any(bench.base.kind == OURS for bench in self.benches):
             self._attempt("import", lambda: self._note_import(folder, url))
 
     def say(self, what: str) -> None:

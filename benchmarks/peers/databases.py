@@ -3,8 +3,13 @@
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests.postgresql import Cluster
+
+if TYPE_CHECKING:
+    import psycopg
 
 _OPTIONS = ("shared_buffers=512MB", "max_connections=300", "max_wal_size=4GB")
 
@@ -20,23 +25,54 @@ def add_option(parser: argparse.ArgumentParser) -> None:
 
 
 @contextmanager
-def server(option: str | None) -> Iterator[str]:
-    """Yield the URL of a server without a database, or nothing for SQLite."""
+def server(option: str | None, *further: str) -> Iterator[str]:
+    """Yield the URL of a server without a database, or nothing for SQLite. Its own gets `further` options."""
     if option == "own":
-        with Cluster.started(*_OPTIONS, durable=True) as cluster:
+        with Cluster.started(*_OPTIONS, *further, durable=True) as cluster:
             yield cluster.url("").rstrip("/")
     else:
         yield (option or "").rstrip("/")
 
 
-def database(url: str, name: str) -> str:
-    """Create an empty database and return its URL; everything else on the server is left alone. Nothing for SQLite."""
+def database(url: str, name: str, *, keep: bool = False) -> str:
+    """Create an empty database, or `keep` the one that is there, and return its URL; everything else on the server is
+    left alone. Nothing for SQLite.
+    """
     if not url:
         return ""
+    name = f"mltrail_bench_{name}"
+    with _connection(url) as connection:
+        there = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
+        if there and not keep:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+        if not there or not keep:
+            connection.execute(f"CREATE DATABASE {name}".encode())
+    return f"{url}/{name}"
+
+
+def drop(url: str, database_url: str) -> None:
+    if url:
+        with _connection(url) as connection:
+            connection.execute(f"DROP DATABASE {database_url.rpartition('/')[2]} WITH (FORCE)".encode())
+
+
+def postmaster(database_url: str) -> int:
+    """Return the process of a PostgreSQL on this machine; 0 if it is elsewhere."""
+    if not database_url:
+        return 0
     import psycopg  # noqa: PLC0415 - for those who measure PostgreSQL
 
-    name = f"mltrail_bench_{name}"
-    with psycopg.connect(f"{url}/postgres", autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
-        connection.execute(f"CREATE DATABASE {name}".encode())
-    return f"{url}/{name}"
+    with psycopg.connect(database_url) as connection:
+        session = connection.info.backend_pid
+        try:
+            status = Path(f"/proc/{session}/stat").read_text()
+        except FileNotFoundError:
+            return 0
+    name, _, fields = status.partition(")")
+    return int(fields.split()[1]) if name.endswith("(postgres") else 0
+
+
+def _connection(url: str) -> "psycopg.Connection":
+    import psycopg  # noqa: PLC0415 - for those who measure PostgreSQL
+
+    return psycopg.connect(f"{url}/postgres", autocommit=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.import_database import create, measure
 
-from .bases import Mlflow
+from .bases import Mlflow, Mltrail
 
 NAME, UNIT = "import of an MLflow database", "points/s"
 RUNS, POINTS = 5_000, 500_000
@@ -24,18 +24,16 @@ def imported(folder: Path, database_url: str = "") -> tuple[float, float]:
     it to the other. A `database_url` must be that of an empty database.
     """
     with tempfile.TemporaryDirectory(dir=folder) as place:
-        source = Path(place) / "mlflow.db"
+        source, base = Path(place) / "mlflow.db", Mltrail(Path(place), database_url=database_url)
         create(source, RUNS, POINTS, Mlflow.python)
-        settings = {
-            "MLTRAIL_DATABASE_URL": database_url,
-            "MLTRAIL_GITLAB_URL": "http://127.0.0.1:1",  # nobody is asked: the project is given by its number
-            "MLTRAIL_EXTERNAL_URL": "http://127.0.0.1:2",
-        }
-        data = Path(place) / "data"
-        found = measure(source, data, ["--quiet"], settings if database_url else None)
+        base.found_gitlab()
+        try:
+            found = measure(source, Path(place) / "data", ["--quiet"], base.environment())
+        finally:
+            base.stop()
         if found.code:
-            raise RuntimeError(f"the import ended with {found.code}: {(data / 'report.json').read_text()[-500:]}")
-        return found.rate, _floor(source, data / "mltrail.db", database_url)
+            raise RuntimeError(f"the import ended with {found.code}")
+        return found.rate, _floor(source, base.sqlite_file, database_url)
 
 
 def _floor(source: Path, target: Path, database_url: str) -> float:

@@ -84,8 +84,8 @@ class Bench:
     def get(self, path: str) -> bytes:
         return request("GET", self.base.prefix + path, host=self._host, headers=self.base.headers)
 
-    def file(self, method: str, path: str, body: bytes = b"") -> bytes:
-        where = f"{self.base.files}{self.experiment}/{self.runs[0]}/artifacts/{path}"
+    def file(self, method: str, path: str, body: bytes = b"", *, run: str = "") -> bytes:
+        where = f"{self.base.files}{self.experiment}/{run or self.runs[0]}/artifacts/{path}"
         kind = "application/octet-stream"
         return request(method, where, host=self._host, headers=self.base.headers, body=body, kind=kind)
 

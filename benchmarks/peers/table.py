@@ -9,7 +9,7 @@ from .mix import TRAINING_ITEM
 
 LIMITS = {"first answer after start, s": 0.4, "memory after the work, MB": 120, "installed, MB": 100}
 """What mltrail may take at most."""
-_ABSOLUTE = ("first answer", "memory", "installed", "a million")
+_ABSOLUTE = ("first answer", "memory", "installed", "a million", "database")
 """Facts that have a limit, if any, instead of being compared."""
 
 

@@ -1,0 +1,1 @@
+"""What calls cost as the work that a server holds grows."""
