@@ -59,6 +59,7 @@ def main() -> None:
     parser.add_argument(
         "--most", type=number, default=10**12, metavar="SIZE", help="no larger sizes than this, e.g. 10M"
     )
+    parser.add_argument("--calls", default="", help="only calls whose name holds this")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=0.4, help="of each call, database and round")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the databases for the next time")
@@ -73,7 +74,7 @@ def main() -> None:
         for axis in chosen:
             bases = [_made(folder.absolute(), sizes, url) for sizes in axis.databases()]
             with _running(bases) as benches:
-                measured.append((axis, _measured(axis, benches, options.rounds, options.seconds)))
+                measured.append((axis, _measured(axis, benches, options)))
             if not options.keep:
                 _remove(bases, url)
             print(written(axis, measured[-1][1]), flush=True)
@@ -118,15 +119,15 @@ def _running(bases: Sequence[Grown]) -> Iterator[list[Bench]]:
         yield benches
 
 
-def _measured(axis: Axis, benches: Sequence[Bench], rounds: int, seconds: float) -> Costs:
+def _measured(axis: Axis, benches: Sequence[Bench], options: argparse.Namespace) -> Costs:
     costs: Costs = defaultdict(dict)
     by_size = {size: (bench, calls(bench)) for size, bench in zip(axis.sizes, benches, strict=True)}
-    for turn in range(rounds):
+    for turn in range(options.rounds):
         order = axis.sizes[turn % len(axis.sizes) :] + axis.sizes[: turn % len(axis.sizes)]
-        for name in by_size[axis.sizes[0]][1]:
+        for name in (name for name in by_size[axis.sizes[0]][1] if options.calls in name):
             for size in order:
                 bench, made = by_size[size]
-                _note(costs[name].setdefault(size, Cost()), bench, made[name], seconds)
+                _note(costs[name].setdefault(size, Cost()), bench, made[name], options.seconds)
         _say(f"{axis.name}: round {turn + 1}")
     return {name: {size: of[size] for size in axis.sizes} for name, of in costs.items()}
 
