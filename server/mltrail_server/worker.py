@@ -6,17 +6,26 @@ import os
 import signal
 import threading
 import time
+from typing import TYPE_CHECKING
 
 from .domain.errors import Code, MltrailError
-from .services.admin import garbage
-from .services.ci import poll, reconcile, without_pipeline
-from .services.ci.publish import promotion_comment, publisher
+from .later import later
 from .services.context.deps import Deps
 from .store.ci import due
 from .store.ci.due import Due
 from .telemetry import calls
 from .telemetry.measured import MEASURED
 from .telemetry.tracing import TRACING
+
+if TYPE_CHECKING:
+    from .services.admin import garbage
+    from .services.ci import poll, reconcile, without_pipeline
+    from .services.ci.publish import promotion_comment, publisher
+else:
+    # Loaded when there is something to do, which on a quiet server is never.
+    [garbage] = later(f"{__package__}.services.admin", "garbage")
+    poll, reconcile, without_pipeline = later(f"{__package__}.services.ci", "poll", "reconcile", "without_pipeline")
+    promotion_comment, publisher = later(f"{__package__}.services.ci.publish", "promotion_comment", "publisher")
 
 _log = logging.getLogger(__name__)
 _PAUSE_SECONDS = 1.0

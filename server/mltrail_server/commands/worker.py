@@ -26,6 +26,7 @@ def add(commands: Commands, shared: Parser) -> None:
 
 def run(settings: Settings, options: argparse.Namespace) -> int:
     from mltrail_server.app import create_deps
+    from mltrail_server.memory import trim_when_grown
     from mltrail_server.ops.instruments import Instruments
     from mltrail_server.ops.worker_port import listening
     from mltrail_server.serve import begin_traces, configure_logs, name_process
@@ -42,6 +43,7 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
         run_once(deps)
         return 0
     name_process("mltrail-worker")
+    trim_when_grown()
     with listening(deps, instruments, options.listen, PROGRESS) if options.listen else nullcontext():
         run_until_signalled(deps, parent=options.parent)
     return 0
