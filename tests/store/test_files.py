@@ -60,7 +60,7 @@ def test_one_level_of_a_folder(tx: Transaction) -> None:
 def test_a_listing_hops_over_what_lies_below_in_one_statement(tx: Transaction) -> None:
     put(tx, *(f"r/checkpoints/{number}/weights" for number in range(300)), "r/MLmodel")
     statements: list[str] = []
-    event.listen(tx.connection, "before_cursor_execute", lambda *arguments: statements.append(arguments[2]))
+    event.listen(tx.connection.engine, "before_cursor_execute", lambda *arguments: statements.append(arguments[2]))
     assert [one.name for one in files.folder_entries(tx, "r")] == [
         "MLmodel",
         "checkpoints",

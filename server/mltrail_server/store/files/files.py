@@ -205,41 +205,56 @@ def folder_page(
     return sorted(found, key=lambda one: one.name), following
 
 
-def _walked(tx: Transaction, folder: str, start: str, limit: int | None) -> list[FolderEntry]:
-    """Go from entry to entry by seeking in the key: after `a/b` comes what is not below `a`, from `a0` on.
+_ALL = 2**62
 
-    (A path holds no character before the space, so the next path after `a` is at least `a` and a space.)
-    """
-    first = sa.select(sa.func.min(_T.c.path)).where(_between(_T, tx.project_id, sa.literal(start), folder))
-    walk = sa.select(first.scalar_subquery().label("path"), sa.literal(1).label("number")).cte("walk", recursive=True)
-    slash = _position(tx.dialect, sa.func.substr(walk.c.path, len(folder) + 2))
-    onward = sa.case(
-        (slash > 0, sa.func.substr(walk.c.path, 1, slash + len(folder)) + "0"),
-        else_=walk.c.path + " ",
-    )
-    deeper = _T.alias("deeper")
-    following = sa.select(sa.func.min(deeper.c.path)).where(_between(deeper, tx.project_id, onward, folder))
-    more: sa.ColumnElement[bool] = walk.c.path.is_not(None)
-    if limit is not None:
-        more &= walk.c.number < limit
-    walk = walk.union_all(sa.select(following.correlate(walk).scalar_subquery(), walk.c.number + 1).where(more))
-    query = (
-        sa.select(walk.c.path, _BLOB.c.size)
-        .join_from(walk, _T, sa.and_(_T.c.project_id == tx.project_id, _T.c.path == walk.c.path))
-        .join(_BLOB, sa.and_(_BLOB.c.project_id == tx.project_id, _BLOB.c.id == _T.c.blob_id))
-        .order_by(walk.c.number)
-    )
+
+def _walked(tx: Transaction, folder: str, start: str, limit: int | None) -> list[FolderEntry]:
     found = []
-    for path, size in tx.execute(query):
+    rows = tx.all(_walk(tx.dialect), start=start, stop=f"{folder}0", inside=len(folder) + 1, most=limit or _ALL)
+    for path, size in rows:
         name, deep, _ = path[len(folder) + 1 :].partition("/")
         found.append(FolderEntry(name, None if deep else size))
     return found
 
 
-def _between(
-    table: sa.FromClause, project_id: ProjectId, start: sa.ColumnElement[str], folder: str
-) -> sa.ColumnElement[bool]:
-    return sa.and_(table.c.project_id == project_id, table.c.path >= start, table.c.path < f"{folder}0")
+@cache
+def _walk(dialect: str) -> Statement:
+    """Build the query that goes from entry to entry of a folder by seeking in the key: after `a/b` comes what is not
+    below `a`, from `a0` on.
+
+    (A path holds no character before the space, so the next path after `a` is at least `a` and a space.) `inside` is
+    the number of characters of the folder and its slash.
+    """
+    inside = sa.bindparam("inside", type_=sa.Integer)
+    first = sa.select(sa.func.min(_T.c.path)).where(*_from(_T, sa.bindparam("start")))
+    walk = sa.select(
+        first.scalar_subquery().label("path"), sa.cast(sa.literal_column("1"), sa.BigInteger).label("number")
+    ).cte("walk", recursive=True)
+    slash = _position(dialect, sa.func.substr(walk.c.path, inside + 1))
+    onward = sa.case(
+        (slash > 0, sa.func.substr(walk.c.path, 1, slash + inside - 1) + "0"),
+        else_=walk.c.path + " ",
+    )
+    deeper = _T.alias("deeper")
+    following = sa.select(sa.func.min(deeper.c.path)).where(*_from(deeper, onward))
+    more = walk.c.path.is_not(None) & (walk.c.number < sa.bindparam("most", type_=sa.BigInteger))
+    walk = walk.union_all(sa.select(following.correlate(walk).scalar_subquery(), walk.c.number + 1).where(more))
+    query = (
+        sa.select(walk.c.path, _BLOB.c.size)
+        .join_from(walk, _T, sa.and_(_OF_PROJECT, _T.c.path == walk.c.path))
+        .join(_BLOB, sa.and_(_BLOB.c.project_id == _T.c.project_id, _BLOB.c.id == _T.c.blob_id))
+        .order_by(walk.c.number)
+    )
+    return Statement(query)
+
+
+def _from(table: sa.FromClause, start: sa.ColumnElement[str]) -> tuple[sa.ColumnElement[bool], ...]:
+    """Match what is in the folder from a path on."""
+    return (
+        table.c.project_id == sa.bindparam("project_id"),
+        table.c.path >= start,
+        table.c.path < sa.bindparam("stop"),
+    )
 
 
 def _position(dialect: str, text: sa.ColumnElement[str]) -> sa.ColumnElement[int]:
