@@ -45,12 +45,12 @@ docs: env ## Build the docs site into .site/html; a warning, such as a broken li
 	$(DEV)/bin/python -m scripts.docs_site
 
 lock: env ## Lock the newest versions that the ranges in pyproject.toml allow
-	$(LOCK) pyproject.toml --extra server --extra postgres --extra traces --extra backup --extra mysql --extra otel --group dev \
+	$(LOCK) pyproject.toml --extra server --extra s3 --extra postgres --extra traces --extra backup --extra mysql --extra otel --group dev \
 	  --output-file requirements/dev.txt
 	$(LOCK) --group train --output-file requirements/train.txt
 	$(LOCK) --group release --output-file requirements/release.txt
 	$(LOCK) pyproject.toml --output-file image/requirements.txt
-	$(LOCK) pyproject.toml --extra server --extra postgres --extra traces --extra backup --extra otel \
+	$(LOCK) pyproject.toml --extra server --extra s3 --extra postgres --extra traces --extra backup --extra otel \
 	  --output-file image/requirements-server.txt
 	$(LOCK) --python-version 3.11 requirements/patroni.in --output-file requirements/patroni.txt
 	for clients in mlflow-1.28 mlflow-2.7 mlflow-2 mlflow-3.1 mlflow-3.5 mlflow-3.10 mlflow-3.14 mlflow-3; do \

@@ -96,3 +96,17 @@ def test_with_a_gitlab(tmp_path: Path) -> None:
         gitlab.stop()
     assert "jwt" in modules
     assert below(modules, NEVER) == []
+
+
+@pytest.mark.e2e
+def test_s3_without_its_extra_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    hidden = "import sys; sys.modules['boto3'] = None; from mltrail_server.cli import main; sys.exit(main())"
+    done = subprocess.run(
+        [sys.executable, "-c", hidden, "serve", "--data-dir", str(tmp_path), "--port", "0"],
+        env=without_settings() | {"MLTRAIL_ARTIFACTS": "s3://bucket/prefix"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "install mltrail[server,s3]" in done.stderr

@@ -3,6 +3,7 @@
 boto3 is imported only here and only then, so that it costs a server with a local folder neither time nor memory.
 """
 
+import importlib.util
 import logging
 import threading
 import time
@@ -33,7 +34,12 @@ class LazyClient:
     """
 
     def __init__(self, endpoint_url: str, *, patient: bool = True) -> None:
-        """Unless it is `patient`, it gives up within seconds on a store that does not respond: for health checks."""
+        """Unless it is `patient`, it gives up within seconds on a store that does not respond: for health checks.
+
+        Raises INVALID if boto3 is not installed.
+        """
+        if importlib.util.find_spec("boto3") is None:
+            raise invalid("Files and backups in S3 need the extra `s3`: install mltrail[server,s3].")
         self._endpoint_url = endpoint_url
         self._patient = patient
         self._making = threading.Lock()

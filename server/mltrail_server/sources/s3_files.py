@@ -3,6 +3,7 @@
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html
 """
 
+import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
@@ -32,6 +33,8 @@ class S3Files:
     def files(self, address: str, owner: str) -> Iterator[FileRecord]:
         """List the objects below an address, by name."""
         bucket, prefix = _split(address)
+        if importlib.util.find_spec("boto3") is None:
+            raise unavailable("files in S3 can't be read without the extra `s3`: install mltrail[server,s3]")
         if bucket in self._failed:
             raise unavailable(self._failed[bucket])
         root = f"{prefix}/" if prefix else ""

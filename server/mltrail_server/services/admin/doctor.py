@@ -74,6 +74,7 @@ class Doctor:
 
     def _versions(self) -> str:
         needed = {"psycopg": "postgres"} if self._settings.database.startswith("postgres") else {}
+        needed |= {"boto3": "s3"} if self._settings.s3_place else {}
         needed |= {"pyrage": "backup"} if self._settings.backup_recipients or self._settings.backup_identity else {}
         missing = [extra for module, extra in needed.items() if importlib.util.find_spec(module) is None]
         if missing:
