@@ -65,6 +65,8 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the databases for the next time")
     parser.add_argument("--write", type=Path, help="write tables, picture and figures into this folder")
     options = parser.parse_args()
+    if options.keep and options.postgresql == "own":
+        parser.error("--keep needs the URL of a PostgreSQL that stays")
     chosen = list(axes(options.only, options.most))
     measured: list[tuple[Axis, Costs]] = []
     with ExitStack() as stack:
@@ -90,6 +92,8 @@ def _made(folder: Path, sizes: Sizes, url: str) -> Grown:
     name = f"growth_{sizes.label.replace('-', '_')}"
     place = folder / backend / sizes.label
     ready = place / _READY
+    if not databases.exists(url, name):
+        ready.unlink(missing_ok=True)
     database_url = databases.database(url, name, keep=ready.exists())
     base = Grown(place, database_url=database_url)
     base.sizes = sizes

@@ -11,6 +11,7 @@ from tests.postgresql import Cluster
 if TYPE_CHECKING:
     import psycopg
 
+_PREFIX = "mltrail_bench_"
 _OPTIONS = ("shared_buffers=512MB", "max_connections=300", "max_wal_size=4GB")
 
 
@@ -40,14 +41,22 @@ def database(url: str, name: str, *, keep: bool = False) -> str:
     """
     if not url:
         return ""
-    name = f"mltrail_bench_{name}"
+    there, name = exists(url, name), _PREFIX + name
     with _connection(url) as connection:
-        there = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
         if there and not keep:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
         if not there or not keep:
             connection.execute(f"CREATE DATABASE {name}".encode())
     return f"{url}/{name}"
+
+
+def exists(url: str, name: str) -> bool:
+    """Whether the database is there; one of SQLite is its file."""
+    if not url:
+        return True
+    with _connection(url) as connection:
+        query = "SELECT 1 FROM pg_database WHERE datname = %s"
+        return connection.execute(query, [_PREFIX + name]).fetchone() is not None
 
 
 def drop(url: str, database_url: str) -> None:
