@@ -14,13 +14,16 @@ from flask.testing import FlaskClient
 
 from mltrail_server.app import create_app
 from mltrail_server.services.context.deps import Deps
+from mltrail_server.settings import Settings
 from mltrail_server.store import schema
 from mltrail_server.store.files import files
+from mltrail_server.telemetry.measured import MEASURED, Receiver
 from tests.api.files.transfers import fetch, put
 from tests.api.tracking.runs import by, new_run
 from tests.costs import Costs
-from tests.mlflow_client import Mlflow, good
+from tests.mlflow_client import FILES, Mlflow, good
 from tests.processes import wait_until
+from tests.s3 import Bucket
 from tests.team import EXTERNAL_URL, Team
 
 SMALL = b"x" * 4096
@@ -65,6 +68,34 @@ def test_what_a_download_costs(mlflow: Mlflow, root: str, costs: Costs, round_tr
         assert fetch(mlflow, f"{root}/deep/er/file").get_data() == SMALL
     assert (len(cost.statements), cost.round_trips) == (1, round_trips), cost.statements
     assert calls == ["open"]
+
+
+class S3Calls(Receiver):
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def s3_call(self, operation: str, status: str, seconds: float) -> None:
+        del status, seconds
+        self.seen.append(operation)
+
+
+class TestInS3:
+    @pytest.fixture
+    def settings(self, settings: Settings, bucket: Bucket) -> Settings:
+        return replace(settings, artifacts=bucket.url, s3_endpoint_url=bucket.endpoint_url)
+
+    @pytest.fixture
+    def calls(self) -> Iterator[S3Calls]:
+        before, MEASURED.to = MEASURED.to, S3Calls()
+        yield MEASURED.to
+        MEASURED.to = before
+
+    @pytest.mark.parametrize("backend", ["sqlite"])
+    def test_one_call_stores_a_file_and_one_fetches_it(self, mlflow: Mlflow, root: str, calls: S3Calls) -> None:
+        good(put(mlflow, f"{root}/file", SMALL))
+        assert calls.seen == ["PutObject"]
+        assert fetch(mlflow, f"{root}/file").get_data() == SMALL
+        assert calls.seen == ["PutObject", "GetObject"]
 
 
 @dataclass
@@ -136,6 +167,21 @@ def test_a_file_and_a_folder_of_one_name_are_not_added_at_the_same_time(mlflow: 
         assert waiting.result(30).status_code == 400
 
 
+@pytest.mark.parametrize("backend", ["postgresql"])
+def test_deleting_a_file_waits_for_its_name_before_it_locks_its_bytes(mlflow: Mlflow, root: str, deps: Deps) -> None:
+    """A call that replaces the file locks them in this order, too, so the two never wait for each other."""
+    good(put(mlflow, f"{root}/a"))
+    file, blob = schema.file, schema.blob
+    with ThreadPoolExecutor(1) as other:
+        with deps.db.write() as connection:
+            connection.execute(sa.select(file.c.path).where(file.c.project_id == 1).with_for_update())
+            deleting = other.submit(mlflow.call, "DELETE", f"{FILES}/{root}")
+            wait_until(lambda: _waits(deps), "the call waits for the name")
+            connection.execute(sa.update(blob).where(blob.c.project_id == 1).values(unreferenced_ms=1))
+        good(deleting.result(30))
+    assert fetch(mlflow, f"{root}/a").status_code == 404
+
+
 def test_files_that_are_sent_at_once_are_all_stored(mlflow: Mlflow, root: str) -> None:
     names = [f"{folder}/{number}" for number in range(20) for folder in ("a", "a/b", "c")]
     with ThreadPoolExecutor(8) as many:
@@ -148,6 +194,6 @@ def test_files_that_are_sent_at_once_are_all_stored(mlflow: Mlflow, root: str) -
 def _waits(deps: Deps) -> bool:
     with deps.db.read() as connection:
         waiting = sa.text(
-            "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'advisory' AND datname = current_database()"
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
         )
         return bool(connection.scalar(waiting))

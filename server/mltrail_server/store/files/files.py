@@ -118,6 +118,10 @@ def clash(tx: Transaction, path: str) -> str | None:
 def delete(tx: Transaction, path: str) -> None:
     """Remove a name, or all names below a folder. The bytes are left to the garbage collection."""
     gone = _at_or_inside(_T, path)
+    if tx.dialect == "postgresql":
+        # Names are locked before blobs, as by `put`, and in one order: otherwise two calls could wait for each other.
+        names = sa.select(_T.c.path).where(_T.c.project_id == tx.project_id, gone).order_by(_T.c.path)
+        tx.execute(sa.select(sa.func.count()).select_from(names.with_for_update().subquery()))
     other = _T.alias("other")
     kept = sa.exists().where(
         other.c.project_id == tx.project_id,
