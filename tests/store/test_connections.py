@@ -5,15 +5,17 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from threading import Event
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
 from mltrail_server.domain.errors import Code, MltrailError
-from mltrail_server.services.context.deps import Deps
+from mltrail_server.settings import Settings
 from mltrail_server.store.db.database import Database
 from mltrail_server.store.db.postgresql import MOST_CONNECTIONS, POOL_SIZE
 from mltrail_server.store.db.statements import driver
 from mltrail_server.telemetry.measured import MEASURED, Receiver
+from tests.processes import wait_until
 
 BACKENDS = ("postgresql",)
 PID = sa.text("SELECT pg_backend_pid()")
@@ -35,8 +37,10 @@ class Seen(Receiver):
 
 
 @pytest.fixture
-def db(deps: Deps) -> Database:
-    return deps.db
+def db(settings: Settings) -> Iterator[Database]:
+    made = Database(settings.database_url)
+    yield made
+    made.dispose()
 
 
 @pytest.fixture
@@ -115,3 +119,39 @@ def test_one_more_waits(db: Database, seen: Seen) -> None:
             assert seen.waits.wait(30)
             assert not waiting.done()
         assert waiting.result(30)
+
+
+def test_connections_are_opened_one_at_a_time(db: Database) -> None:
+    """Each costs PostgreSQL a new process: when many calls come at once, most are served by the first few."""
+    opening, most = [0], [0]
+    go_on = Event()
+
+    @sa.event.listens_for(db.engine, "do_connect")
+    def note(*_: object) -> None:
+        opening[0] += 1
+        most[0] = max(most[0], opening[0])
+        assert go_on.wait(30)
+        opening[0] -= 1
+
+    db.dispose()
+    with ThreadPoolExecutor(8) as many:
+        asked = [many.submit(pid, db) for _ in range(8)]
+        wait_until(lambda: opening[0] > 0, "one is being opened")
+        go_on.set()
+        assert all(one.result(30) for one in asked)
+    assert most[0] == 1
+
+
+def test_a_server_that_is_down_is_no_reason_to_wait_for_each_other(db: Database) -> None:
+    @sa.event.listens_for(db.engine, "do_connect")
+    def refuse(*_: object) -> None:
+        raise psycopg.OperationalError("down")
+
+    db.dispose()
+    with ThreadPoolExecutor(8) as many:
+        for one in [many.submit(pid, db) for _ in range(8)]:
+            assert isinstance(one.exception(30), MltrailError)
+    sa.event.remove(db.engine, "do_connect", refuse)
+    assert pid(db)  # and what failed is not counted as in use
+    with ExitStack() as open_ones:
+        assert {open_ones.enter_context(db.read()).scalar(PID) for _ in range(MOST_CONNECTIONS)}

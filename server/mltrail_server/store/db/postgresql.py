@@ -8,6 +8,7 @@ import logging
 import re
 import threading
 import time
+from collections import deque
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
@@ -135,8 +136,21 @@ if TYPE_CHECKING:
     from sqlalchemy.pool import ConnectionPoolEntry
 
 _IDLE_SECONDS = 2.0
+_PATIENCE_SECONDS = 0.01
 _IDLE = 0
 """The driver's word for a connection without a transaction (`psycopg.pq.TransactionStatus`)."""
+
+
+@dataclass(eq=False, slots=True)
+class _Waiter:
+    """A call that waits for a connection until `ready` is released; then it has one, or is to open one."""
+
+    since: float
+    ready: threading.Lock = field(default_factory=threading.Lock)
+    free: tuple[sa.Connection, float] | None = None
+
+    def __post_init__(self) -> None:
+        self.ready.acquire()
 
 
 class PostgresTransactions:
@@ -145,6 +159,11 @@ class PostgresTransactions:
 
     The driver begins no transaction by itself. So for reading there is none, and no BEGIN and COMMIT, which would be
     two wasted round trips: on PostgreSQL each statement sees what has been committed by then, in a transaction or not.
+
+    One more connection is opened only for a call that has waited for `_PATIENCE_SECONDS`, and one at a time. It costs
+    25 ms, and its first statements 20 more, since a new process of PostgreSQL knows no tables yet; most statements take
+    one. Calls that wait take turns: otherwise those that are running would come first again and again, and a call would
+    wait a hundred times as long as most do.
     """
 
     def __init__(self, engine: sa.Engine) -> None:
@@ -152,9 +171,11 @@ class PostgresTransactions:
         event.listen(engine, "connect", self._set_up)
         self.statement_seconds = 0.0
         self._lost = 0.0
-        self._room = threading.Semaphore(MOST_CONNECTIONS)
+        self._lock = threading.Lock()  # of all below
         self._free: list[tuple[sa.Connection, float]] = []  # and since when nobody has used it
-        self._taken: set[sa.Connection] = set()
+        self._waiting: deque[_Waiter] = deque()
+        self._used = 0  # or about to be opened
+        self._opening = False
 
     def read(self) -> AbstractContextManager[sa.Connection]:
         return _Use(self, "")
@@ -171,60 +192,105 @@ class PostgresTransactions:
 
     def dispose(self) -> None:
         """Close all connections that nobody uses now."""
-        while self._free:
-            _close(self._free.pop()[0])
+        with self._lock:
+            free, self._free = self._free, []
+        for connection, _ in free:
+            _close(connection)
 
     def take(self) -> sa.Connection:
         """Return a connection that is alive. Raises SQLAlchemy's `TimeoutError` if none becomes free in time."""
-        if not self._room.acquire(blocking=False):
-            MEASURED.to.waited_for_connection()
-            if not self._room.acquire(timeout=_WAIT_SECONDS):
-                raise PoolTimeoutError(f"all {MOST_CONNECTIONS} connections have been in use for {_WAIT_SECONDS} s")
+        free = self._begin_use()
+        MEASURED.to.connections(self._used, MOST_CONNECTIONS)
         try:
-            connection = self._living() or self._opened()
+            while free is not None and not self._lives(*free):
+                _close(free[0])
+                with self._lock:
+                    free = self._free.pop() if self._free else None
+            return self._opened() if free is None else free[0]
         except BaseException:
-            self._room.release()
+            self._end_use(None)
             raise
-        self._taken.add(connection)
-        MEASURED.to.connections(len(self._taken), MOST_CONNECTIONS)
-        return connection
 
     def give_back(self, connection: sa.Connection) -> None:
         """Keep a connection for the next one, unless it is broken or there are enough."""
-        self._taken.discard(connection)
-        MEASURED.to.connections(len(self._taken), MOST_CONNECTIONS)
-        if len(self._free) < POOL_SIZE and not connection.invalidated and _is_idle(connection):
-            self._free.append((connection, time.monotonic()))
-        else:
+        keep = len(self._free) < POOL_SIZE and not connection.invalidated and _is_idle(connection)
+        if not keep:
             _close(connection)
-        self._room.release()
+        self._end_use(connection if keep else None)
+        MEASURED.to.connections(self._used, MOST_CONNECTIONS)
+
+    def _begin_use(self) -> tuple[sa.Connection, float] | None:
+        """Take a free connection; None if one has to be opened."""
+        with self._lock:
+            if self._free or not self._used:
+                self._used += 1
+                self._opening = self._opening or not self._free
+                return self._free.pop() if self._free else None
+            if self._used >= MOST_CONNECTIONS:
+                MEASURED.to.waited_for_connection()
+            waiter = _Waiter(time.monotonic())
+            self._waiting.append(waiter)
+        if not waiter.ready.acquire(timeout=_PATIENCE_SECONDS):
+            with self._lock:
+                self._let_open()  # the one that has waited longest, which may be another
+            if not waiter.ready.acquire(timeout=_WAIT_SECONDS):
+                with self._lock:
+                    if waiter in self._waiting:
+                        self._waiting.remove(waiter)
+                        raise PoolTimeoutError(f"no connection has become free within {_WAIT_SECONDS:.0f} s")
+        return waiter.free
+
+    def _end_use(self, kept: sa.Connection | None) -> None:
+        """Hand a connection to the call that has waited longest, or keep it for the next one."""
+        with self._lock:
+            if kept is not None and self._waiting:
+                waiter = self._waiting.popleft()
+                waiter.free = (kept, time.monotonic())
+                waiter.ready.release()
+                return
+            self._used -= 1
+            if kept is not None:
+                self._free.append((kept, time.monotonic()))
+            else:
+                self._let_open()
+
+    def _let_open(self) -> None:
+        """Let the call that has waited longest open a connection, unless another is being opened."""
+        if self._waiting and not self._opening and self._used < MOST_CONNECTIONS:
+            if self._used and time.monotonic() - self._waiting[0].since < _PATIENCE_SECONDS:
+                return
+            self._opening = True
+            self._used += 1
+            self._waiting.popleft().ready.release()
 
     def _opened(self) -> sa.Connection:
-        connection = self._engine.connect()
-        driver(connection).autocommit = True
+        try:
+            connection = self._engine.connect()
+            driver(connection).autocommit = True
+        except BaseException:
+            with self._lock:  # the server may be down: the others need not find out one after the other
+                while self._waiting and self._used < MOST_CONNECTIONS:
+                    self._used += 1
+                    self._waiting.popleft().ready.release()
+            raise
+        finally:
+            with self._lock:
+                self._opening = False
+                self._let_open()
         return connection
 
-    def _living(self) -> sa.Connection | None:
-        """Take a free connection that is still alive: the server may have been restarted. One that was used a moment
-        ago is not asked, since that costs a round trip.
+    def _lives(self, connection: sa.Connection, idle_since: float) -> bool:
+        """Return whether a connection can be used: the server may have been restarted. One that was used a moment ago
+        is not asked, since that costs a round trip.
         """
-        while self._free:
-            try:
-                connection, idle_since = self._free.pop()
-            except IndexError:  # another thread was faster
-                break
-            if idle_since <= self._lost or driver(connection).closed:
-                _close(connection)
-            elif time.monotonic() - idle_since < _IDLE_SECONDS or self._answers(connection):
-                return connection
-        return None
-
-    def _answers(self, connection: sa.Connection) -> bool:
+        if idle_since <= self._lost or driver(connection).closed:
+            return False
+        if time.monotonic() - idle_since < _IDLE_SECONDS:
+            return True
         try:
             driver(connection).execute("SELECT 1")
         except Exception:  # noqa: BLE001 - whatever is wrong, another one is opened
             self.lost()
-            _close(connection)
             return False
         return True
 
