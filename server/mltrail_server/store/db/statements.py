@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from operator import itemgetter
 from typing import Any, ClassVar
 
 import sqlalchemy as sa
@@ -82,7 +83,7 @@ class Statement:
         if names is None or isinstance(rows[0], tuple):
             values: Sequence[Any] = rows
         else:
-            values = [tuple(row[name] for name in names) for row in rows]  # type: ignore[call-overload] # no tuples here
+            values = list(map(itemgetter(*names), rows))  # of two names or more: one would be no tuple
         _announce(connection, sql, values, many=True)
         cursor = driver(connection).cursor()
         began = time.perf_counter()
