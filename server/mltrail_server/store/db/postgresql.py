@@ -136,7 +136,6 @@ if TYPE_CHECKING:
     from sqlalchemy.pool import ConnectionPoolEntry
 
 _IDLE_SECONDS = 2.0
-_PATIENCE_SECONDS = 0.01
 _IDLE = 0
 """The driver's word for a connection without a transaction (`psycopg.pq.TransactionStatus`)."""
 
@@ -145,7 +144,6 @@ _IDLE = 0
 class _Waiter:
     """A call that waits for a connection until `ready` is released; then it has one, or is to open one."""
 
-    since: float
     ready: threading.Lock = field(default_factory=threading.Lock)
     free: tuple[sa.Connection, float] | None = None
 
@@ -160,10 +158,10 @@ class PostgresTransactions:
     The driver begins no transaction by itself. So for reading there is none, and no BEGIN and COMMIT, which would be
     two wasted round trips: on PostgreSQL each statement sees what has been committed by then, in a transaction or not.
 
-    One more connection is opened only for a call that has waited for `_PATIENCE_SECONDS`, and one at a time. It costs
-    25 ms, and its first statements 20 more, since a new process of PostgreSQL knows no tables yet; most statements take
-    one. Calls that wait take turns: otherwise those that are running would come first again and again, and a call would
-    wait a hundred times as long as most do.
+    Connections are opened one at a time. One costs 25 ms, and its first statements 20 more, since a new process of
+    PostgreSQL knows no tables yet; most statements take one, so that meanwhile others become free. Calls that wait take
+    turns: otherwise those that are running would come first again and again, and a call would wait a hundred times as
+    long as most do.
     """
 
     def __init__(self, engine: sa.Engine) -> None:
@@ -228,16 +226,14 @@ class PostgresTransactions:
                 return self._free.pop() if self._free else None
             if self._used >= MOST_CONNECTIONS:
                 MEASURED.to.waited_for_connection()
-            waiter = _Waiter(time.monotonic())
+            waiter = _Waiter()
             self._waiting.append(waiter)
-        if not waiter.ready.acquire(timeout=_PATIENCE_SECONDS):
+            self._let_open()
+        if not waiter.ready.acquire(timeout=_WAIT_SECONDS):
             with self._lock:
-                self._let_open()  # the one that has waited longest, which may be another
-            if not waiter.ready.acquire(timeout=_WAIT_SECONDS):
-                with self._lock:
-                    if waiter in self._waiting:
-                        self._waiting.remove(waiter)
-                        raise PoolTimeoutError(f"no connection has become free within {_WAIT_SECONDS:.0f} s")
+                if waiter in self._waiting:
+                    self._waiting.remove(waiter)
+                    raise PoolTimeoutError(f"no connection has become free within {_WAIT_SECONDS:.0f} s")
         return waiter.free
 
     def _end_use(self, kept: sa.Connection | None) -> None:
@@ -257,8 +253,6 @@ class PostgresTransactions:
     def _let_open(self) -> None:
         """Let the call that has waited longest open a connection, unless another is being opened."""
         if self._waiting and not self._opening and self._used < MOST_CONNECTIONS:
-            if self._used and time.monotonic() - self._waiting[0].since < _PATIENCE_SECONDS:
-                return
             self._opening = True
             self._used += 1
             self._waiting.popleft().ready.release()
