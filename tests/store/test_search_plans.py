@@ -1,6 +1,7 @@
 """Every way to a page of candidates gives the same page, and none reads a whole table."""
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -9,7 +10,7 @@ from mltrail_server.domain.errors import MltrailError
 from mltrail_server.domain.filters import parse, parse_orders
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.tracking import candidates, experiments
-from mltrail_server.store.tracking import candidate_tags, metric_keys, metrics, params, search
+from mltrail_server.store.tracking import candidate_tags, contents, metric_keys, metrics, params, search
 from mltrail_server.store.tracking.search import Sizes
 
 WALK = Sizes(few=-1, small=-1)
@@ -108,6 +109,18 @@ def test_all_ways_give_the_same_pages(scope: Scope, order_by: list[str]) -> None
     expected = pages(scope, "", order_by, SORT, 1000, stages=everything)
     assert len(expected) == 60
     assert pages(scope, "", order_by, WALK, 4, stages=everything) == expected
+
+
+@pytest.mark.parametrize("order_by", ORDERS, ids=str)
+@pytest.mark.parametrize("sizes", [WALK, FEW, SORT], ids=str)
+def test_a_page_with_what_was_logged_is_the_same_page(scope: Scope, order_by: list[str], sizes: Sizes) -> None:
+    for filter_text in ("", "metrics.loss > 0.3"):
+        found = ask(scope, filter_text, order_by, sizes=sizes, limit=11, logged=scope.deps.metric_key_cache)
+        assert replace(found, logged={}) == ask(scope, filter_text, order_by, sizes=sizes, limit=11)
+        with scope.project.read() as tx:
+            assert found.logged == contents.of(tx, [one.iid for one in found.candidates])
+        assert len(found.candidates) == 11
+        assert any(one.metrics.rows for one in found.logged.values())
 
 
 @pytest.mark.parametrize("order_by", [[], ["metrics.loss"], ["metrics.loss DESC"], ["params.lr"]], ids=str)

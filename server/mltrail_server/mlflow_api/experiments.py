@@ -1,5 +1,6 @@
 """Experiments: https://mlflow.org/docs/latest/api_reference/rest-api.html#create-experiment."""
 
+import msgspec
 from flask import Response
 
 from mltrail_server.domain.candidate import Stage
@@ -100,5 +101,5 @@ def shown(experiment: Experiment) -> dict[str, object]:
         "lifecycle_stage": stage_name(experiment.stage),
         "creation_time": experiment.created_ms,
         "last_update_time": experiment.updated_ms,
-        "tags": [{"key": key, "value": value} for key, value in experiment.tags],
+        "tags": msgspec.Raw(experiment.tags.json.encode()),
     }

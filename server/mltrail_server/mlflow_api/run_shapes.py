@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import msgspec
 
 from mltrail_server.domain.candidate import Point
+from mltrail_server.domain.latest import Row
 from mltrail_server.domain.paths import join
 from mltrail_server.services.tracking.candidates import CandidateData
 from mltrail_server.store.files.files import FolderEntry
@@ -35,7 +36,7 @@ def run(logged: CandidateData) -> Shape:
         outputs["model_outputs"] = given
     # Shown even if empty, as in GitLab: scripts iterate over them.
     data: Shape = {
-        "metrics": metrics(logged.metrics),
+        "metrics": metrics(logged.metrics.rows),
         "params": msgspec.Raw(logged.params.json.encode()),
         "tags": msgspec.Raw(logged.tags.json.encode()),
     }
@@ -76,7 +77,7 @@ def metric(point: Point) -> Shape:
     return {name: getattr(one, name) for one in metrics([point]) for name in one.__struct_fields__}
 
 
-def metrics(points: Iterable[Point]) -> list[Metric]:
+def metrics(points: Iterable[Point | Row]) -> list[Metric]:
     """Show points; NaN becomes text, since JSON has no NaN."""
     return [
         Metric(key, "NaN" if value != value else value, at, step)  # noqa: PLR0124 - only NaN differs from itself

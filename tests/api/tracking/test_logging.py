@@ -1,5 +1,7 @@
 """Metrics, parameters and tags: https://mlflow.org/docs/latest/api_reference/rest-api.html#log-metric."""
 
+import operator
+import sys
 from typing import Any
 
 import pytest
@@ -47,6 +49,42 @@ def test_nan_and_infinity(mlflow: Mlflow, run_id: str) -> None:
     assert [point["value"] for point in history(mlflow, run_id, "m")] == ["NaN", largest, -largest, largest]
     log(mlflow, run_id, "m", "NaN", step=9)
     assert metrics_of(mlflow, run_id)["m"]["value"] == "NaN"
+
+
+HARD = [
+    5e-324,
+    2.2250738585072014e-308,
+    1e308,
+    sys.float_info.max,
+    -sys.float_info.max,
+    0.1 + 0.2,
+    1 / 3,
+    2.0**53 + 2,
+    1e15,
+    1e16,
+    123456789012345680.0,
+    1e22,
+    0.0,
+    -1.5,
+    4.35,
+]
+
+
+def test_numbers_come_back_as_they_were_logged(mlflow: Mlflow, run_id: str) -> None:
+    times = [0, 1, 2**53 + 1, 2**63 - 1]
+    points = [
+        {"key": f"m{number}", "value": value, "timestamp": times[number % 4], "step": (-1) ** number * (2**53 + number)}
+        for number, value in enumerate(HARD)
+    ]
+    points.append({"key": "Ünï/a b", "value": "NaN", "timestamp": 1, "step": -(2**63)})
+    mlflow.post("runs/log-batch", run_id=run_id, metrics=points)
+    expected = [repr(one) for one in sorted(points, key=operator.itemgetter("key"))]
+    experiment = mlflow.get("runs/get", run_id=run_id)["run"]["info"]["experiment_id"]
+    for _ in range(2):  # names that are looked up, and names that are known
+        found = mlflow.get("runs/get", run_id=run_id)["run"]["data"]["metrics"]
+        assert [repr(one) for one in found] == expected
+        (run,) = mlflow.post("runs/search", experiment_ids=[experiment])["runs"]
+        assert [repr(one) for one in run["data"]["metrics"]] == expected
 
 
 def test_a_repeated_write_is_stored_once(mlflow: Mlflow, run_id: str) -> None:

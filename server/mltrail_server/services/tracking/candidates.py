@@ -4,10 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mltrail_server.domain import gitlab_ci, limits
-from mltrail_server.domain.candidate import Point, Stage, Status
+from mltrail_server.domain.candidate import Stage, Status
 from mltrail_server.domain.errors import invalid, not_found
 from mltrail_server.domain.identity import TokenKind
 from mltrail_server.domain.ids import new_eid
+from mltrail_server.domain.latest import Latest
 from mltrail_server.domain.pairs import Pairs
 from mltrail_server.domain.random_names import random_name
 from mltrail_server.domain.reasons import Reason
@@ -18,6 +19,7 @@ from mltrail_server.store.tracking import at_once, candidate_tags, candidates, c
 from mltrail_server.store.tracking.candidates import Candidate
 from mltrail_server.store.tracking.contents import Contents
 from mltrail_server.store.tracking.inputs import Dataset, ModelLink
+from mltrail_server.store.tracking.metric_keys import MetricKeyCache
 
 from . import evidence, experiments, quotas, stamp
 from .evidence import WriteKind
@@ -33,7 +35,7 @@ class CandidateData:
     """A candidate with what was logged to it: the latest value of each metric, parameters, tags, inputs, outputs."""
 
     candidate: Candidate
-    metrics: list[Point]
+    metrics: Latest
     params: Pairs
     tags: Pairs
     datasets: list[Dataset]
@@ -123,7 +125,7 @@ def _create_at_once(
 
 def _new(candidate: Candidate, tags: Mapping[str, str]) -> CandidateData:
     return CandidateData(
-        candidate, metrics=[], params=Pairs(), tags=Pairs.of(sorted(tags.items())), datasets=[], models=[]
+        candidate, metrics=Latest(), params=Pairs(), tags=Pairs.of(sorted(tags.items())), datasets=[], models=[]
     )
 
 
@@ -160,8 +162,12 @@ def make(  # noqa: PLR0913 - all that a run begins with, each by its name
 
 
 def get(scope: Scope, eid: str) -> CandidateData:
+    keys = scope.deps.metric_key_cache
     with scope.project.read() as tx:
-        return _data_of(tx, _get(tx, eid))
+        found = contents.of_eid(tx, eid, keys=keys)
+        if found is None:
+            raise not_found(Reason.NO_RUN, eid=eid)
+        return amended(tx, [found], keys=keys)[0]
 
 
 def get_by_iid(scope: Scope, iid: int) -> CandidateData:
@@ -252,10 +258,18 @@ def with_data(tx: Transaction, some: Sequence[Candidate]) -> list[CandidateData]
     logged: list[CandidateData] = []
     for start in range(0, len(some), _CANDIDATES_PER_STATEMENT):
         part = some[start : start + _CANDIDATES_PER_STATEMENT]
-        amendments = [number for candidate in part if (number := candidate.amendment_iid) is not None]
-        by_number = contents.of(tx, [*(candidate.iid for candidate in part), *amendments])
-        logged += [_with_contents(candidate, by_number) for candidate in part]
+        by_number = contents.of(tx, [candidate.iid for candidate in part])
+        logged += amended(tx, [(candidate, by_number[candidate.iid]) for candidate in part])
     return logged
+
+
+def amended(
+    tx: Transaction, some: Sequence[tuple[Candidate, Contents]], *, keys: MetricKeyCache | None = None
+) -> list[CandidateData]:
+    """Add what others have logged to several candidates, in one statement more if there is any."""
+    numbers = [candidate.amendment_iid for candidate, _ in some if candidate.amendment_iid is not None]
+    amendments = contents.of(tx, numbers, keys=keys) if numbers else {}
+    return [_with_contents(candidate, logged, amendments) for candidate, logged in some]
 
 
 def _kinds_of_update(status: Status | None, ended_ms: int | None, name: str | None) -> set[WriteKind]:
@@ -276,10 +290,9 @@ def _creator(scope: Scope, given: str | None) -> str:
     return given or scope.actor.user_name if scope.deps.team is None else scope.actor.user_name
 
 
-def _with_contents(candidate: Candidate, by_number: Mapping[int, Contents]) -> CandidateData:
-    logged = by_number[candidate.iid]
+def _with_contents(candidate: Candidate, logged: Contents, amendments: Mapping[int, Contents]) -> CandidateData:
     if candidate.amendment_iid is not None:
-        logged = logged.with_amendments(by_number[candidate.amendment_iid])
+        logged = logged.with_amendments(amendments[candidate.amendment_iid])
     return CandidateData(candidate, logged.metrics, logged.params, logged.tags, logged.datasets, logged.models)
 
 

@@ -12,7 +12,7 @@ from mltrail_server.store.tracking import experiments as experiments_store
 from mltrail_server.store.tracking import search as run_search
 from mltrail_server.store.tracking.experiments import Experiment
 
-from .candidates import CandidateData, with_data
+from .candidates import CandidateData, amended
 
 MAX_RESULTS = 50_000
 
@@ -54,8 +54,10 @@ def runs(
             orders=orders,
             limit=limit,
             token=token,
+            logged=scope.deps.metric_key_cache,
         )
-        return CandidatePage(with_data(tx, matches.candidates), matches.next_token)
+        some = [(candidate, matches.logged[candidate.iid]) for candidate in matches.candidates]
+        return CandidatePage(amended(tx, some, keys=scope.deps.metric_key_cache), matches.next_token)
 
 
 def experiments(

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from mltrail_server.domain import model
 from mltrail_server.domain.candidate import Stage
+from mltrail_server.domain.pairs import NONE, Pairs
 from mltrail_server.store import schema
 from mltrail_server.store.db.paging import Sorted, mark_of, page, token_of
 from mltrail_server.store.db.transaction import Transaction
@@ -44,7 +45,7 @@ class ExperimentQuery:
 def listed(
     tx: Transaction, query: ExperimentQuery, *, limit: int, token: str | None
 ) -> tuple[list[ChangedExperiment], str | None]:
-    """Return a page of experiments with their tags, and the next page's token, in two statements."""
+    """Return a page of experiments with their tags, and the next page's token, in one statement."""
     every = _listed(tx, query).subquery()
     columns = {
         ExperimentOrder.CHANGED: Sorted(every.c.changed_ms, descending=True),
@@ -53,12 +54,25 @@ def listed(
     }
     order = [columns[query.order], Sorted(every.c.iid, descending=True)]
     mark = mark_of("listed experiments", query)
-    rows = tx.execute(page(sa.select(every), order, limit=limit, token=token, mark=mark)).all()
+    query_of_page = page(
+        sa.select(every, experiments.tags_of(every.c.iid, tx.dialect).label("tags")),
+        order,
+        limit=limit,
+        token=token,
+        mark=mark,
+    )
+    rows = tx.execute(query_of_page, {"project_id": tx.project_id}).all()
     shown = rows[:limit]
-    tags = experiments.tags_of(tx, [row.iid for row in shown]) if shown else {}
     found = [
         ChangedExperiment(
-            Experiment(row.iid, row.name, Stage(row.stage), row.created_ms, row.updated_ms, tags.get(row.iid, ())),
+            Experiment(
+                row.iid,
+                row.name,
+                Stage(row.stage),
+                row.created_ms,
+                row.updated_ms,
+                Pairs(row.tags) if row.tags else NONE,
+            ),
             row.changed_ms,
         )
         for row in shown

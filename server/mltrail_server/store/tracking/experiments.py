@@ -9,37 +9,40 @@ import sqlalchemy as sa
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.errors import invalid
 from mltrail_server.domain.filters import Clause, Entity, Order
+from mltrail_server.domain.pairs import NONE, Pairs
 from mltrail_server.domain.reasons import Reason
 from mltrail_server.store import schema
 from mltrail_server.store.ci import jobs
 from mltrail_server.store.db.filters import compare_number, compare_text
 from mltrail_server.store.db.paging import Sorted, mark_of, page, written_token
-from mltrail_server.store.db.statements import Statement, is_in
+from mltrail_server.store.db.statements import Query, Statement
 from mltrail_server.store.db.transaction import Transaction
+
+from .gathered import pairs
 
 _T = schema.experiment
 _TAG = schema.experiment_tag
 
-_IN_PROJECT = sa.select(
-    _T.c.iid, _T.c.name, _T.c.stage, _T.c.created_ms, _T.c.updated_ms, _T.c.artifact_location
-).where(_T.c.project_id == sa.bindparam("project_id"))
-_BY_IID = Statement(_IN_PROJECT.where(_T.c.iid == sa.bindparam("iid")))
-_BY_NAME = Statement(_IN_PROJECT.where(_T.c.name == sa.bindparam("name")))
+_ROW = (_T.c.iid, _T.c.name, _T.c.stage, _T.c.created_ms, _T.c.updated_ms, _T.c.artifact_location)
+_WIDTH = len(_ROW) + 1
+
+
+def tags_of(iid: sa.ColumnElement[int], dialect: str) -> sa.ScalarSelect[str]:
+    """Select the tags of an experiment as a column beside its number; `project_id` is a parameter."""
+    return pairs(_TAG, dialect, _TAG.c.project_id == sa.bindparam("project_id"), _TAG.c.experiment_iid == iid)
+
+
+def _rows(dialect: str, *added: sa.ColumnElement[Any]) -> Query:
+    """Select experiments with their tags."""
+    tags = tags_of(_T.c.iid, dialect).label("tags")
+    return sa.select(*_ROW, tags, *added).where(_T.c.project_id == sa.bindparam("project_id"))
+
+
+_BY_IID = Statement(lambda dialect: _rows(dialect).where(_T.c.iid == sa.bindparam("iid")))
+_BY_NAME = Statement(lambda dialect: _rows(dialect).where(_T.c.name == sa.bindparam("name")))
 _STAGE = Statement(
     sa.select(_T.c.stage, _T.c.artifact_location).where(
         _T.c.project_id == sa.bindparam("project_id"), _T.c.iid == sa.bindparam("iid")
-    )
-)
-_TAGS_OF_ONE = Statement(
-    sa.select(_TAG.c.key, _TAG.c.value)
-    .where(_TAG.c.project_id == sa.bindparam("project_id"), _TAG.c.experiment_iid == sa.bindparam("iid"))
-    .order_by(_TAG.c.key)
-)
-_TAGS = Statement(
-    lambda dialect: (
-        sa.select(_TAG.c.experiment_iid, _TAG.c.key, _TAG.c.value)
-        .where(_TAG.c.project_id == sa.bindparam("project_id"), is_in(_TAG.c.experiment_iid, "iids", dialect))
-        .order_by(_TAG.c.experiment_iid, _TAG.c.key)
     )
 )
 
@@ -51,7 +54,7 @@ class Experiment:
     stage: Stage
     created_ms: int
     updated_ms: int
-    tags: tuple[tuple[str, str], ...] = ()
+    tags: Pairs = NONE
     artifact_location: str | None = None  # where clients store its runs' files, if elsewhere
 
 
@@ -141,22 +144,14 @@ def delete_tag(tx: Transaction, iid: int, key: str) -> bool:
     return tx.execute(sa.delete(_TAG).where(*where)).rowcount > 0
 
 
-def tags_of(tx: Transaction, iids: Iterable[int]) -> dict[int, tuple[tuple[str, str], ...]]:
-    """Fetch the tags of several experiments in one statement, by key."""
-    found: dict[int, list[tuple[str, str]]] = {}
-    for iid, key, value in tx.all(_TAGS, iids=tx.listed(list(iids))):
-        found.setdefault(iid, []).append((key, value))
-    return {iid: tuple(tags) for iid, tags in found.items()}
-
-
 def _one(tx: Transaction, query: Statement, **given: object) -> Experiment | None:
     row = tx.one(query, **given)
-    if row is None:
-        return None
-    iid, name, stage, created_ms, updated_ms, artifact_location = row
-    tags = tx.all(_TAGS_OF_ONE, iid=iid)
-    pairs = tuple((key, value) for key, value in tags)
-    return Experiment(iid, name, Stage(stage), created_ms, updated_ms, pairs, artifact_location)
+    return None if row is None else _experiment_of(row)
+
+
+def _experiment_of(row: Sequence[Any]) -> Experiment:
+    iid, name, stage, created_ms, updated_ms, artifact_location, tags, *_ = row
+    return Experiment(iid, name, Stage(stage), created_ms, updated_ms, Pairs(tags) if tags else NONE, artifact_location)
 
 
 _NUMBERS: dict[str, sa.ColumnElement[Any]] = {"creation_time": _T.c.created_ms, "last_update_time": _T.c.updated_ms}
@@ -172,16 +167,13 @@ _ORDERS: dict[str, sa.ColumnElement[Any]] = {
     "id": _T.c.iid,
 }
 _NEWEST = Sorted(_T.c.created_ms, descending=True)
-_COLUMNS = sa.select(_T.c.iid, _T.c.name, _T.c.stage, _T.c.created_ms, _T.c.updated_ms, _T.c.artifact_location)
-_WIDTH = len(_COLUMNS.selected_columns)
 _FIRST_PAGE = Statement(
-    _COLUMNS.add_columns(_T.c.created_ms.label("sort_0"), _T.c.iid.label("sort_1"))
-    .where(
-        _T.c.project_id == sa.bindparam("project_id"),
-        _T.c.stage.between(sa.bindparam("low"), sa.bindparam("high")),
+    lambda dialect: (
+        _rows(dialect, _T.c.created_ms.label("sort_0"), _T.c.iid.label("sort_1"))
+        .where(_T.c.stage.between(sa.bindparam("low"), sa.bindparam("high")))
+        .order_by(_T.c.created_ms.desc(), _T.c.iid.desc())
+        .limit(sa.bindparam("most"))
     )
-    .order_by(_T.c.created_ms.desc(), _T.c.iid.desc())
-    .limit(sa.bindparam("most"))
 )
 """What clients request without a filter and an order."""
 
@@ -195,24 +187,18 @@ def search(
     limit: int,
     token: str | None,
 ) -> tuple[list[Experiment], str | None]:
-    """Find a page of experiments with their tags, in two statements; the newest first if `orders` is empty."""
+    """Find a page of experiments with their tags, in one statement; the newest first if `orders` is empty."""
     order = [*([_sorted(one) for one in orders] or [_NEWEST]), Sorted(_T.c.iid, descending=True)]
     mark = mark_of("experiments", [int(stage) for stage in stages], clauses, orders)
     if clauses or orders or token:
-        query = _COLUMNS.where(
-            _T.c.project_id == tx.project_id, _T.c.stage.in_(stages), *(_matches(clause) for clause in clauses)
-        )
-        rows: Sequence[Sequence[Any]] = tx.execute(page(query, order, limit=limit, token=token, mark=mark)).all()
+        query = _rows(tx.dialect).where(_T.c.stage.in_(stages), *(_matches(clause) for clause in clauses))
+        query = page(query, order, limit=limit, token=token, mark=mark)
+        rows: Sequence[Sequence[Any]] = tx.execute(query, {"project_id": tx.project_id}).all()
     else:
         low, high = min(stages), max(stages)  # there are but two
         rows = tx.all(_FIRST_PAGE, low=int(low), high=int(high), most=limit + 1)
     shown = rows[:limit]
-    tags = tags_of(tx, [row[0] for row in shown]) if shown else {}
-    found = [
-        Experiment(iid, name, Stage(stage), created_ms, updated_ms, tags.get(iid, ()), location)
-        for iid, name, stage, created_ms, updated_ms, location, *_ in shown
-    ]
-    return found, written_token(shown[-1][_WIDTH:], mark) if len(rows) > limit else None
+    return list(map(_experiment_of, shown)), written_token(shown[-1][_WIDTH:], mark) if len(rows) > limit else None
 
 
 def _matches(clause: Clause) -> sa.ColumnElement[bool]:

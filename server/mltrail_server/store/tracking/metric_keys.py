@@ -31,11 +31,15 @@ class MetricKeyCache:
 
     def __init__(self) -> None:
         self._by_project: dict[ProjectId, dict[str, int]] = {}
+        self._names: dict[ProjectId, dict[int, str]] = {}
         self._count = 0
         self._lock = Lock()
 
     def of(self, project_id: ProjectId) -> Mapping[str, int]:
         return self._by_project.get(project_id, {})
+
+    def names_of(self, project_id: ProjectId) -> Mapping[int, str]:
+        return self._names.get(project_id, {})
 
     def learn(self, project_id: ProjectId, numbers: Mapping[str, int]) -> None:
         """Remember numbers, once their transaction has been committed."""
@@ -43,18 +47,28 @@ class MetricKeyCache:
             return
         with self._lock:
             if self._count > _MOST_KNOWN:
-                self._by_project, self._count = {}, 0
+                self._by_project, self._names, self._count = {}, {}, 0
             known = self._by_project.setdefault(project_id, {})
             before = len(known)
             known.update(numbers)
+            self._names.setdefault(project_id, {}).update({number: name for name, number in numbers.items()})
             self._count += len(known) - before
 
 
-def names_of(tx: Transaction, numbers: Collection[int]) -> dict[int, str]:
-    """Look up the names of metrics by their numbers."""
+def names_of(tx: Transaction, numbers: Collection[int], *, known: MetricKeyCache | None = None) -> Mapping[int, str]:
+    """Look up the names of metrics by their numbers, if there are any that this process does not know. With `known`,
+    must be called in a transaction that only reads.
+    """
+    if known is not None:
+        names = known.names_of(tx.project_id)
+        if names.keys() >= set(numbers):
+            return names
     if not numbers:
         return {}
-    return dict(tx.all(_NAMES, ids=tx.listed(list(numbers))))
+    found: dict[int, str] = dict(tx.all(_NAMES, ids=tx.listed(list(numbers))))
+    if known is not None:
+        known.learn(tx.project_id, {name: number for number, name in found.items()})
+    return found
 
 
 def find(tx: Transaction, names: Iterable[str]) -> dict[str, int]:
