@@ -6,32 +6,26 @@ from copy import copy
 from typing import Any, ClassVar
 
 from flask.sansio.app import App
-from werkzeug.routing import Map, Rule, RuleFactory
+from werkzeug.routing import Map, Rule
+
+from mltrail_server.http.project_app import LateMap, ProjectApp
 
 
-class SharedMap(Map):
+class SharedMap(LateMap):
     """A map that compiles its rules when one is first asked for, unless another map has compiled the same."""
 
     _compiled: ClassVar[dict[Any, Map]] = {}
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        self._added: list[Rule] = []
-        super().__init__(*arguments, **options)
-
-    def add(self, rulefactory: RuleFactory) -> None:
-        self._added += rulefactory.get_rules(self)
-        self._remap = True
 
     def update(self) -> None:
         """Take what is compiled. Werkzeug calls this before it reads anything."""
         if not self._remap:
             return
         options = {name: getattr(self, name) for name in ("merge_slashes", "strict_slashes", "host_matching")}
-        key = (*options.values(), *self.converters.items(), *map(_whole, self._added))
+        key = (*options.values(), *self.converters.items(), *map(_whole, self.added))
         shared = self._compiled.get(key)
         if shared is None:
             shared = self._compiled[key] = Map(converters=self.converters, **options)
-            for rule in self._added:
+            for rule in self.added:
                 shared.add(copy(rule))  # which is bound to this one map
             shared.update()
         self._matcher, self._rules_by_endpoint = shared._matcher, shared._rules_by_endpoint
@@ -45,4 +39,4 @@ def _whole(rule: Rule) -> tuple[object, ...]:
 
 
 def share() -> None:
-    App.url_map_class = SharedMap
+    App.url_map_class = ProjectApp.url_map_class = SharedMap

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 from functools import cache, cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Request, Response, request
-from werkzeug.routing import MapAdapter, Rule
+from werkzeug.routing import Map, MapAdapter, Rule, RuleFactory
 
 from mltrail_server.telemetry import calls
 
@@ -39,12 +39,38 @@ class _Rule(Rule):
         return build
 
 
+class LateMap(Map):
+    """A map that compiles its rules when one is first looked up.
+
+    Four hundred rules take 25 ms and 6 MB, which a process that only serves trainings never needs: see `short_way`.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - as Werkzeug has them
+        self.added: list[Rule] = []
+        self._bound = 0
+        super().__init__(*arguments, **options)
+
+    def add(self, rulefactory: RuleFactory) -> None:
+        self.added += rulefactory.get_rules(self)
+        self._remap = True
+
+    def update(self) -> None:
+        """Compile what was added. Werkzeug calls this before it reads anything."""
+        if self._bound < len(self.added):
+            with self._remap_lock:
+                for rule in self.added[self._bound :]:
+                    super().add(rule)
+                self._bound = len(self.added)
+        super().update()
+
+
 class ProjectApp(Flask):
     """A call takes the short way if its route is there, else Flask's. What to check first and how to answer errors is
     registered here, for both ways; what else holds for every call is a layer around the application (`app._layers`).
     """
 
     url_rule_class = _Rule
+    url_map_class = LateMap
 
     def __init__(self, name: str, *, template_folder: str, answers: ErrorAnswers) -> None:
         super().__init__(name, static_folder=None, template_folder=template_folder)
@@ -63,10 +89,8 @@ class ProjectApp(Flask):
         self.before_request(lambda: check(request))
 
     def build(self) -> None:
-        """Build what the first request would build: 5 MB that processes share if they are forked afterwards."""
-        self.url_map.update()
-        self._project_paths  # noqa: B018 - read for the sake of its making
-        self._table  # noqa: B018 - the same
+        """Build what the first call of a training would build: processes share it if they are forked afterwards."""
+        self._table  # noqa: B018 - read for the sake of its making
 
     def wsgi_app(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> "Iterable[bytes]":
         found = self._table.find(environ)
@@ -88,12 +112,16 @@ class ProjectApp(Flask):
 
     @cached_property
     def _project_paths(self) -> ProjectPaths:
-        return ProjectPaths(rule.rule for rule in self.url_map.iter_rules())
+        return ProjectPaths(self._rules())
 
     @cached_property
     def _table(self) -> ShortWay:
-        self.short_way.reserve(rule.rule for rule in self.url_map.iter_rules())
+        self.short_way.reserve(self._rules())
         return self.short_way
+
+    def _rules(self) -> "list[str]":
+        assert isinstance(self.url_map, LateMap)  # noqa: S101 - see `url_map_class`
+        return [rule.rule for rule in self.url_map.added]
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
         adapter = super().create_url_adapter(request)

@@ -51,10 +51,11 @@ class _Node:
 
 
 class ShortWay:
-    """Routes below one base, such as `/api/v4/projects/<project:project>/ml/mlflow`."""
+    """Routes below one base, such as `/api/v4/projects/<project:project>/ml/mlflow`, and single paths of no project."""
 
     def __init__(self) -> None:
         self._before = self._after = _NOWHERE
+        self._paths: dict[tuple[str, str], Found] = {}
         self._fixed: dict[tuple[str, str], _Leaf] = {}
         self._trees: dict[str, _Node] = {}
         self._elsewhere: frozenset[str] = frozenset()
@@ -78,6 +79,11 @@ class ShortWay:
             else:
                 self._fixed[sent, below] = _Leaf(serve, rule, ())
 
+    def add_path(self, path: str, serve: Serve) -> None:
+        """Register a path that anybody may GET."""
+        for method in ("GET", "HEAD"):
+            self._paths[method, path] = Found(serve, path, {})
+
     def reserve(self, rules: Iterable[str]) -> None:
         """Note what other routes begin with after the project: a group may be called so, and then Flask decides."""
         self._elsewhere = frozenset(
@@ -88,27 +94,28 @@ class ShortWay:
 
     def find(self, environ: "WSGIEnvironment") -> Found | None:
         """Find what serves a request; None leaves that to Flask."""
-        path: str = environ["PATH_INFO"]
+        method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
         if not path.isascii():
             # WSGI has the bytes of a path as Latin-1: https://peps.python.org/pep-3333/#unicode-issues
             path = path.encode("latin-1").decode(errors="replace")
-        if not path.startswith(self._before) or is_unusual(path):
-            return None
+        if not path.startswith(self._before):
+            return self._paths.get((method, path))
         project, found, below = path[len(self._before) :].partition(self._after)
-        if not found or project[:1] in ("", "/"):
+        if not found or is_unusual(path) or not self._is_certain(project):
             return None
-        if "/" in project and not self._elsewhere.isdisjoint(project.split("/")):
-            return None
-        method = environ["REQUEST_METHOD"]
         leaf = self._fixed.get((method, below))
-        if leaf is not None:
-            return Found(leaf.serve, leaf.rule, {"project": project})
-        tree = self._trees.get(method)
-        within = None if tree is None else _walk(tree, below, [])
-        if within is None:
+        values: list[str] = []
+        if leaf is None and (tree := self._trees.get(method)) is not None:
+            leaf = _walk(tree, below, values)
+        if leaf is None:
             return None
-        leaf, values = within
         return Found(leaf.serve, leaf.rule, {"project": project, **dict(zip(leaf.names, values, strict=True))})
+
+    def _is_certain(self, project: str) -> bool:
+        """Return whether a project can end nowhere else in its URL."""
+        if project[:1] in ("", "/"):
+            return False
+        return "/" not in project or self._elsewhere.isdisjoint(project.split("/"))
 
     def _grow(self, method: str, segments: list[str], leaf: _Leaf) -> None:
         node = self._trees.setdefault(method, _Node())
@@ -125,18 +132,20 @@ class ShortWay:
         node.leaf = leaf
 
 
-def _walk(node: _Node, path: str, values: list[str]) -> tuple[_Leaf, list[str]] | None:
-    """Follow a path: a fixed segment is preferred to a variable one, and that to the rest, as Werkzeug does."""
+def _walk(node: _Node, path: str, values: list[str]) -> _Leaf | None:
+    """Follow a path, and add the variables' values: a fixed segment is preferred to a variable one, and that to the
+    rest, as Werkzeug does.
+    """
     segment, more, following = path.partition("/")
-    for inner, taken in ((node.fixed.get(segment), values), (node.variable, [*values, segment])):
+    for inner, value in ((node.fixed.get(segment), []), (node.variable, [segment])):
         if inner is None or not segment:
             continue
-        if more:
-            found = _walk(inner, following, taken)
-            if found is not None:
-                return found
-        elif inner.leaf is not None:
-            return inner.leaf, taken
+        taken = [*value]
+        leaf = _walk(inner, following, taken) if more else inner.leaf
+        if leaf is not None:
+            values += taken
+            return leaf
     if node.rest is not None and path and not path.startswith("/"):
-        return node.rest, [*values, path]
+        values.append(path)
+        return node.rest
     return None

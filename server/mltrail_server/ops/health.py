@@ -1,9 +1,12 @@
 """Is it alive, is it ready?"""
 
-from flask import Flask, Request, Response
+from collections.abc import Callable
+
+from flask import Request, Response
 
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.http.errors import Edge
+from mltrail_server.http.project_app import ProjectApp
 from mltrail_server.http.routes import mount_public
 from mltrail_server.services.admin.readiness import Readiness
 from mltrail_server.services.context.deps import Deps
@@ -14,7 +17,7 @@ _STATUSES = {Code.UNAVAILABLE: 503, Code.INTERNAL: 500, Code.NO_METHOD: 405, Cod
 _PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
-def mount_all(app: Flask, deps: Deps) -> None:
+def mount_all(app: ProjectApp, deps: Deps) -> None:
     readiness = Readiness(deps)
 
     def healthz() -> Response:
@@ -26,8 +29,13 @@ def mount_all(app: Flask, deps: Deps) -> None:
         readiness.check()
         return Response("OK\n", content_type="text/plain")
 
-    mount_public(app, "/healthz", healthz)
-    mount_public(app, "/readyz", readyz)
+    for path, answer in (("/healthz", healthz), ("/readyz", readyz)):
+        mount_public(app, path, answer)
+        app.short_way.add_path(path, _answering(answer))
+
+
+def _answering(answer: Callable[[], Response]) -> Callable[[Request], Response]:
+    return lambda _request: answer()
 
 
 def render(error: MltrailError, _request: Request) -> Response:

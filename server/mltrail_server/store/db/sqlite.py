@@ -154,22 +154,21 @@ class SqliteTransactions:
             connection = self._free.pop()
         except IndexError:
             connection = self._engine.connect()
-        driver = connection.connection.driver_connection
-        assert driver is not None  # noqa: S101 - of a connection that is open
+        sqlite = driver(connection)
         try:
-            driver.execute(begin)
+            sqlite.execute(begin)
             yield connection
             # The driver's `commit()` would not complain if the transaction had ended already.
-            driver.execute("COMMIT")
+            sqlite.execute("COMMIT")
             # Statements run by SQLAlchemy make it believe that it has begun a transaction of its own.
             connection.commit()
         except BaseException:
             with suppress(sa.exc.DBAPIError, sqlite3.Error):
                 connection.rollback()
-                driver.rollback()
+                sqlite.rollback()
             raise
         finally:
-            if driver.in_transaction or len(self._free) >= _MOST_KEPT:
+            if sqlite.in_transaction or len(self._free) >= _MOST_KEPT:
                 connection.close()
             else:
                 self._free.append(connection)
