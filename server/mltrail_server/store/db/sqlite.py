@@ -105,6 +105,11 @@ _PAGE_CACHE_KB = 512
 """
 _SPILL_PAGES = 500
 """How many changed pages a transaction holds, beyond the cache, before it writes some that will change again."""
+_LOG_PAGES = 8_000
+"""How many changed pages the write-ahead log collects (32 MB) before a commit moves them to the database and waits for
+the disk. Creating a run changes 29 pages, mostly the same ones every time. With SQLite's default of 1,000 that happened
+every 34 runs, and took a third of the time that creating runs took.
+"""
 
 _MOST_KEPT = 8
 
@@ -248,6 +253,7 @@ def _set_up(synchronous: str, connection: "DBAPIConnection", _record: "Connectio
         "foreign_keys=ON",
         f"cache_size=-{_PAGE_CACHE_KB}",
         f"cache_spill={_SPILL_PAGES}",
+        f"wal_autocheckpoint={_LOG_PAGES}",
     ):
         connection.execute(f"PRAGMA {pragma}")
     # LIKE in MLflow's filters is case-sensitive; ILIKE folds both sides.
