@@ -124,7 +124,9 @@ class _Mltrail:
 
     def points(self, run: int, count: int) -> Iterator[Rows]:
         columns = "project_id, candidate_iid, key_id, step, timestamp_ms, value, is_nan"
-        iid = 10_000_000 + run
+        # The newest runs have the highest numbers, also after those of `raw`: in front of these, pages of PostgreSQL's
+        # index would be split in half, and a million points would take 222 MB instead of 161.
+        iid = 60_000_000 + run
         yield (
             "metric",
             columns,
