@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 from .artifacts.base import FileStore
 from .artifacts.local import LocalFiles
-from .artifacts.s3 import S3Files
 from .domain.clock import Clock, system_clock
 from .gitlab_api import errors as gitlab_errors
 from .gitlab_api import routes as gitlab_routes
@@ -39,9 +38,11 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
     from . import team
+    from .artifacts import s3
     from .services.promotion import provenance
 else:
     [team] = later(__package__, "team")
+    [s3] = later(f"{__package__}.artifacts", "s3")
     [provenance] = later(f"{__package__}.services.promotion", "provenance")
 
 
@@ -73,7 +74,7 @@ def create_deps(
 def create_files(settings: Settings) -> FileStore:
     if settings.s3_place is None:
         return LocalFiles(settings.artifacts_path, durable=settings.folder_sync == "on")
-    return S3Files(*settings.s3_place, endpoint_url=settings.s3_endpoint_url)
+    return s3.S3Files(*settings.s3_place, endpoint_url=settings.s3_endpoint_url)
 
 
 def create_app(deps: Deps) -> ProjectApp:

@@ -179,6 +179,8 @@ def _serve_http(app: Flask, settings: Settings, host: str, port: int, workers: i
     )
     stop = server.signal_handler_interrupt
     server.signal_handler_interrupt = _after_draining(stop, float(settings.drain_seconds))  # type: ignore[method-assign] # no other way
+    # There is no such file, but granian looks at all processes of the machine then: 10 ms where there are a hundred.
+    server._write_pidfile = lambda: None  # type: ignore[method-assign] # noqa: SLF001 - no other way
     # granian warns about more threads than twice the number of cores, which is intended here.
     logging.getLogger("_granian").addFilter(lambda record: "spawning up to" not in record.getMessage())
     server.serve(target_loader=begin, wrap_loader=False)

@@ -34,6 +34,9 @@ NEVER = (
     "gitlab.v4.objects",
     "google.protobuf",
     "markdown_it",
+    "mltrail_server.artifacts.s3",
+    "mltrail_server.domain.grouping",
+    "mltrail_server.services.admin.overview",
     "mltrail_server.services.ci",
     "mltrail_server.services.pages",
     "mltrail_server.services.promotion",
@@ -43,6 +46,7 @@ NEVER = (
     "mltrail_server.ui.render",
     "mltrail_server.worker",
     "opentelemetry",
+    "sqlalchemy.dialects.postgresql",  # with SQLite, as here
     "yaml",
 )
 """Neither these modules nor what is below them."""

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from mltrail_server.domain import evaluations
-from mltrail_server.domain.evaluations import EVALUATES_TAG, settle
+from mltrail_server.domain.evaluations import settle
 from mltrail_server.domain.grouping import Run, RunState
+from mltrail_server.domain.run_tags import EVALUATES_TAG
 
 _numbers = itertools.count(1)
 

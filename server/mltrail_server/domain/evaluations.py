@@ -10,9 +10,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 from .grouping import Run, RunState, usable
-
-EVALUATES_TAG = "mltrail.evaluates"
-"""The tag in which a run names the MLflow run id of the run whose model it evaluates."""
+from .run_tags import EVALUATES_TAG
 
 REMEASURED = "The baseline was measured again here, with these values: the target branch's history does not count"
 UNKNOWN = (

@@ -5,12 +5,7 @@ from dataclasses import dataclass
 
 from . import globs, trace_metrics
 from .grouping import Run, RunState, usable
-
-PARENT_TAG = "mlflow.parentRunId"
-"""The tag in which a run names its parent's MLflow run id. https://mlflow.org/docs/latest/ml/tracking/"""
-
-CONFIRM_TAG = "mltrail.confirm"
-"""The tag, with the value `true`, of a run that trains the winner again with a seed that no choice was based on."""
+from .run_tags import CONFIRM_TAG
 
 RUN_TYPE_TAG = "mlflow.runType"
 """The tag in which MLflow's clients say what a run is for."""

@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,6 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from prometheus_client.registry import Collector
 
 from mltrail_server.http.routes import mount_public
-from mltrail_server.services.admin.overview import Overview, OverviewReader
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.settings import is_loopback
 from mltrail_server.telemetry import calls
@@ -30,18 +30,25 @@ from .shared_metrics import FOLDER_VARIABLE
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+    from mltrail_server.services.admin.overview import Overview, OverviewReader
+
 _FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via")
 
 
 def mount_page(app: Flask, deps: Deps, instruments: Instruments) -> None:
     """Register `/metrics` alone."""
-    overview = OverviewReader(deps)
+
+    @cache
+    def overview() -> "OverviewReader":
+        from mltrail_server.services.admin.overview import OverviewReader  # noqa: PLC0415 - few processes are asked
+
+        return OverviewReader(deps)
 
     def metrics() -> Response:
         if refused := _refused(deps.settings.metrics_token):
             return refused
         seen = CollectorRegistry()
-        seen.register(_Database(overview.read()))
+        seen.register(_Database(overview().read()))
         return Response(_own(instruments) + generate_latest(seen), content_type=CONTENT_TYPE_LATEST)
 
     mount_public(app, "/metrics", metrics)
@@ -93,7 +100,7 @@ class Read:
     name: str
     meaning: str
     labels: tuple[str, ...]
-    values: Callable[[Overview], Iterable[tuple[tuple[str, ...], float]]]
+    values: "Callable[[Overview], Iterable[tuple[tuple[str, ...], float]]]"
 
 
 def _known(value: float | None) -> list[tuple[tuple[str, ...], float]]:
@@ -181,7 +188,7 @@ READ = (
 class _Database(Collector):
     """The metrics that are the same in every process."""
 
-    def __init__(self, overview: Overview) -> None:
+    def __init__(self, overview: "Overview") -> None:
         self._overview = overview
 
     def collect(self) -> Iterator[Metric]:

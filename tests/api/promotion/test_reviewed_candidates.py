@@ -5,7 +5,7 @@ https://docs.gitlab.com/user/project/merge_requests/methods/
 
 import pytest
 
-from mltrail_server.domain.evaluations import EVALUATES_TAG
+from mltrail_server.domain.run_tags import EVALUATES_TAG
 from tests.api.promotion.merges import elsewhere, merged, open_request
 from tests.api.promotion.promoting import aliases, promote
 from tests.api.trail import SHAS, Trail

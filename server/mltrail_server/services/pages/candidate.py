@@ -7,7 +7,7 @@ from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.errors import not_found
 from mltrail_server.domain.origins import Origin
 from mltrail_server.domain.paths import Owner
-from mltrail_server.domain.trials import PARENT_TAG
+from mltrail_server.domain.run_tags import PARENT_TAG
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.tracking import evidence
 from mltrail_server.services.tracking import experiments as experiment_service

@@ -11,7 +11,7 @@ from mltrail_server.domain.candidate import ViewType
 from mltrail_server.domain.direction import Better, MetricDirection, worth_showing
 from mltrail_server.domain.filters import Clause, Order
 from mltrail_server.domain.page_filters import PageFilter
-from mltrail_server.domain.trials import PARENT_TAG
+from mltrail_server.domain.run_tags import PARENT_TAG
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.contract import directions as directions_service
 from mltrail_server.services.tracking import experiments

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
-from mltrail_server.domain.evaluations import EVALUATES_TAG, evaluates
+from mltrail_server.domain.evaluations import evaluates
 from mltrail_server.domain.grouping import Run, RunState
+from mltrail_server.domain.run_tags import EVALUATES_TAG
 from mltrail_server.domain.trials import is_of_tests
 from mltrail_server.services.contract.policy import Policy
 from mltrail_server.services.review.cases import evaluations

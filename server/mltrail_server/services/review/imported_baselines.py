@@ -12,7 +12,7 @@ from mltrail_server.domain import selection
 from mltrail_server.domain.evaluations import with_their_evaluations
 from mltrail_server.domain.grouping import Run, RunState, choice
 from mltrail_server.domain.origins import Origin
-from mltrail_server.domain.trials import PARENT_TAG
+from mltrail_server.domain.run_tags import PARENT_TAG
 from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.imports import origins
 from mltrail_server.store.registry.versions import Version

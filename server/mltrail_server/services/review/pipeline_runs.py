@@ -5,12 +5,12 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 from mltrail_server.domain.candidate import Stage, Status
-from mltrail_server.domain.evaluations import EVALUATES_TAG
 from mltrail_server.domain.gitlab_ci import SUCCEEDED
 from mltrail_server.domain.grouping import Gone, Run, RunState
 from mltrail_server.domain.prompts import LINKED_TAG
+from mltrail_server.domain.run_tags import CONFIRM_TAG, EVALUATES_TAG, PARENT_TAG
 from mltrail_server.domain.selection import model_of
-from mltrail_server.domain.trials import CONFIRM_TAG, PARENT_TAG, RUN_TYPE_TAG, TEST_SESSION
+from mltrail_server.domain.trials import RUN_TYPE_TAG, TEST_SESSION
 from mltrail_server.store.ci import jobs
 from mltrail_server.store.ci.jobs import JobPart, TiedJob
 from mltrail_server.store.db.transaction import Transaction

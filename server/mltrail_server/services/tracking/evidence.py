@@ -15,9 +15,8 @@ from enum import StrEnum
 from mltrail_server.domain import gitlab_ci, paths
 from mltrail_server.domain.candidate import Status
 from mltrail_server.domain.errors import MltrailError, forbidden
-from mltrail_server.domain.evaluations import EVALUATES_TAG
 from mltrail_server.domain.paths import Owner
-from mltrail_server.domain.trials import CONFIRM_TAG, PARENT_TAG
+from mltrail_server.domain.run_tags import CONFIRM_TAG, EVALUATES_TAG, PARENT_TAG
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.store.ci import jobs, pipelines
 from mltrail_server.store.ci.jobs import Lateness

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from mltrail_server.domain.errors import conflict, unavailable
-from mltrail_server.store.schema import METADATA
+from mltrail_server.store.schema import METADATA, make_partial
 
 from . import revisions
 from .database import Database
@@ -184,6 +184,7 @@ def create(database: Database) -> None:
         alone(connection)
         if sa.inspect(connection).has_table(VERSION.name):
             return  # another server that started at the same time was faster
+        make_partial(METADATA, connection.dialect.name)
         METADATA.create_all(connection, checkfirst=False)
         VERSION.create(connection)
         revision = newest()

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from mltrail_server.domain.candidate import Stage
-from mltrail_server.domain.trials import PARENT_TAG
+from mltrail_server.domain.run_tags import PARENT_TAG
 from mltrail_server.store import schema
 from mltrail_server.store.db.planner import looked_up, unindexed
 from mltrail_server.store.db.transaction import Transaction

@@ -1,6 +1,6 @@
 """The tables, in one namespace: `schema.candidate`, `schema.metric`, …"""
 
-from .base import METADATA, VALUE_START, sort_by_bytes
+from .base import METADATA, VALUE_START, make_partial, sort_by_bytes
 from .ci import candidate_job, due, job, merge_request, pipeline
 from .evaluation import (
     assessment,
@@ -104,6 +104,7 @@ __all__ = [
     "logged_model_metric",
     "logged_model_param",
     "logged_model_tag",
+    "make_partial",
     "merge_request",
     "metric",
     "metric_key",

@@ -56,3 +56,14 @@ def sort_by_bytes(metadata: MetaData) -> None:
             if isinstance(column.type, String):
                 by_bytes = type(column.type)(column.type.length, collation="C")
                 column.type = column.type.with_variant(by_bytes, "postgresql")
+
+
+def make_partial(metadata: MetaData, dialect: str) -> None:
+    """Make what are partial indexes on SQLite partial on PostgreSQL, too; called before tables are created.
+
+    Were `postgresql_where` declared beside `sqlite_where`, every server on SQLite would load PostgreSQL's dialect: 25
+    ms and 3 MB.
+    """
+    if dialect == "postgresql":
+        for index in (index for table in metadata.tables.values() for index in table.indexes):
+            index.dialect_options["postgresql"]["where"] = index.dialect_options["sqlite"]["where"]

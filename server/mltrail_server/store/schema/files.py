@@ -23,7 +23,6 @@ Index(
     "ix_blob_unreferenced",
     blob.c.project_id,
     blob.c.unreferenced_ms,
-    postgresql_where=blob.c.unreferenced_ms.is_not(None),
     sqlite_where=blob.c.unreferenced_ms.is_not(None),
 )
 

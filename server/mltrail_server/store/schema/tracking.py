@@ -121,7 +121,6 @@ Index(
     candidate.c.project_id,
     candidate.c.stage,
     candidate.c.started_ms.desc(),
-    postgresql_where=candidate.c.status == Status.RUNNING,
     sqlite_where=candidate.c.status == Status.RUNNING,
 )
 

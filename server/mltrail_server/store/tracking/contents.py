@@ -10,13 +10,13 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from mltrail_server.domain.latest import Latest
 from mltrail_server.domain.pairs import NONE, Pairs
+from mltrail_server.later import later
 from mltrail_server.store import schema
 from mltrail_server.store.db.statements import Statement, is_in
 from mltrail_server.store.db.transaction import Transaction
@@ -26,6 +26,11 @@ from .candidates import COLUMNS, Candidate, candidate_of
 from .inputs import Dataset, Direction, ModelLink
 from .metric_keys import MetricKeyCache
 from .metrics import NAN
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql, sqlite
+else:
+    postgresql, sqlite = later("sqlalchemy.dialects", "postgresql", "sqlite")  # a server uses one of them
 
 _LATEST, _DATASET, _MODEL = schema.latest_metric, schema.candidate_dataset, schema.candidate_model
 _PROJECT = re.compile(r":project_id\b|%\(project_id\)s(::BIGINT)?")
