@@ -21,6 +21,7 @@ _HOLDERS, _POINT_KEYS = 1_000, 10
 _STARTED = 1_700_000_000_000
 _OTHERS = 100  # runs of each further project
 _POINT = "project_id, candidate_iid, key_id, step, timestamp_ms, value, is_nan"
+_LATEST = f"{_POINT}, unordered_appends"
 _FILLED = ("candidate", "metric", "latest_metric", "param", "candidate_tag")
 
 
@@ -146,8 +147,8 @@ def _runs(last: int, count: int, hexadecimal: str, *, first: int = 1) -> Iterato
         f"WHERE {projects} AND r.v BETWEEN 1 AND {count}"
     )
     yield (
-        f"INSERT INTO latest_metric ({_POINT}) SELECT p.v, r.v, k.v + 1, 1, 1, "
-        f"(r.v * 7919 + k.v * 104729) % 99991 / 99991.0, p.v < 0 {of_each} < {METRICS}"
+        f"INSERT INTO latest_metric ({_LATEST}) SELECT p.v, r.v, k.v + 1, 1, 1, "
+        f"(r.v * 7919 + k.v * 104729) % 99991 / 99991.0, p.v < 0, 0 {of_each} < {METRICS}"
     )
     yield (
         "INSERT INTO param (project_id, candidate_iid, key, value) "
@@ -166,8 +167,8 @@ def _points(sizes: Sizes) -> Iterator[str]:
         f"FROM number s WHERE s.v < {sizes.history}"
     )
     yield (
-        f"INSERT INTO latest_metric ({_POINT}) SELECT 1, {LARGE_RUN}, k.v + 1, {sizes.history}, {_STARTED}, "
-        f"k.v * 0.37, k.v < 0 FROM number k WHERE k.v < {sizes.names}"
+        f"INSERT INTO latest_metric ({_LATEST}) SELECT 1, {LARGE_RUN}, k.v + 1, {sizes.history}, {_STARTED}, "
+        f"k.v * 0.37, k.v < 0, 0 FROM number k WHERE k.v < {sizes.names}"
     )
     yield (
         f"INSERT INTO metric ({_POINT}) SELECT 1, {sizes.runs} + 1 + r.v, k.v + 1, s.v, {_STARTED} + s.v, "

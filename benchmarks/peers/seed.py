@@ -108,8 +108,8 @@ class _Mltrail:
         )
         yield (
             "latest_metric",
-            "project_id, candidate_iid, key_id, step, timestamp_ms, value, is_nan",
-            [(owner, iid, key + 1, 1, 1, self._random.random(), False) for iid in iids for key in range(METRICS)],
+            "project_id, candidate_iid, key_id, step, timestamp_ms, value, is_nan, unordered_appends",
+            [(owner, iid, key + 1, 1, 1, self._random.random(), False, 0) for iid in iids for key in range(METRICS)],
         )
         yield (
             "param",

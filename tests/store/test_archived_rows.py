@@ -75,27 +75,29 @@ def test_a_row_that_is_there_already_is_refused(deps: Deps) -> None:
 class TestSpelling:
     def test_numbers_that_json_has_no_word_for(self) -> None:
         table = schema.latest_metric
-        given = [(1, 1, number, value, False, 0, 0) for number, value in enumerate((math.inf, -math.inf, -0.0, 1e23))]
+        given = [
+            (1, 1, number, value, False, 0, 0, 0) for number, value in enumerate((math.inf, -math.inf, -0.0, 1e23))
+        ]
         lines = spelling.lines(table, given).splitlines()
-        assert lines[:2] == [b'[1,1,0,"Infinity",false,0,0]', b'[1,1,1,"-Infinity",false,0,0]']
+        assert lines[:2] == [b'[1,1,0,"Infinity",false,0,0,0]', b'[1,1,1,"-Infinity",false,0,0,0]']
         back = [spelling.reader(table)(line) for line in lines]
         assert repr(back) == repr(given)
-        (line,) = spelling.lines(table, [(1, 1, 1, math.nan, True, 0, 0)]).splitlines()
-        assert line == b'[1,1,1,"NaN",true,0,0]'
+        (line,) = spelling.lines(table, [(1, 1, 1, math.nan, True, 0, 0, None)]).splitlines()
+        assert line == b'[1,1,1,"NaN",true,0,0,null]'
         assert math.isnan(spelling.reader(table)(line)[3])
 
     @pytest.mark.parametrize(
         "line",
         [
             b"",
-            b"[1,1,1,0.5,false,0]",
-            b"[1,1,1,0.5,false,0,0,0]",
-            b'[1,1,1,0.5,false,0,"0"]',
-            b"[1,1,1,0.5,0,0,0]",
-            b"[1,1,1,null,false,0,0]",
-            b'[1,1,1,"nan",false,0,0]',
-            b"[1,1,1,0.5,false,0,9223372036854775808]",
-            b"[1,1,1,1e999,false,0,0]",
+            b"[1,1,1,0.5,false,0,0]",
+            b"[1,1,1,0.5,false,0,0,0,0]",
+            b'[1,1,1,0.5,false,0,"0",0]',
+            b"[1,1,1,0.5,0,0,0,0]",
+            b"[1,1,1,null,false,0,0,0]",
+            b'[1,1,1,"nan",false,0,0,0]',
+            b"[1,1,1,0.5,false,0,9223372036854775808,0]",
+            b"[1,1,1,1e999,false,0,0,0]",
             b'{"project_id":1}',
             b"[" * 100_000,
         ],

@@ -11,6 +11,7 @@ from mltrail_server.domain.ids import ProjectId
 from mltrail_server.settings import Settings
 from mltrail_server.store.db.database import Database
 from mltrail_server.store.db.project import Project
+from mltrail_server.store.tracking.history_pages import HistoryOrders
 from mltrail_server.store.tracking.metric_keys import MetricKeyCache
 
 from .admissions import Admissions
@@ -65,6 +66,7 @@ class Deps:
     slow_call_limit: SlowCallLimit = field(default_factory=SlowCallLimit)
     job_cache: JobCache = field(default_factory=JobCache)
     metric_key_cache: MetricKeyCache = field(default_factory=MetricKeyCache)
+    history_orders: HistoryOrders = field(default_factory=HistoryOrders)
     case_cache: CaseCache = field(default_factory=CaseCache)
 
     @property

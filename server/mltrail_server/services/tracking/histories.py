@@ -12,7 +12,7 @@ from mltrail_server.domain.reasons import Reason
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.store.db import paging
 from mltrail_server.store.db.transaction import Transaction
-from mltrail_server.store.tracking import candidates, metrics
+from mltrail_server.store.tracking import candidates, history_pages
 from mltrail_server.store.tracking import histories as store
 from mltrail_server.store.tracking.metrics import Reading
 
@@ -35,21 +35,17 @@ def page(
         check_limit(limit)
     mark = paging.mark_of("history", eid, key)
     after = paging.read_token(token, mark, 4)
+    most, place = None if limit is None else limit + 1, None if after is None else _place(after)
     with scope.project.slow_read() as tx:
-        candidate = candidates.get(tx, eid)
-        if candidate is None:
-            raise not_found(Reason.NO_RUN, eid=eid)
-        number = candidate.iid
-        if candidate.amended:
-            (number,) = evidence.with_histories(tx, {candidate.iid: eid}, key)
-        points = metrics.history(
-            tx, number, key, limit=None if limit is None else limit + 1, after=None if after is None else _place(after)
-        )
+        points = history_pages.known_order(tx, eid, key, limit=most, after=place)
+        if not points:
+            number = _number(tx, eid, key)
+            points = history_pages.page(tx, number, key, scope.deps.history_orders, limit=most, after=place)
     if limit is None or len(points) <= limit:
         return points, None
     value, timestamp_ms, step = points[limit - 1]
-    place = [timestamp_ms, step, 0.0 if value is None else value, value is None]
-    return points[:limit], paging.written_token(place, mark)
+    last = [timestamp_ms, step, 0.0 if value is None else value, value is None]
+    return points[:limit], paging.written_token(last, mark)
 
 
 def bulk(scope: Scope, eids: Sequence[str], key: str, *, limit: int = MOST_POINTS) -> Points:
@@ -74,6 +70,16 @@ def interval(scope: Scope, eids: Sequence[str], key: str, *, start: int | None, 
     for iid, point in points:
         by_run.setdefault(known[iid], []).append(point)
     return [(eid, point) for eid in dict.fromkeys(eids) for point in by_run.get(eid, [])[:MOST_PER_RUN]]
+
+
+def _number(tx: Transaction, eid: str, key: str) -> int:
+    candidate = candidates.get(tx, eid)
+    if candidate is None:
+        raise not_found(Reason.NO_RUN, eid=eid)
+    if not candidate.amended:
+        return candidate.iid
+    (number,) = evidence.with_histories(tx, {candidate.iid: eid}, key)
+    return number
 
 
 def _numbers(tx: Transaction, eids: Sequence[str], key: str) -> dict[int, str]:

@@ -157,6 +157,7 @@ latest_metric = Table(
     Column("is_nan", Boolean, nullable=False),
     Column("step", BigInteger, nullable=False),
     Column("timestamp_ms", BigInteger, nullable=False),
+    Column("unordered_appends", BigInteger),  # how often values came that may be out of order; null counts as 1
     Index("ix_latest_metric_value", "project_id", "key_id", "is_nan", "value", "candidate_iid"),
     sqlite_with_rowid=False,
 )

@@ -8,6 +8,7 @@ __all__ = [
     "evidence",
     "experiments",
     "histories",
+    "history_pages",
     "inputs",
     "logged_models",
     "metric_keys",

@@ -35,7 +35,7 @@ from mltrail_server.store.db.statements import Statement
 from mltrail_server.store.db.transaction import Transaction
 
 from .candidates import Candidate
-from .metrics import KEEP_NEWER, array_of, stored
+from .metrics import KEEP_LATEST, array_of, order_of, stored
 
 
 class Vouching(Enum):
@@ -63,14 +63,12 @@ _WHO = (
 )
 _POINT = "key_id, step, timestamp_ms, value, is_nan"
 _METRICS = (
-    f", sent AS (SELECT who.iid AS candidate_iid, {_POINT} FROM who,"  # noqa: S608
+    f", sent AS (SELECT {_PROJECT} AS project_id, who.iid AS candidate_iid, {_POINT} FROM who,"  # noqa: S608
     " unnest(CAST(:keys AS BIGINT[]), CAST(:steps AS BIGINT[]), CAST(:times AS BIGINT[]),"
     f" CAST(:numbers AS DOUBLE PRECISION[]), CAST(:nans AS BOOLEAN[])) AS point ({_POINT}))"
     f", history AS (INSERT INTO metric (project_id, candidate_iid, {_POINT})"
-    f" SELECT {_PROJECT}, candidate_iid, {_POINT} FROM sent ON CONFLICT DO NOTHING)"
-    f", latest AS (INSERT INTO latest_metric (project_id, candidate_iid, {_POINT})"
-    f" SELECT DISTINCT ON (key_id) {_PROJECT}, candidate_iid, {_POINT} FROM sent"
-    f" ORDER BY key_id, step DESC, timestamp_ms DESC, value DESC, is_nan DESC{KEEP_NEWER})"
+    f" SELECT project_id, candidate_iid, {_POINT} FROM sent ON CONFLICT DO NOTHING)"
+    f", latest AS ({KEEP_LATEST})"
 )
 _PAIRS = (
     "SELECT {project}, {owner}.iid, pair.key, pair.value FROM {owner},"
@@ -112,17 +110,15 @@ def log(tx: Transaction, eid: str, batch: Batch, *, vouching: Vouching, job_id: 
 
     A parameter that has another value is not usual. Takes a transaction of one statement, see `Project.at_once`.
     """
-    given: dict[str, str] = {"eid": eid}
+    given: dict[str, str | None] = {"eid": eid}
     parts = []
     if batch.points:
         names, values, times, steps = zip(*batch.points, strict=True)
         kept, nans = zip(*map(stored, values), strict=True)
         parts.append(_METRICS)
-        given |= {
-            "keys": array_of([batch.numbers[name] for name in names]),
-            "steps": array_of(steps),
-            "times": array_of(times),
-        }
+        keys = [batch.numbers[name] for name in names]
+        given |= {"keys": array_of(keys), "steps": array_of(steps), "times": array_of(times)}
+        given |= order_of(keys, steps, times)
         given |= {"numbers": array_of(kept), "nans": array_of(nans)}
     for part, name, pairs in ((_PARAMS, "param", batch.params), (_TAGS, "tag", batch.tags)):
         if pairs:

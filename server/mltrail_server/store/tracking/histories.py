@@ -18,7 +18,7 @@ _T = schema.metric
 
 
 def bulk(tx: Transaction, candidate_iids: Sequence[int], key: str, *, limit: int) -> list[tuple[int, Point]]:
-    """Fetch the points of several candidates, by candidate, then as `metrics.history` orders them."""
+    """Fetch the points of several candidates, by candidate, then as `history_pages` orders them."""
     return _points(tx, candidate_iids, key, limit=limit)
 
 

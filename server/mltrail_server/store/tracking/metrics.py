@@ -7,6 +7,7 @@ for the row itself, so rows are passed to the driver as tuples; PostgreSQL gets 
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import sqlalchemy as sa
 
@@ -32,23 +33,43 @@ Reading = tuple[float | None, int, int]
 thousands, so that one more object for each would be noticeable."""
 
 _COLUMNS = "project_id, candidate_iid, key_id, step, timestamp_ms, value, is_nan"
-KEEP_NEWER = (
-    " ON CONFLICT (project_id, candidate_iid, key_id) DO UPDATE SET step = excluded.step,"
-    " timestamp_ms = excluded.timestamp_ms, value = excluded.value, is_nan = excluded.is_nan"
-    " WHERE (excluded.step, excluded.timestamp_ms, excluded.value)"
+_NEWER = (
+    "(excluded.step, excluded.timestamp_ms, excluded.value)"
     " > (latest_metric.step, latest_metric.timestamp_ms, latest_metric.value)"
+)
+_KEEP_NEWER = (
+    " ON CONFLICT (project_id, candidate_iid, key_id) DO UPDATE SET"
+    + "".join(
+        f" {name} = CASE WHEN {_NEWER} THEN excluded.{name} ELSE latest_metric.{name} END,"
+        for name in ("step", "timestamp_ms", "value", "is_nan")
+    )
+    + " unordered_appends = COALESCE(latest_metric.unordered_appends, 1) + CASE WHEN excluded.unordered_appends = 0"
+    " AND {first_step} >= latest_metric.step AND {first_ms} >= latest_metric.timestamp_ms THEN 0 ELSE 1 END"
 )
 _VALUES = ":project_id, :candidate_iid, :key_id, :step, :timestamp_ms, :value, :is_nan"
 _SQLITE_HISTORY = Statement(sa.text(f"INSERT INTO metric ({_COLUMNS}) VALUES ({_VALUES}) ON CONFLICT DO NOTHING"))  # noqa: S608
-_SQLITE_LATEST = Statement(sa.text(f"INSERT INTO latest_metric ({_COLUMNS}) VALUES ({_VALUES})" + KEEP_NEWER))  # noqa: S608
+_SQLITE_LATEST = Statement(
+    sa.text(
+        f"INSERT INTO latest_metric ({_COLUMNS}, unordered_appends) VALUES ({_VALUES}, :unordered)"  # noqa: S608
+        + _KEEP_NEWER.format(first_step=":first_step", first_ms=":first_ms")
+    )
+)
+KEEP_LATEST = (
+    f"INSERT INTO latest_metric ({_COLUMNS}, unordered_appends) SELECT DISTINCT ON (key_id) {_COLUMNS},"  # noqa: S608
+    " CAST(:unordered AS BIGINT) FROM sent"
+    " ORDER BY key_id, step DESC, timestamp_ms DESC, value DESC, is_nan DESC"
+    + _KEEP_NEWER.format(
+        first_step="COALESCE(CAST(:first_step AS BIGINT), excluded.step)",
+        first_ms="COALESCE(CAST(:first_ms AS BIGINT), excluded.timestamp_ms)",
+    )
+)
+"""PostgreSQL's part of a statement that keeps the latest of the rows `sent`. Its parameters are those of `order_of`."""
 _ADD_ON_POSTGRESQL = Statement(
     sa.text(
         f"WITH sent ({_COLUMNS}) AS (SELECT CAST(:project_id AS BIGINT), CAST(:candidate_iid AS BIGINT), point.*"  # noqa: S608
         " FROM unnest(CAST(:keys AS BIGINT[]), CAST(:steps AS BIGINT[]), CAST(:times AS BIGINT[]),"
         " CAST(:numbers AS DOUBLE PRECISION[]), CAST(:nans AS BOOLEAN[])) AS point),"
-        f" history AS (INSERT INTO metric ({_COLUMNS}) SELECT * FROM sent ON CONFLICT DO NOTHING)"
-        f" INSERT INTO latest_metric ({_COLUMNS}) SELECT DISTINCT ON (key_id) * FROM sent"
-        " ORDER BY key_id, step DESC, timestamp_ms DESC, value DESC, is_nan DESC" + KEEP_NEWER
+        f" history AS (INSERT INTO metric ({_COLUMNS}) SELECT * FROM sent ON CONFLICT DO NOTHING) " + KEEP_LATEST
     )
 )
 _LATEST_OF = (
@@ -61,26 +82,6 @@ _LATEST_OF = (
         _LATEST.c.candidate_iid.in_(sa.bindparam("candidate_iids", expanding=True)),
     )
     .order_by(_LATEST.c.candidate_iid, _KEY.c.name)
-)
-_NO_LIMIT = 2**62
-_BY_TIME = (_T.c.timestamp_ms, _T.c.step, _T.c.value, _T.c.is_nan)
-_AFTER = ("after_ms", "after_step", "after_value", "after_nan")
-_OF_KEY = (
-    sa.select(sa.case((~_T.c.is_nan, _T.c.value)), _T.c.timestamp_ms, _T.c.step)
-    .where(
-        _T.c.project_id == sa.bindparam("project_id"),
-        _T.c.candidate_iid == sa.bindparam("candidate_iid"),
-        _T.c.key_id == sa.bindparam("key_id"),
-    )
-    .order_by(*_BY_TIME)
-    .limit(sa.bindparam("limit"))
-)
-_HISTORY = Statement(_OF_KEY)
-_HISTORY_AFTER = Statement(
-    _OF_KEY.where(
-        sa.tuple_(*_BY_TIME)
-        > sa.tuple_(*(sa.bindparam(name, type_=column.type) for name, column in zip(_AFTER, _BY_TIME, strict=True)))
-    )
 )
 
 
@@ -99,13 +100,32 @@ def append(tx: Transaction, candidate_iid: int, points: Iterable[Point], *, numb
 def append_stored(tx: Transaction, candidate_iid: int, rows: Sequence[Stored]) -> None:
     """Do the same with rows of one candidate as they are stored: sorted, distinct, and at least one."""
     if tx.dialect == "postgresql":
-        _, _, keys, steps, times, values, nans = map(array_of, zip(*rows, strict=True))
+        _, _, keys, steps, times, values, nans = zip(*rows, strict=True)
         columns = {"keys": keys, "steps": steps, "times": times, "numbers": values, "nans": nans}
-        tx.run(_ADD_ON_POSTGRESQL, candidate_iid=candidate_iid, **columns)
+        arrays = {name: array_of(column) for name, column in columns.items()}
+        tx.run(_ADD_ON_POSTGRESQL, candidate_iid=candidate_iid, **arrays, **order_of(keys, steps, times))
         return
-    latest = list({row[2]: row for row in rows}.values())
+    latest = {row[2]: row for row in rows}
+    first, falling = latest, set[int]()
+    if len(latest) < len(rows):
+        first = {row[2]: row for row in reversed(rows)}
+        falling = {after[2] for before, after in pairwise(rows) if after[4] < before[4] and after[2] == before[2]}
     tx.run_many(_SQLITE_HISTORY, rows)
-    tx.run_many(_SQLITE_LATEST, latest)
+    tx.run_many(_SQLITE_LATEST, [(*row, key in falling, first[key][3], first[key][4]) for key, row in latest.items()])
+
+
+def order_of(keys: Sequence[int], steps: Sequence[int], times: Sequence[int]) -> dict[str, str | None]:
+    """Return where a batch's first point is, and whether its times may fall as steps rise: the parameters of
+    `KEEP_LATEST`. With several points of a metric this is said of the batch as a whole, and so may be said of a metric
+    of which it is not true, which costs its readers a check. No `ON CONFLICT` could look up more.
+    """
+    if len(set(keys)) == len(keys):
+        return {"first_step": None, "first_ms": None, "unordered": "0"}
+    in_order = sorted(times)
+    falls = in_order != list(times) or sorted(steps) != list(steps)
+    if falls:
+        falls = [at for _, at in sorted(zip(steps, times, strict=True))] != in_order
+    return {"first_step": str(min(steps)), "first_ms": str(in_order[0]), "unordered": str(int(falls))}
 
 
 def array_of(values: Iterable[float]) -> str:
@@ -127,24 +147,6 @@ def latest_of(
     for iid, key, value, is_nan, timestamp_ms, step in tx.execute(query, given).all():
         found.setdefault(iid, []).append(Point(key, NAN if is_nan else value, timestamp_ms, step))
     return found
-
-
-def history(
-    tx: Transaction,
-    candidate_iid: int,
-    key: str,
-    *,
-    limit: int | None = None,
-    after: tuple[int, int, float, bool] | None = None,
-) -> list[Reading]:
-    """Fetch a metric's values by (timestamp, step, value, NaN or not); `after` is that key of the last one seen."""
-    number = find(tx, [key]).get(key)
-    if number is None:
-        return []
-    given = {"candidate_iid": candidate_iid, "key_id": number, "limit": _NO_LIMIT if limit is None else limit}
-    if after is None:
-        return tx.all(_HISTORY, **given)
-    return tx.all(_HISTORY_AFTER, **given, **dict(zip(_AFTER, after, strict=True)))
 
 
 def stored(value: float) -> tuple[float, bool]:
