@@ -13,12 +13,27 @@ from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.settings import Settings
 from mltrail_server.store.db.database import Database
 from mltrail_server.store.db.postgresql import MOST_CONNECTIONS, POOL_SIZE
-from mltrail_server.store.db.statements import driver
+from mltrail_server.store.db.statements import Statement, driver
 from mltrail_server.telemetry.measured import MEASURED, Receiver
 from tests.processes import wait_until
 
 BACKENDS = ("postgresql",)
 PID = sa.text("SELECT pg_backend_pid()")
+
+
+def echo(kind: sa.types.TypeEngine[object]) -> Statement:
+    columns = (sa.bindparam("one", type_=kind), sa.bindparam("two", type_=sa.Text))
+    return Statement(sa.select(*columns, sa.literal_column("'100 %'")), name=f"echo of {kind}")
+
+
+_ECHO = echo(sa.BigInteger())
+_KINDS = {
+    bool: echo(sa.Boolean()),
+    float: echo(sa.Double()),
+    int: _ECHO,
+    str: echo(sa.Text()),
+    type(None): echo(sa.Text()),
+}
 
 
 class Seen(Receiver):
@@ -155,3 +170,50 @@ def test_a_server_that_is_down_is_no_reason_to_wait_for_each_other(db: Database)
     assert pid(db)  # and what failed is not counted as in use
     with ExitStack() as open_ones:
         assert {open_ones.enter_context(db.read()).scalar(PID) for _ in range(MOST_CONNECTIONS)}
+
+
+def test_what_is_prepared_outlives_a_rollback(db: Database) -> None:
+    given = {"one": 7, "two": "it's 100 %"}
+    row = (7, "it's 100 %", "100 %")
+
+    def ask(connection: sa.Connection) -> None:
+        for _ in range(10):
+            connection.execute(PID)  # psycopg prepares it, too
+        assert _ECHO.run(connection, given).fetchall() == [row]
+
+    def ask_and_fail() -> None:
+        with db.write() as connection:
+            ask(connection)
+            write_and_fail(connection)
+
+    for _ in range(3):
+        with pytest.raises(ValueError, match="no"):
+            ask_and_fail()
+        with db.read() as connection:
+            ask(connection)
+
+
+def test_a_statement_is_run_alike_by_libpq_and_psycopg(db: Database) -> None:
+    values: list[object] = [None, True, False, 0, -(2**63), 1.5, float("nan"), float("inf"), 1e-300, "", "it's", "ä\\"]
+    with db.read() as connection:
+        for one in values:
+            for two in ("%", None):
+                statement = _KINDS[type(one)]
+                ours = statement.run(connection, {"one": one, "two": two}).fetchall()
+                with driver(connection).pipeline():  # where only psycopg can
+                    theirs = statement.run(connection, {"one": one, "two": two})
+                assert repr(ours) == repr(theirs.fetchall())
+        with pytest.raises(psycopg.DataError):
+            _ECHO.run(connection, {"one": 1, "two": "cut\0off"})
+
+
+def test_a_forgotten_statement_costs_one_call(db: Database) -> None:
+    given = {"one": 7, "two": "it's"}
+    with db.read() as connection:
+        _ECHO.run(connection, given)
+        driver(connection).execute("DEALLOCATE ALL")
+    with pytest.raises(MltrailError) as refused, db.read() as connection:
+        _ECHO.run(connection, given)
+    assert refused.value.code is Code.UNAVAILABLE
+    with db.read() as connection:
+        assert _ECHO.run(connection, given).fetchone() == (7, "it's", "100 %")

@@ -83,6 +83,8 @@ def comparisons(
     """Read a filter on other things, whose names `split` knows: entity, key, operator and value of each comparison.
     `patterns` are the operators that take a pattern.
     """
+    if not text:
+        return []
     reader = _Reader(text, patterns)
     found: list[tuple[E, str, str, Value]] = []
     while not reader.at_end():

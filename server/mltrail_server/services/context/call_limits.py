@@ -10,7 +10,8 @@ outsider could hold all threads. Tokens that were checked lately, and ID tokens,
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 
 from mltrail_server.domain.errors import Code, MltrailError, unavailable
 from mltrail_server.domain.identity import Actor
@@ -34,29 +35,25 @@ class SlowCallLimit:
         self._running: Counter[_Key] = Counter()
         self._waiting: Counter[_Key] = Counter()
 
-    @contextmanager
-    def hold(self, actor: Actor) -> Iterator[None]:
+    def hold(self, actor: Actor) -> AbstractContextManager[None]:
         """Count one slow call of `actor` while the block runs. Raises LIMIT when there is no room for it in time."""
-        with self._held((("caller", actor.user_name), ("project", actor.project_id))):
-            yield
+        return _Held(self, (("caller", actor.user_name), ("project", actor.project_id)))
 
-    @contextmanager
-    def hold_across(self, caller: bytes) -> Iterator[None]:
+    def hold_across(self, caller: bytes) -> AbstractContextManager[None]:
         """Count one slow call over several projects, of a caller that is known by a key only."""
-        with self._held((("caller", caller),)):
-            yield
+        return _Held(self, (("caller", caller),))
 
-    @contextmanager
-    def _held(self, keys: tuple[_Key, ...]) -> Iterator[None]:
+    def begin(self, keys: tuple[_Key, ...]) -> None:
         with self._changed:
             if not self._has_room(keys):
                 self._wait(keys)
-            self._running.update((*keys, _ALL))
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._give_back(self._running, (*keys, _ALL))
+            for key in (*keys, _ALL):
+                self._running[key] += 1
+
+    def end(self, keys: tuple[_Key, ...]) -> None:
+        with self._changed:
+            self._give_back(self._running, (*keys, _ALL))
+            if self._waiting:
                 self._changed.notify_all()
 
     def _has_room(self, keys: tuple[_Key, ...]) -> bool:
@@ -78,6 +75,20 @@ class SlowCallLimit:
             counts[key] -= 1
             if not counts[key]:
                 del counts[key]
+
+
+@dataclass(slots=True)
+class _Held(AbstractContextManager[None]):
+    """A generator would do, but a short search would take a tenth longer."""
+
+    limit: SlowCallLimit
+    keys: tuple[_Key, ...]
+
+    def __enter__(self) -> None:
+        self.limit.begin(self.keys)
+
+    def __exit__(self, *_: object) -> None:
+        self.limit.end(self.keys)
 
 
 class LookupLimit:

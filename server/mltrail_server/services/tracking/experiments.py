@@ -61,12 +61,12 @@ def create(
 
 
 def get(scope: Scope, iid: int) -> Experiment:
-    with scope.project.read() as tx:
+    with scope.project.read(once=True) as tx:
         return existing(tx, iid)
 
 
 def get_by_name(scope: Scope, name: str) -> Experiment:
-    with scope.project.read() as tx:
+    with scope.project.read(once=True) as tx:
         return existing_by_name(tx, name)
 
 

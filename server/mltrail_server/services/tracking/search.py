@@ -72,7 +72,7 @@ def experiments(
     check_limit(limit)
     clauses = filters.parse(filter_text)
     orders = filters.parse_orders(order_by)
-    with scope.project.slow_read() as tx:
+    with scope.project.slow_read(once=True) as tx:
         matches, next_token = experiments_store.search(
             tx, stages=view.stages, clauses=clauses, orders=orders, limit=limit, token=token
         )

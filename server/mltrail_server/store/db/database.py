@@ -2,17 +2,20 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from types import TracebackType
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
+from mltrail_server.domain.errors import MltrailError
 from mltrail_server.telemetry.tracing import TRACING
 
 from . import failures, named_statements, postgresql, sqlite
 from .postgresql import Replica
 from .sqlite import GroupCommit
-from .time_limits import TIME_LIMITS
+from .time_limits import TIME_LIMITS, Reading
 
 T = TypeVar("T")
 
@@ -39,19 +42,15 @@ class Database:
         """How long a search may take, see `limit`; 0 means no limit."""
         self._group = GroupCommit(self._transactions.write) if self.is_sqlite else None
 
-    @contextmanager
-    def read(self) -> Iterator[sa.Connection]:
+    def read(self, *, once: bool = False) -> AbstractContextManager[sa.Connection]:
         """Open a connection for reading only. On SQLite it has one consistent view; on PostgreSQL each statement sees
-        what has been committed by then.
+        what has been committed by then. With `once`, for a single statement, SQLite needs no BEGIN and COMMIT either.
         """
-        with self._observed("read"), self._answering(), self._transactions.read() as connection:
-            yield connection
+        return _Use(self, "read", self._transactions.once() if once else self._transactions.read())
 
-    @contextmanager
-    def snapshot(self) -> Iterator[sa.Connection]:
+    def snapshot(self) -> AbstractContextManager[sa.Connection]:
         """Like `read()`, but all statements see the same state, on PostgreSQL too, however long they take."""
-        with self._observed("read"), self._answering(), self._transactions.snapshot() as connection:
-            yield connection
+        return _Use(self, "read", self._transactions.snapshot())
 
     def limit(self, search_seconds: float) -> None:
         """Limit how long calls from the web may take: this long for a search, three times that for any other statement.
@@ -60,44 +59,37 @@ class Database:
         self.search_seconds = search_seconds
         self._transactions.statement_seconds = 3 * search_seconds
 
-    @contextmanager
-    def slow_read(self) -> Iterator[sa.Connection]:
+    def slow_read(self, *, once: bool = False) -> AbstractContextManager[sa.Connection]:
         """Like `read()`, for queries that a caller can make slow. Raises INVALID after the time of a search."""
-        with self.read() as connection, self._limited(connection):
-            yield connection
+        opening = self._transactions.once() if once else self._transactions.read()
+        return _Use(self, "read", opening, self.search_seconds)
 
-    @contextmanager
-    def search(self) -> Iterator[sa.Connection]:
-        """Like `read()`, but from the replica where there is one, so the most recent writes may not be seen yet."""
+    def search(self) -> AbstractContextManager[sa.Connection]:
+        """Like `slow_read()`, but from the replica where there is one, so the most recent writes may not be seen
+        yet.
+        """
         connection = self._replica.connect() if self._replica else None
         if connection is None:
-            with self.slow_read() as connection:
-                yield connection
-        else:
-            with self._observed("search"), self._answering(), connection, connection.begin(), self._limited(connection):
-                yield connection
+            return self.slow_read()
+        return _Use(self, "search", _of_replica(connection), self.search_seconds)
 
-    @contextmanager
-    def write(self) -> Iterator[sa.Connection]:
+    def write(self) -> AbstractContextManager[sa.Connection]:
         """Open a transaction that is committed at the end, or rolled back when an error leaves the block."""
-        with self._observed("write"), self._answering(), self._transactions.write() as connection:
-            yield connection
+        return _Use(self, "write", self._transactions.write())
 
-    @contextmanager
-    def at_once(self) -> Iterator[sa.Connection]:
+    def at_once(self) -> AbstractContextManager[sa.Connection]:
         """Open a connection for one statement that writes, on PostgreSQL: its transaction ends with it, and the call
         waits once for the database. On SQLite small writes share a transaction instead, see `write_together`.
         """
         assert not self.is_sqlite  # noqa: S101 - where a statement of its own would be rolled back
-        with self._observed("write"), self._answering(), self._transactions.read() as connection:
-            yield connection
+        return _Use(self, "write", self._transactions.once())
 
     def write_together(self, work: Callable[[sa.Connection], T]) -> T:
         """Do a small piece of work in a transaction that it may share with other threads' work; see `GroupCommit`."""
         if self._group is None:
             with self.write() as connection:
                 return work(connection)
-        with self._observed("write"), self._answering():
+        with _Use(self, "write", nullcontext()):
             return self._group.run(work)  # type: ignore[no-any-return] # what the work returns
 
     def ping(self) -> None:
@@ -112,51 +104,86 @@ class Database:
         if self._replica:
             self._replica.dispose()
 
-    @contextmanager
-    def _limited(self, connection: sa.Connection) -> Iterator[None]:
-        if not self.search_seconds:
-            yield
-            return
-        with TIME_LIMITS.within(connection.connection.driver_connection, self.search_seconds) as reading:
-            try:
-                yield
-            except Exception as error:
-                if reading.ended and failures.is_cancelled(error):
-                    raise failures.took_too_long(self.search_seconds) from error
-                raise
-            finally:
-                if reading.ended and not self.is_sqlite:
-                    connection.invalidate()  # a cancellation that is still on its way must not hit another caller
+    def answer_to(self, error: Exception) -> MltrailError | None:
+        """Put an error of the database in words, and note a lost connection; None for an error of another kind."""
+        # SQLAlchemy wraps the errors of its own statements; those run by the driver (see `statements`) come as they
+        # are.
+        if isinstance(self._transactions, postgresql.PostgresTransactions) and failures.is_lost(self._driver, error):
+            self._transactions.lost()
+        return failures.in_words(self._driver, error)
 
-    @contextmanager
-    def _observed(self, kind: str) -> Iterator[None]:
-        began = time.perf_counter()
-        try:
-            if TRACING.tracer is None:
-                yield
-            else:
-                system = "sqlite" if self.is_sqlite else "postgresql"
-                attributes = {"db.system.name": system, "db.operation.name": kind}
-                with TRACING.span(f"database {kind}", attributes, inner=True):
-                    yield
-        finally:
-            self.observe(kind, time.perf_counter() - began)
 
-    @contextmanager
-    def _answering(self) -> Iterator[None]:
+@dataclass(slots=True)
+class _Use(AbstractContextManager[Any]):
+    """One use of the database: it is measured, and traced where there are traces; it may be limited to `seconds`, where
+    0 means no limit; and its errors are put in words.
+
+    Generators for each of these would be easier to read, but take 20 us of each call.
+    """
+
+    database: Database
+    kind: str
+    opening: AbstractContextManager[Any]
+    seconds: float = 0.0
+    began: float = field(default_factory=time.perf_counter)
+    span: AbstractContextManager[Any] | None = None
+    connection: Any = None
+    reading: Reading | None = None
+
+    def __enter__(self) -> Any:  # noqa: ANN401 - SQLAlchemy's connection; nothing for work that another use may do
+        if TRACING.tracer is not None:
+            system = "sqlite" if self.database.is_sqlite else "postgresql"
+            attributes = {"db.system.name": system, "db.operation.name": self.kind}
+            self.span = TRACING.span(f"database {self.kind}", attributes, inner=True)
+            self.span.__enter__()
         try:
-            yield
-        except Exception as error:
-            # SQLAlchemy wraps the errors of its own statements; those run by the driver (see `statements`) come as they
-            # are.
-            if isinstance(self._transactions, postgresql.PostgresTransactions) and failures.is_lost(
-                self._driver, error
-            ):
-                self._transactions.lost()
-            failure = failures.in_words(self._driver, error)
-            if failure is None:
-                raise
-            raise failure from error
+            self.connection = self.opening.__enter__()
+        except BaseException as error:
+            self._end(error)
+            raise
+        if self.seconds:
+            self.reading = TIME_LIMITS.begin(self.connection.connection.driver_connection, self.seconds)
+        return self.connection
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        instead = error if self.reading is None else self._within_time(self.reading, error)
+        try:
+            self.opening.__exit__(None if instead is None else type(instead), instead, trace)
+        except BaseException as failed:
+            self._end(failed)
+            raise
+        self._end(instead)
+        if instead is not error and instead is not None:
+            raise instead from error
+
+    def _within_time(self, reading: Reading, error: BaseException | None) -> BaseException | None:
+        """End the limit, and return the error to go on with."""
+        TIME_LIMITS.end(reading)
+        if not reading.ended:
+            return error
+        if not self.database.is_sqlite:
+            self.connection.invalidate()  # a cancellation that is still on its way must not hit another caller
+        if isinstance(error, Exception) and failures.is_cancelled(error):
+            return failures.took_too_long(self.seconds)
+        return error
+
+    def _end(self, error: BaseException | None) -> None:
+        """Finish measuring. Raises an error of the database in words."""
+        answer = self.database.answer_to(error) if isinstance(error, Exception) else None
+        shown = answer or error
+        if self.span is not None:
+            self.span.__exit__(None if shown is None else type(shown), shown, None)
+        self.database.observe(self.kind, time.perf_counter() - self.began)
+        if answer is not None:
+            raise answer from error
+
+
+@contextmanager
+def _of_replica(connection: sa.Connection) -> Iterator[sa.Connection]:
+    with connection, connection.begin():
+        yield connection
 
 
 def _unobserved(_kind: str, _seconds: float) -> None:

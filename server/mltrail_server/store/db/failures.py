@@ -24,6 +24,7 @@ _CANCELLED = "57014"
 _POSTGRESQL_NO_ROOM = "53100"
 _NO_RIGHT = "42501"
 _READ_ONLY = "25006"
+_NOT_PREPARED = "26000"
 _BY_STATE = {
     _READ_ONLY: "The database accepts no writes just now; another machine may be taking over. This call stored "
     "nothing: try again in a moment.",
@@ -107,9 +108,11 @@ def is_null(error: BaseException) -> bool:
 
 def is_stale_plan(error: BaseException) -> bool:
     """Return whether PostgreSQL refuses a statement that this connection had prepared before a migration changed the
-    type of a column. It would refuse it for as long as the connection is open.
+    type of a column, or no longer knows it. It would refuse it for as long as the connection is open.
     """
     error = getattr(error, "orig", None) or error
+    if getattr(error, "sqlstate", None) == _NOT_PREPARED:
+        return True
     # The message may be in any language, and its code means no more than "not supported".
     return getattr(getattr(error, "diag", None), "source_function", None) == "RevalidateCachedQuery"
 

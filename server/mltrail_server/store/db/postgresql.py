@@ -178,6 +178,8 @@ class PostgresTransactions:
     def read(self) -> AbstractContextManager[sa.Connection]:
         return _Use(self, "")
 
+    once = read
+
     def snapshot(self) -> AbstractContextManager[sa.Connection]:
         return _Use(self, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 
@@ -344,9 +346,10 @@ def _undo(connection: sa.Connection, error: BaseException) -> None:
         connection.invalidate()
     # What can't be rolled back is not kept: see `give_back`.
     with suppress(Exception):
+        if not connection.invalidated and not _is_idle(connection):
+            # Not by psycopg, which would make PostgreSQL forget all that is prepared.
+            driver(connection).pgconn.exec_(b"ROLLBACK")
         connection.rollback()
-        if not connection.invalidated:
-            driver(connection).rollback()
 
 
 def _is_idle(connection: sa.Connection) -> bool:

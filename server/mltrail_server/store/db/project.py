@@ -25,11 +25,11 @@ class Project:
     project_id: ProjectId
     clock: Clock
 
-    def read(self) -> AbstractContextManager[Transaction]:
-        return _Opening(self, self.database.read())
+    def read(self, *, once: bool = False) -> AbstractContextManager[Transaction]:
+        return _Opening(self, self.database.read(once=once))
 
-    def slow_read(self) -> AbstractContextManager[Transaction]:
-        return _Opening(self, self.database.slow_read())
+    def slow_read(self, *, once: bool = False) -> AbstractContextManager[Transaction]:
+        return _Opening(self, self.database.slow_read(once=once))
 
     def search(self) -> AbstractContextManager[Transaction]:
         return _Opening(self, self.database.search())

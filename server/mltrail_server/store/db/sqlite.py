@@ -17,8 +17,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -133,14 +135,17 @@ class SqliteTransactions:
         self._free: list[sa.Connection] = []
         self._turn = _WriteTurn(engine.url.database) if engine.url.database else None
 
+    def once(self) -> AbstractContextManager[sa.Connection]:
+        return _Between(self, "")
+
     def read(self) -> AbstractContextManager[sa.Connection]:
-        return self._between("BEGIN")
+        return _Between(self, "BEGIN")
 
     snapshot = read  # which it is anyway
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
-        with self._turn or nullcontext(), self._between("BEGIN IMMEDIATE") as connection:
+        with self._turn or nullcontext(), _Between(self, "BEGIN IMMEDIATE") as connection:
             yield connection
 
     def lost(self) -> None:
@@ -152,31 +157,61 @@ class SqliteTransactions:
         if self._turn:
             self._turn.close()
 
-    @contextmanager
-    def _between(self, begin: str) -> Iterator[sa.Connection]:
-        """Run the block between `begin` and a commit; an error rolls all of it back."""
+    def take(self) -> sa.Connection:
         try:
-            connection = self._free.pop()
+            return self._free.pop()
         except IndexError:
-            connection = self._engine.connect()
-        sqlite = driver(connection)
+            return self._engine.connect()
+
+    def give_back(self, connection: sa.Connection) -> None:
+        if driver(connection).in_transaction or len(self._free) >= _MOST_KEPT:
+            connection.close()
+        else:
+            self._free.append(connection)
+
+
+@dataclass(slots=True)
+class _Between(AbstractContextManager[sa.Connection]):
+    """Runs a block between `begin`, if there is one, and a commit; an error rolls all of it back."""
+
+    owner: SqliteTransactions
+    begin: str
+    connection: sa.Connection = field(init=False)
+
+    def __enter__(self) -> sa.Connection:
+        connection = self.connection = self.owner.take()
+        if self.begin:
+            try:
+                driver(connection).execute(self.begin)
+            except BaseException:
+                self.owner.give_back(connection)
+                raise
+        return connection
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        connection = self.connection
         try:
-            sqlite.execute(begin)
-            yield connection
-            # The driver's `commit()` would not complain if the transaction had ended already.
-            sqlite.execute("COMMIT")
-            # Statements run by SQLAlchemy make it believe that it has begun a transaction of its own.
-            connection.commit()
+            if error is not None:
+                _undo(connection)
+            else:
+                if self.begin:
+                    # The driver's `commit()` would not complain if the transaction had ended already.
+                    driver(connection).execute("COMMIT")
+                # Statements run by SQLAlchemy make it believe that it has begun a transaction of its own.
+                connection.commit()
         except BaseException:
-            with suppress(sa.exc.DBAPIError, sqlite3.Error):
-                connection.rollback()
-                sqlite.rollback()
+            _undo(connection)
             raise
         finally:
-            if sqlite.in_transaction or len(self._free) >= _MOST_KEPT:
-                connection.close()
-            else:
-                self._free.append(connection)
+            self.owner.give_back(connection)
+
+
+def _undo(connection: sa.Connection) -> None:
+    with suppress(sa.exc.DBAPIError, sqlite3.Error):
+        connection.rollback()
+        driver(connection).rollback()
 
 
 class _WriteTurn:

@@ -2,8 +2,8 @@
 
 SQLAlchemy takes some 80 us to build a statement and 20 to 45 us to run one that is built already; SQLite's driver takes
 2 to 5 us. So what a training loop waits for is a `Statement`: built once, as a constant of its module with named
-parameters, and run by the driver itself. Everything else is a query that `Transaction.execute` hands to SQLAlchemy,
-which has no noticeable cost.
+parameters, and run by the driver itself, or on PostgreSQL by the library below it (see `prepared`). Everything else is
+a query that `Transaction.execute` hands to SQLAlchemy, which has no noticeable cost.
 """
 
 import json
@@ -20,6 +20,7 @@ from sqlalchemy.sql.schema import ScalarElementColumnDefault
 from mltrail_server.later import later
 from mltrail_server.store import schema
 
+from . import prepared
 from .named_statements import SLOW_STATEMENTS, commented, name_of
 
 if TYPE_CHECKING:
@@ -74,7 +75,10 @@ class Statement:
         cursor = None
         began = time.perf_counter()
         try:
-            cursor = driver(connection).execute(sql, values)
+            if names is None:
+                cursor = prepared.run(connection, sql, given)
+            if cursor is None:
+                cursor = driver(connection).execute(sql, values)
         finally:
             seconds = time.perf_counter() - began
             if seconds > SLOW_STATEMENTS.seconds:

@@ -8,8 +8,6 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,18 +33,17 @@ class _TimeLimits:
         self._lock = threading.Lock()
         self._watched_in: int | None = None
 
-    @contextmanager
-    def within(self, driver: Any, seconds: float) -> Iterator[Reading]:  # noqa: ANN401 - sqlite3's or psycopg's
-        """Cancel what the driver's connection is doing if the block takes longer."""
+    def begin(self, driver: Any, seconds: float) -> Reading:  # noqa: ANN401 - sqlite3's or psycopg's
+        """Cancel what the driver's connection is doing if it takes longer, until `end`."""
         one = Reading(driver, time.monotonic() + seconds)
         self._under_way[id(one)] = one
         if self._watched_in != os.getpid():
             self._begin_to_watch()
-        try:
-            yield one
-        finally:
-            with one.lock:  # from here on nothing is cancelled: somebody else may be using this connection
-                del self._under_way[id(one)]
+        return one
+
+    def end(self, one: Reading) -> None:
+        with one.lock:  # from here on nothing is cancelled: somebody else may be using this connection
+            del self._under_way[id(one)]
 
     def _begin_to_watch(self) -> None:
         with self._lock:

@@ -188,17 +188,21 @@ def search(
     token: str | None,
 ) -> tuple[list[Experiment], str | None]:
     """Find a page of experiments with their tags, in one statement; the newest first if `orders` is empty."""
-    order = [*([_sorted(one) for one in orders] or [_NEWEST]), Sorted(_T.c.iid, descending=True)]
-    mark = mark_of("experiments", [int(stage) for stage in stages], clauses, orders)
     if clauses or orders or token:
+        order = [*([_sorted(one) for one in orders] or [_NEWEST]), Sorted(_T.c.iid, descending=True)]
         query = _rows(tx.dialect).where(_T.c.stage.in_(stages), *(_matches(clause) for clause in clauses))
-        query = page(query, order, limit=limit, token=token, mark=mark)
+        query = page(query, order, limit=limit, token=token, mark=_mark(stages, clauses, orders))
         rows: Sequence[Sequence[Any]] = tx.execute(query, {"project_id": tx.project_id}).all()
-    else:
-        low, high = min(stages), max(stages)  # there are but two
-        rows = tx.all(_FIRST_PAGE, low=int(low), high=int(high), most=limit + 1)
-    shown = rows[:limit]
-    return list(map(_experiment_of, shown)), written_token(shown[-1][_WIDTH:], mark) if len(rows) > limit else None
+    else:  # of the stages, there are but two
+        rows = tx.all(_FIRST_PAGE, low=int(stages[0]), high=int(stages[-1]), most=limit + 1)
+    found = list(map(_experiment_of, rows))
+    if len(rows) <= limit:
+        return found, None
+    return found[:limit], written_token(rows[limit - 1][_WIDTH:], _mark(stages, clauses, orders))
+
+
+def _mark(stages: Sequence[Stage], clauses: Sequence[Clause], orders: Sequence[Order]) -> str:
+    return mark_of("experiments", [int(stage) for stage in stages], clauses, orders)
 
 
 def _matches(clause: Clause) -> sa.ColumnElement[bool]:
