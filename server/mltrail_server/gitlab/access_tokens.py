@@ -5,10 +5,8 @@ https://docs.gitlab.com/api/personal_access_tokens/ and https://docs.gitlab.com/
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any
-
-import gitlab
-from gitlab.utils import EncodedId
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from mltrail_server.domain.clock import Clock, system_clock
 from mltrail_server.domain.errors import MltrailError, forbidden
@@ -16,9 +14,12 @@ from mltrail_server.domain.identity import Access, Role, access_of, title_of
 from mltrail_server.domain.ids import ProjectId
 
 from . import roles
-from .connections import NO_WAITING, Connections
+from .connections import NO_WAITING, Connections, library_error
 from .errors import translating_errors
 from .responses import get, with_fields
+
+if TYPE_CHECKING:
+    import gitlab
 
 _WRITE_SCOPE = "api"
 _READ_SCOPE = "read_api"
@@ -69,7 +70,7 @@ class AccessTokens:
             user = get(session, "/user", "user of this token", {"id", "username"})
             if user.get("state", "active") != "active":
                 raise forbidden(f"GitLab says that {user['username']} is {user['state']}: such a user has no access.")
-            found = get(session, f"/projects/{EncodedId(project)}", "project", {"id", "path_with_namespace"})
+            found = get(session, f"/projects/{quote(project, safe='')}", "project", {"id", "path_with_namespace"})
             role = roles.role_in(session, found, user, today=self._today())
         access, limit = _judged(found, role, scopes, user["username"])
         path = found["path_with_namespace"]
@@ -84,7 +85,7 @@ class AccessTokens:
             try:
                 paths = _listed_from(session, Role.GUEST)
                 reporter = _listed_from(session, Role.REPORTER) if paths else {}
-            except gitlab.exceptions.GitlabError as error:
+            except library_error() as error:
                 if error.response_code == 403:
                     _check_scopes(self._scopes(session)[0])  # it says which scope is missing
                 raise
@@ -98,7 +99,7 @@ class AccessTokens:
     def _today(self) -> date:
         return datetime.fromtimestamp(self._clock() / 1000, UTC).date()
 
-    def _scopes(self, session: gitlab.Gitlab) -> tuple[set[str], bool]:
+    def _scopes(self, session: "gitlab.Gitlab") -> tuple[set[str], bool]:
         """Return a token's scopes, and whether it is an OAuth token."""
         try:
             with translating_errors("token"):
@@ -115,7 +116,7 @@ class AccessTokens:
         return set(scopes.split() if isinstance(scopes, str) else scopes), True
 
 
-def _listed_from(session: gitlab.Gitlab, role: Role) -> dict[ProjectId, str]:
+def _listed_from(session: "gitlab.Gitlab", role: Role) -> dict[ProjectId, str]:
     """Map the numbers of the projects in which the session's user has at least this role to their paths."""
     found: dict[ProjectId, str] = {}
     for _ in range(_MOST_PAGES):

@@ -7,9 +7,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any
-
-import gitlab
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from mltrail_server.domain import gitlab_ci
 from mltrail_server.domain.errors import Code, MltrailError, forbidden
@@ -19,6 +18,9 @@ from mltrail_server.domain.reviewed import TreeEntry
 from . import decode, roles
 from .connections import NO_WAITING, Connections
 from .errors import translating_errors
+
+if TYPE_CHECKING:
+    import gitlab
 
 _PIECE = 65_536
 _MOST_ANCESTRIES = 500
@@ -68,7 +70,7 @@ class GitLab:
         """Get a project by its number or path."""
         token = self._token_of(ProjectId(int(project))) if project.isdigit() else self.token_of_path(project)
         with translating_errors("project", bot=True):
-            got = self._session(token).http_get(f"/projects/{gitlab.utils.EncodedId(project)}", **NO_WAITING)
+            got = self._session(token).http_get(f"/projects/{quote(project, safe='')}", **NO_WAITING)
         return decode.project(decode.one(got, "project"))
 
     def pipeline(self, project_id: ProjectId, pipeline_id: int) -> gitlab_ci.GitLabPipeline:
@@ -114,7 +116,7 @@ class GitLab:
     def is_protected(self, project_id: ProjectId, ref: str, *, tag: bool) -> bool:
         """Whether a branch or tag is protected; one that does not exist is not."""
         kind = "tags" if tag else "branches"
-        found = self._found(project_id, f"/repository/{kind}/{gitlab.utils.EncodedId(ref)}", "branch or tag")
+        found = self._found(project_id, f"/repository/{kind}/{quote(ref, safe='')}", "branch or tag")
         return found is not None and found.get("protected") is True
 
     def merge_request(self, project_id: ProjectId, iid: int) -> gitlab_ci.GitLabMergeRequest:
@@ -174,7 +176,7 @@ class GitLab:
     def branch_head(self, project_id: ProjectId, branch: str) -> str | None:
         """Return the newest commit of a branch; None if there is no such branch."""
         try:
-            got = self._get(project_id, f"/repository/branches/{gitlab.utils.EncodedId(branch)}", "branch")
+            got = self._get(project_id, f"/repository/branches/{quote(branch, safe='')}", "branch")
         except MltrailError as error:
             if error.code is Code.NOT_FOUND:
                 return None
@@ -282,7 +284,7 @@ class GitLab:
 
     def raw_file(self, project_id: ProjectId, path: str, ref: str, *, most: int = 1_000_000) -> bytes | None:
         """Read the first `most` bytes of a file in the repository; None if there is no such file."""
-        url = f"/projects/{project_id}/repository/files/{gitlab.utils.EncodedId(path)}/raw"
+        url = f"/projects/{project_id}/repository/files/{quote(path, safe='')}/raw"
         try:
             with translating_errors("file", bot=True):
                 got = self.bot(project_id).http_get(url, ref=ref, raw=True, streamed=True, **NO_WAITING)
@@ -301,11 +303,11 @@ class GitLab:
                 return None
             raise
 
-    def bot(self, project_id: ProjectId | None) -> gitlab.Gitlab:
+    def bot(self, project_id: ProjectId | None) -> "gitlab.Gitlab":
         """Return the connection of the bot that serves a project, for the other modules here."""
         return self._session(self._token_of(project_id))
 
-    def _session(self, token: str) -> gitlab.Gitlab:
+    def _session(self, token: str) -> "gitlab.Gitlab":
         if not token:
             raise forbidden(
                 "mltrail has no bot in this GitLab. The operator must set its token as MLTRAIL_GITLAB_TOKEN."

@@ -8,7 +8,6 @@ import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
-import gitlab
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection
@@ -18,6 +17,8 @@ from mltrail_server.telemetry.tracing import TRACING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import gitlab
 
 _log = logging.getLogger(__name__)
 TIMEOUT_SECONDS = 10.0
@@ -63,7 +64,7 @@ class Connections:
         """
         self._pauses: dict[bytes, int] = {}  # until when, in milliseconds, by the token's hash
 
-    def bot(self, token: str) -> gitlab.Gitlab:
+    def bot(self, token: str) -> "gitlab.Gitlab":
         """Return this thread's connection with the bot's token, which is kept open."""
         made: dict[str, gitlab.Gitlab] = self._local.__dict__.setdefault("bots", {})
         if token not in made:
@@ -71,9 +72,11 @@ class Connections:
         self._check_pause(token)
         return made[token]
 
-    def of(self, token: str, *, of_job: bool = False) -> gitlab.Gitlab:
+    def of(self, token: str, *, of_job: bool = False) -> "gitlab.Gitlab":
         """Create a connection with `token`, which is a job's if `of_job`. Close it with `with`."""
         self._check_pause(token)
+        import gitlab  # noqa: PLC0415 - ID tokens, with which most servers' trainings log, need none of it
+
         made = gitlab.Gitlab(
             self.url,
             oauth_token=None if of_job else token,
@@ -155,6 +158,13 @@ def _note_failure(request: requests.PreparedRequest, answer: requests.Response) 
     path = urlsplit(request.url or "").path
     text = "GitLab answers %s to %s %s; its x-request-id is %s"
     _log.log(level, text, answer.status_code, request.method, path, answer.headers.get("x-request-id", "missing"))
+
+
+def library_error() -> "type[gitlab.exceptions.GitlabError]":
+    """Return what python-gitlab raises, for an `except`: that asks only once something was raised."""
+    import gitlab  # noqa: PLC0415 - as above
+
+    return gitlab.exceptions.GitlabError
 
 
 def _unobserved(_method: str, _status: str, _seconds: float) -> None:

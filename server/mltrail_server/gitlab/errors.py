@@ -3,8 +3,8 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-import gitlab.exceptions
 import requests
 
 from mltrail_server.domain.errors import (
@@ -17,7 +17,10 @@ from mltrail_server.domain.errors import (
     unavailable,
 )
 
-from .connections import ForeignRedirectError, RateLimitedError
+from .connections import ForeignRedirectError, RateLimitedError, library_error
+
+if TYPE_CHECKING:
+    from gitlab.exceptions import GitlabError
 
 _log = logging.getLogger(__name__)
 
@@ -40,7 +43,7 @@ def translating_errors(what: str, *, bot: bool = False) -> Iterator[None]:
     """
     try:
         yield
-    except gitlab.exceptions.GitlabError as error:
+    except library_error() as error:
         if bot and error.response_code == 401:
             raise unavailable(_BOT, retry_after=60) from error
         if bot and error.response_code in (400, 409, 422):
@@ -62,7 +65,7 @@ def translating_errors(what: str, *, bot: bool = False) -> Iterator[None]:
         raise unavailable(_DOWN) from error
 
 
-def _of_bot(error: gitlab.exceptions.GitlabError, what: str) -> MltrailError:
+def _of_bot(error: "GitlabError", what: str) -> MltrailError:
     """The caller can't fix the bot's token, and must not mistake it for their own."""
     if error.response_code == 404:
         return not_found(f"GitLab has no such {what}, or does not show it to mltrail's bot.")
@@ -74,7 +77,7 @@ def _of_bot(error: gitlab.exceptions.GitlabError, what: str) -> MltrailError:
     return _of_user(error, what)
 
 
-def _of_user(error: gitlab.exceptions.GitlabError, what: str) -> MltrailError:
+def _of_user(error: "GitlabError", what: str) -> MltrailError:
     status = error.response_code
     if status == 404:
         return not_found(f"GitLab has no such {what}, or does not show it to this token.")

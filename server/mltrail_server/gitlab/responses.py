@@ -4,17 +4,18 @@ from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
-
-import gitlab
+from typing import TYPE_CHECKING, Any
 
 from mltrail_server.domain.errors import unavailable
 
 from .connections import NO_WAITING
 from .errors import translating_errors
 
+if TYPE_CHECKING:
+    import gitlab
 
-def get(session: gitlab.Gitlab, path: str, what: str, fields: AbstractSet[str] = frozenset()) -> dict[str, Any]:
+
+def get(session: "gitlab.Gitlab", path: str, what: str, fields: AbstractSet[str] = frozenset()) -> dict[str, Any]:
     """Get one object that has at least these fields. Raises as `translating_errors` does; UNAVAILABLE if they are
     missing.
     """

@@ -4,9 +4,7 @@ https://docs.gitlab.com/api/projects/ and https://docs.gitlab.com/api/members/
 """
 
 from datetime import date
-from typing import Any
-
-import gitlab
+from typing import TYPE_CHECKING, Any
 
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.domain.identity import Role, role_of
@@ -15,8 +13,11 @@ from . import responses
 from .connections import NO_WAITING
 from .errors import translating_errors
 
+if TYPE_CHECKING:
+    import gitlab
 
-def role_in(session: gitlab.Gitlab, project: dict[str, Any], user: dict[str, Any], *, today: date) -> Role:
+
+def role_in(session: "gitlab.Gitlab", project: dict[str, Any], user: dict[str, Any], *, today: date) -> Role:
     """Find the role of the session's own user in a project that GitLab shows to that user.
 
     The project's `permissions` include neither invited groups nor administrators, and an older GitLab's list of members
@@ -55,7 +56,7 @@ def read_only_reason(project: dict[str, Any]) -> str:
     return ""
 
 
-def _as_member(session: gitlab.Gitlab, project_id: int, user_id: int, today: date) -> int:
+def _as_member(session: "gitlab.Gitlab", project_id: int, user_id: int, today: date) -> int:
     try:
         member = responses.get(session, f"/projects/{project_id}/members/all/{user_id}", "member")
     except MltrailError as error:
@@ -70,7 +71,7 @@ def _as_member(session: gitlab.Gitlab, project_id: int, user_id: int, today: dat
     return level if isinstance(level, int) else 0
 
 
-def _counted(session: gitlab.Gitlab, project_id: int, level: int) -> bool:
+def _counted(session: "gitlab.Gitlab", project_id: int, level: int) -> bool:
     """Whether GitLab lists the project among those in which the user has at least this level, however obtained."""
     with translating_errors("projects"):
         found = session.http_get(
