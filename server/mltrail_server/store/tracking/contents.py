@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from mltrail_server.domain.latest import Latest
+from mltrail_server.domain.latest import Latest, Row
 from mltrail_server.domain.pairs import NONE, Pairs
 from mltrail_server.later import later
 from mltrail_server.store import schema
@@ -68,7 +68,7 @@ class Contents:
 
 def of(tx: Transaction, candidate_iids: Iterable[int], *, keys: MetricKeyCache | None = None) -> dict[int, Contents]:
     """Fetch what was logged to each of the candidates. Takes one more statement if there are metrics whose names are
-    not in `keys`, another on SQLite for metrics that are not packed, and two if datasets were used.
+    not in `keys`, another on SQLite for the metrics, and two if datasets were used.
     """
     iids = list(candidate_iids)
     rows = tx.all(_ALL, candidate_iids=tx.listed(iids))
@@ -147,16 +147,20 @@ def read(
 
 
 def _latest(tx: Transaction, packed: Mapping[int, bytes | None], keys: MetricKeyCache | None) -> dict[int, Latest]:
-    stored = {iid: list(_PACKED.iter_unpack(one)) for iid, one in packed.items() if one}
-    if tx.dialect == "sqlite" and (loose := [iid for iid, one in packed.items() if one is None]):
-        for iid, number, value, at, step in tx.all(_ROWS, candidate_iids=tx.listed(loose)):
-            stored.setdefault(iid, []).append((number, NAN if value is None else value, at, step))
-    numbers = {row[0] for rows in stored.values() for row in rows}
-    names = metric_keys.names_of(tx, numbers, known=keys)
-    return {
-        iid: Latest(sorted([(names[number], value, at, step) for number, value, at, step in rows]))
-        for iid, rows in stored.items()
-    }
+    found: dict[int, list[Row]] = {}
+    if tx.dialect == "sqlite":
+        rows = tx.all(_ROWS, candidate_iids=tx.listed(list(packed)))
+        names = metric_keys.names_of(tx, {row[1] for row in rows}, known=keys)
+        found = {iid: [] for iid in packed}
+        # Each row is made once: a page has thousands.
+        for iid, number, value, at, step in rows:
+            found[iid].append((names[number], NAN if value is None else value, at, step))
+    else:
+        stored = {iid: list(_PACKED.iter_unpack(one)) for iid, one in packed.items() if one}
+        names = metric_keys.names_of(tx, {row[0] for rows in stored.values() for row in rows}, known=keys)
+        for iid, unpacked in stored.items():
+            found[iid] = [(names[number], value, at, step) for number, value, at, step in unpacked]
+    return {iid: Latest(sorted(rows)) for iid, rows in found.items()}
 
 
 def _packed(owned: Sequence[sa.ColumnElement[bool]], dialect: str) -> sa.ColumnElement[bytes]:
