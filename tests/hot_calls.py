@@ -213,6 +213,7 @@ def _calls(server: _Server) -> dict[str, Callable[[], object]]:
         "log-batch of 100 params and 100 tags": lambda: server.post(
             batch, run_id=next(fresh), params=pairs("p", 100), tags=pairs("t", 100)
         ),
+        "end run": lambda: server.post("runs/update", run_id=run, status="FINISHED", end_time=next(steps)),
         "get run": lambda: server.call("GET", "mlflow/runs/get", query=f"run_id={full}"),
         "experiment by name": lambda: server.call(
             "GET", "mlflow/experiments/get-by-name", query="experiment_name=Default"

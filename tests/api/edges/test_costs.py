@@ -37,3 +37,16 @@ def test_the_usual_call_waits_once_for_postgresql(mlflow: Mlflow, run_id: str, c
     with costs() as cost:
         call()
     assert (len(cost.statements), cost.round_trips) == (1, 1), cost.statements
+
+
+@pytest.mark.parametrize("backend", ["postgresql"])
+def test_the_end_of_a_run_takes_two_statements(mlflow: Mlflow, run_id: str, costs: Costs) -> None:
+    def end() -> None:
+        mlflow.post("runs/update", run_id=run_id, status="FINISHED", end_time=1)
+
+    for _ in range(_TIMES):
+        end()
+    with costs() as cost:
+        end()
+    # One finds and locks it, one changes it and returns it.
+    assert (len(cost.statements), cost.round_trips) == (2, 4), cost.statements

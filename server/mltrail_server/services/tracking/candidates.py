@@ -196,19 +196,20 @@ def update(
         if not own or (ends and _outlives_job(scope, candidate)):
             # Only its own jobs can say how a run of CI jobs ended; if others say so, that is only recorded.
             status, ended_ms, ends = None, None, False
-        _store_update(tx, candidate, status=status, ended_ms=ended_ms, name=name or None, own=own)
+        updated = _store_update(tx, candidate, status=status, ended_ms=ended_ms, name=name or None, own=own)
         if ends:
             stamp.on_end(tx, scope, candidate.iid)
-        return _get(tx, eid)
+        return updated
 
 
 def _store_update(
     tx: Transaction, candidate: Candidate, *, status: Status | None, ended_ms: int | None, name: str | None, own: bool
-) -> None:
+) -> Candidate:
     if name is not None:
         evidence.put_tags(tx, candidate, {NAME_TAG: name}, own=own)
     given = {"status": status, "ended_ms": ended_ms, "name": name}
-    candidates.change(tx, candidate.iid, **{key: value for key, value in given.items() if value is not None})
+    changes = {key: value for key, value in given.items() if value is not None}
+    return candidates.change(tx, candidate.iid, **changes) or _get(tx, candidate.eid)
 
 
 def change_stage(scope: Scope, eid: str, stage: Stage) -> None:

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
+from mltrail_server.store.db.statements import Statement, insert_into
 from mltrail_server.store.db.transaction import Transaction
 
 _T = schema.due
@@ -27,19 +28,25 @@ class Due:
     news_ms: int  # when it was last marked
 
 
+def _marked(dialect: str) -> sa.Executable:
+    insert = insert_into(dialect, _T)
+    new = insert.excluded
+    earlier = sa.case((_T.c.due_ms < new.due_ms, _T.c.due_ms), else_=new.due_ms)
+    return insert.on_conflict_do_update(
+        index_elements=[_T.c.project_id, _T.c.kind, _T.c.key],
+        set_={"due_ms": earlier, "attempts": new.attempts, "news_ms": new.news_ms},
+    )
+
+
+_MARK = Statement(_marked, columns=("project_id", "kind", "key", "due_ms", "attempts", "news_ms"))
+
+
 def mark(tx: Transaction, *, kind: str, key: int, at: int) -> None:
     """Have something looked at, at the time `at`, or earlier if that is planned already.
 
     News restarts the wait: the looks at a long training, which became rare, are frequent again once it ends.
     """
-    insert = tx.insert(_T).values(project_id=tx.project_id, kind=kind, key=key, due_ms=at, attempts=0, news_ms=tx.now)
-    earlier = sa.case((_T.c.due_ms < at, _T.c.due_ms), else_=at)
-    tx.execute(
-        insert.on_conflict_do_update(
-            index_elements=[_T.c.project_id, _T.c.kind, _T.c.key],
-            set_={"due_ms": earlier, "attempts": 0, "news_ms": tx.now},
-        )
-    )
+    tx.run(_MARK, kind=kind, key=key, due_ms=at, attempts=0, news_ms=tx.now)
 
 
 def keep(tx: Transaction, *, kind: str, key: int, at: int) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import sqlalchemy as sa
 
@@ -183,11 +184,19 @@ def any_imported_in(tx: Transaction, experiment_iid: int) -> bool:
     return tx.execute(sa.select(sa.literal(1)).where(*where).limit(1)).scalar() is not None
 
 
-def change(tx: Transaction, iid: int, **values: object) -> None:
-    """Overwrite columns of one candidate."""
-    if values:
-        where = (_T.c.project_id == tx.project_id, _T.c.iid == iid)
-        tx.execute(sa.update(_T).where(*where).values(**values))
+def change(tx: Transaction, iid: int, **values: object) -> Candidate | None:
+    """Overwrite columns of one candidate, and return what it is then; None if there are no values."""
+    if not values:
+        return None
+    return _one(tx, _changing(tuple(values)), iid=iid, **values)
+
+
+@cache
+def _changing(columns: tuple[str, ...]) -> Statement:
+    """Build the statement that overwrites some columns; there are a dozen combinations."""
+    where = (_T.c.project_id == sa.bindparam("project_id"), _T.c.iid == sa.bindparam("iid"))
+    new = {name: sa.bindparam(name, type_=_T.c[name].type) for name in columns}
+    return Statement(sa.update(_T).where(*where).values(new).returning(*COLUMNS), name="tracking.candidates.change")
 
 
 def candidate_of(row: Row | Tuple) -> Candidate:
