@@ -123,6 +123,23 @@ def test_a_page_with_what_was_logged_is_the_same_page(scope: Scope, order_by: li
         assert any(one.metrics.rows for one in found.logged.values())
 
 
+@pytest.mark.parametrize("order_by", ORDERS, ids=str)
+@pytest.mark.parametrize("sizes", [WALK, FEW, SORT], ids=str)
+def test_a_usual_search_is_built_once_and_finds_the_same(scope: Scope, order_by: list[str], sizes: Sizes) -> None:
+    long = "x" * 40
+    filters = [*FILTERS, "metrics.loss = 0", "metrics.loss != -1", "params.lr = '2'", f"params.lr = '{long}y'"]
+    filters += ["params.lr != '1'", "tags.team = ''", "metrics.loss > 0 AND params.lr = '2'", "params.lr LIKE 'x%'"]
+    for filter_text in (*filters, *filters):
+        asked = {"sizes": sizes, "limit": 9, "experiment_iids": [1]}
+        found = ask(scope, filter_text, order_by, logged=scope.deps.metric_key_cache, **asked)
+        built = ask(scope, filter_text, order_by, **asked)
+        assert replace(found, logged={}) == built, filter_text
+        if found.next_token:
+            token = found.next_token
+            following = ask(scope, filter_text, order_by, logged=scope.deps.metric_key_cache, token=token, **asked)
+            assert following.candidates == ask(scope, filter_text, order_by, token=token, **asked).candidates
+
+
 @pytest.mark.parametrize("order_by", [[], ["metrics.loss"], ["metrics.loss DESC"], ["params.lr"]], ids=str)
 @pytest.mark.parametrize("sizes", [WALK, SORT], ids=str)
 def test_runs_that_are_added_between_pages_neither_shift_nor_repeat_any(

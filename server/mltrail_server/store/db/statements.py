@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from weakref import WeakSet
 
 import sqlalchemy as sa
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
@@ -43,7 +44,7 @@ class Statement:
     numbers, texts and booleans, and there are no others here. A `Transaction` runs it.
     """
 
-    all_of_them: ClassVar["list[Statement]"] = []
+    all_of_them: ClassVar["WeakSet[Statement]"] = WeakSet()
     """For the test of tenant isolation, which checks every one."""
 
     def __init__(
@@ -64,7 +65,7 @@ class Statement:
         self._columns = columns
         self._constants: dict[str, Any] = {}
         self._compiled: dict[str, tuple[str, tuple[str, ...] | None]] = {}
-        self.all_of_them.append(self)
+        self.all_of_them.add(self)
 
     def run(self, connection: sa.Connection, given: Given) -> Any:  # noqa: ANN401 - a cursor of either driver
         sql, names = self._sql(connection)

@@ -9,6 +9,7 @@ What was logged to the candidates comes with the page, in the same statement.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from operator import itemgetter
 from typing import Any
 
@@ -27,11 +28,10 @@ from mltrail_server.store.db.paging import (
     mark_of,
     not_beyond,
     read_sorted,
-    token_of,
     written_token,
 )
 from mltrail_server.store.db.planner import as_range, unindexed
-from mltrail_server.store.db.statements import Given, Row, is_in
+from mltrail_server.store.db.statements import Given, Row, Statement, Tuple, is_in
 from mltrail_server.store.db.transaction import Transaction
 
 from . import contents
@@ -49,6 +49,7 @@ from .search_clauses import (
     newest_value,
     pair_value,
 )
+from .usual_searches import Compared, compared, given_later, is_usual, values_of
 
 _T = schema.candidate
 _MOST_CLAUSES = 8
@@ -74,34 +75,17 @@ class SearchPlan:
     small: bool = False
 
 
-def choose(
-    tx: Transaction,
-    *,
-    experiment_iids: Sequence[int],
-    stages: Sequence[Stage],
-    clauses: Sequence[Clause],
-    newest_first: bool,
-    sizes: Sizes,
-) -> SearchPlan:
-    """Choose a plan, in at most one statement."""
-    within = (_T.c.project_id == tx.project_id, _T.c.experiment_iid.in_(experiment_iids), _T.c.stage.in_(stages))
-    hits = [hit for clause in clauses if (hit := _hits(clause, tx.project_id)) is not None][:_MOST_CLAUSES]
-    if newest_first and not hits:
-        return SearchPlan()
-    all_of_them = sa.select(sa.literal(1)).where(*within).limit(sizes.small + 1).subquery()
-    asked: list[Any] = [
-        sa.select(sa.literal_column("-1"), sa.func.count(), sa.cast(sa.null(), sa.Text)).select_from(all_of_them)
-    ]
-    for place, hit in enumerate(hits):
-        # Count and numbers at once: another statement for the numbers would be another round trip.
-        found = hit.limit(sizes.few + 1).subquery()
-        columns: tuple[Any, ...] = (sa.literal_column(str(place)), sa.func.count(), _list(found.c[0], tx.dialect))
-        asked.append(sa.select(*columns).select_from(found))
-    (_, most, _), *each = sorted(tx.execute(sa.union_all(*asked)), key=itemgetter(0))
+def _chosen(rows: Sequence[Sequence[Any]], sizes: Sizes) -> SearchPlan:
+    (_, most, _), *each = sorted(rows, key=itemgetter(0))
     _, few, listed = min(each, key=itemgetter(1), default=(0, most + 1, ""))
     if few <= min(sizes.few, most):
         return SearchPlan(iids=[int(number) for number in listed.strip("{}[]").split(",")] if few else [])
     return SearchPlan(small=most <= sizes.small)
+
+
+def one_of(column: sa.ColumnElement[int], values: Sequence[int]) -> sa.ColumnElement[bool]:
+    """Compare with one of some numbers; usually there is but one."""
+    return column == int(values[0]) if len(values) == 1 else column.in_([int(value) for value in values])
 
 
 def _list(numbers: sa.ColumnElement[int], dialect: str) -> sa.ColumnElement[str]:
@@ -138,27 +122,48 @@ Values = Sequence[Any] | None
 
 
 @dataclass(frozen=True, slots=True)
-class Walk:
-    """Each method returns the rows after the sort values `after`, and one more than `limit` if there are more."""
+class Ways:
+    """Each method builds a query of the rows after the sort values `after`, and one more than `limit`."""
 
-    tx: Transaction
+    dialect: str
+    project_id: ProjectId
     experiment_iids: Sequence[int]
     stages: Sequence[Stage]
     conditions: Sequence[sa.ColumnElement[bool]]
     logged: bool = False
     """Whether rows end with the columns of `contents`."""
 
-    def sorted(self, by: Arrangement, *, limit: int, after: Values, iids: Sequence[int] | None = None) -> list[Row]:
-        """Sort all that match, among the candidates `iids` only if these are given."""
-        if iids is None:
-            found: tuple[sa.ColumnElement[bool], ...] = self._within()
-        else:
-            # As one parameter: a thousand took PostgreSQL 15 ms to parse.
-            found = (is_in(_T.c.iid, "iids", self.tx.dialect), *self._by_row())
-        given = None if iids is None else {"iids": self.tx.listed(iids)}
-        return self._rows(arranged(by.joined(self._all(*found)), by.columns, limit=limit, after=after), given)
+    def counts(
+        self, clauses: Sequence[Clause], *, newest_first: bool, sizes: Sizes
+    ) -> sa.CompoundSelect[Any] | sa.Select[Any] | None:
+        """Build what a plan is chosen by, see `_chosen`; None if nothing has to be known."""
+        hits = [hit for clause in clauses if (hit := _hits(clause, self.project_id)) is not None][:_MOST_CLAUSES]
+        if newest_first and not hits:
+            return None
+        inside = sa.select(sa.literal(1)).where(_T.c.project_id == self.project_id, *self.within())
+        all_of_them = inside.limit(sizes.small + 1).subquery()
+        asked: list[Any] = [
+            sa.select(sa.literal_column("-1"), sa.func.count(), sa.cast(sa.null(), sa.Text)).select_from(all_of_them)
+        ]
+        for place, hit in enumerate(hits):
+            # Count and numbers at once: another statement for the numbers would be another round trip.
+            found = hit.limit(sizes.few + 1).subquery()
+            columns: tuple[Any, ...] = (
+                sa.literal_column(str(place)),
+                sa.func.count(),
+                _list(found.c[0], self.dialect),
+            )
+            asked.append(sa.select(*columns).select_from(found))
+        return sa.union_all(*asked) if hits else asked[0]
 
-    def newest(
+    def sorting(self, by: Arrangement, *, limit: int, after: Values, few: bool) -> sa.Select[Any]:
+        """Sort all that match; with `few`, among the candidates `iids` only, one parameter: as parameters of their own,
+        each number of them would be another statement.
+        """
+        found = (is_in(_T.c.iid, "iids", self.dialect), *self.by_row()) if few else self.within()
+        return arranged(by.joined(self.candidates(*found)), by.columns, limit=limit, after=after)
+
+    def walking(
         self,
         by: Arrangement,
         *,
@@ -167,34 +172,71 @@ class Walk:
         constants: Sequence[sa.Label[Any]] = (),
         only: Sequence[sa.ColumnElement[bool]] = (),
         until: Values = None,
-    ) -> list[Row]:
+    ) -> sa.Select[Any]:
         """Walk the newest candidates of each experiment and stage, down to those with the values `until`, and merge
         them.
         """
 
         def part(*which: sa.ColumnElement[bool]) -> sa.Select[Any]:
-            query = self._all(*which, *only).add_columns(*constants)
+            query = self.candidates(*which, *only).add_columns(*constants)
             if until is not None:
                 query = query.where(not_beyond(by.columns, until))
             return arranged(query, by.columns, limit=limit, after=after, first=len(constants))
 
         groups = [(experiment, stage) for experiment in self.experiment_iids for stage in self.stages]
         if len(groups) > _SIDE_BY_SIDE:
-            return self._rows(part(*self._within()))
-        parts = [part(_T.c.experiment_iid == experiment, _T.c.stage == stage) for experiment, stage in groups]
+            return part(*self.within())
+        parts = [part(_T.c.experiment_iid == experiment, _T.c.stage == int(stage)) for experiment, stage in groups]
         if len(parts) == 1:
-            return self._rows(parts[0])
+            return parts[0]
         merged = sa.union_all(*(sa.select(one.subquery()) for one in parts)).subquery()
         order = [
             Sorted(merged.c[f"sort_{place}"], one.descending) for place, one in enumerate(by.columns, len(constants))
         ]
-        return self._rows(sa.select(merged).order_by(*directed(order)).limit(limit + 1))
+        return sa.select(merged).order_by(*directed(order)).limit(limit + 1)
+
+    def page(self, query: sa.Select[Any]) -> sa.Select[Any]:
+        """Add what was logged to a query's candidates, if that is asked for."""
+        if not self.logged:
+            return query
+        # Both databases keep the order of a query that another one reads, and adds columns to.
+        columns = contents.beside_page(self.dialect)
+        return sa.select(sa.text("page.*"), columns).select_from(query.subquery("page"))
+
+    def candidates(self, *where: sa.ColumnElement[bool]) -> sa.Select[Any]:
+        query = sa.select(*COLUMNS).select_from(_T)
+        return query.where(_T.c.project_id == self.project_id, *where, *self.conditions)
+
+    def within(self) -> tuple[sa.ColumnElement[bool], ...]:
+        return one_of(_T.c.experiment_iid, self.experiment_iids), one_of(_T.c.stage, self.stages)
+
+    def by_row(self) -> tuple[sa.ColumnElement[bool], ...]:
+        """Check experiment and stage of candidates without using the index of the newest candidates."""
+        if self.dialect != "sqlite":
+            return self.within()
+        experiment, stage = unindexed(_T.c.experiment_iid), unindexed(_T.c.stage)
+        return one_of(experiment, self.experiment_iids), one_of(stage, self.stages)
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """Each method returns the rows after the sort values `after`, and one more than `limit` if there are more."""
+
+    tx: Transaction
+    ways: Ways
+
+    def sorted(self, by: Arrangement, *, limit: int, after: Values, iids: Sequence[int] | None = None) -> list[Row]:
+        """Sort all that match, among the candidates `iids` only if these are given."""
+        given = None if iids is None else {"iids": self.tx.listed(iids)}
+        return self.run(self.ways.sorting(by, limit=limit, after=after, few=iids is not None), given)
 
     def bound(self, by: Arrangement, *, most: int | None, after: Values) -> Values:
         """Return the sort values of the last of the next `most` newest candidates; None if there are no more."""
         if most is None:
             return None
-        query = sa.select(sa.literal(1)).select_from(_T).where(_T.c.project_id == self.tx.project_id, *self._within())
+        query = (
+            sa.select(sa.literal(1)).select_from(_T).where(_T.c.project_id == self.tx.project_id, *self.ways.within())
+        )
         row = self.tx.execute(arranged(query, by.columns, limit=1, after=after).limit(1).offset(most - 1)).first()
         return None if row is None else list(row[1:])
 
@@ -230,13 +272,13 @@ class Walk:
                 _LATEST.c.project_id == self.tx.project_id,
                 _LATEST.c.key_id == number,
                 ~_LATEST.c.is_nan if rank == NUMBER else _LATEST.c.is_nan,
-                *self._by_row(),
-                *self.conditions,
+                *self.ways.by_row(),
+                *self.ways.conditions,
             )
         )
         columns = [Sorted(_LATEST.c.value, orders[0].descending), *rest.columns]
         values = None if after is None else after[1:]
-        return self._rows(arranged(rest.joined(query), columns, limit=limit, after=values, first=1))
+        return self.run(arranged(rest.joined(query), columns, limit=limit, after=values, first=1))
 
     def _lacking(
         self, orders: Sequence[Order], rank: int, number: int | None, *, limit: int, after: Values
@@ -249,33 +291,93 @@ class Walk:
         )
         lacks = () if number is None else (~has_it.correlate(_T).exists(),)
         if is_newest_first(orders[1:]):
-            return self.newest(rest, limit=limit, after=values, constants=constants, only=lacks)
-        query = rest.joined(self._all(*self._within(), *lacks)).add_columns(*constants)
-        return self._rows(arranged(query, rest.columns, limit=limit, after=values, first=len(constants)))
+            return self.run(self.ways.walking(rest, limit=limit, after=values, constants=constants, only=lacks))
+        query = rest.joined(self.ways.candidates(*self.ways.within(), *lacks)).add_columns(*constants)
+        return self.run(arranged(query, rest.columns, limit=limit, after=values, first=len(constants)))
 
-    def _all(self, *where: sa.ColumnElement[bool]) -> sa.Select[Any]:
-        query = sa.select(*COLUMNS).select_from(_T)
-        return query.where(_T.c.project_id == self.tx.project_id, *where, *self.conditions)
-
-    def _within(self) -> tuple[sa.ColumnElement[bool], ...]:
-        return _T.c.experiment_iid.in_(self.experiment_iids), _T.c.stage.in_(self.stages)
-
-    def _by_row(self) -> tuple[sa.ColumnElement[bool], ...]:
-        """Check experiment and stage of candidates without using the index of the newest candidates."""
-        if self.tx.dialect != "sqlite":
-            return self._within()
-        return unindexed(_T.c.experiment_iid).in_(self.experiment_iids), unindexed(_T.c.stage).in_(self.stages)
-
-    def _rows(self, query: sa.Select[Any], given: Given | None = None) -> list[Row]:
-        if not self.logged:
-            return list(self.tx.execute(query, given))
-        # Both databases keep the order of a query that another one reads, and adds columns to.
-        columns = contents.beside_page(self.tx.dialect)
-        page: sa.Select[Any] = sa.select(sa.text("page.*"), columns).select_from(query.subquery("page"))
-        return list(self.tx.execute(page, {**(given or {}), "project_id": self.tx.project_id}))
+    def run(self, query: sa.Select[Any], given: Given | None = None) -> list[Row]:
+        return list(self.tx.execute(self.ways.page(query), {**(given or {}), "project_id": self.tx.project_id}))
 
 
 _SIZES = Sizes()
+
+
+_KNOWN_MS = 60_000
+
+
+@dataclass(eq=False)
+class _Shape:
+    """The statements of all searches that differ in nothing but the values that are compared with."""
+
+    dialect: str
+    project_id: ProjectId
+    experiment_iid: int
+    stage: Stage
+    compared: tuple[Compared, ...]
+    orders: tuple[Order, ...]
+    limit: int
+    sizes: Sizes
+    small_until_ms: int = 0
+    """Until when the experiment is taken for a small one. A wrong guess finds the same page, more slowly."""
+
+    def search(self, tx: Transaction, values: Given) -> tuple[list[Tuple], Sequence[int] | None] | None:
+        """Return the rows of the first page, and the only candidates that can match if they are few; None for a large
+        experiment that has to be walked by another order than its own.
+        """
+        plan = self._plan(tx, values)
+        if plan.iids is not None:
+            return tx.all(self._of_few, iids=tx.listed(plan.iids), **values), plan.iids
+        if plan.small:
+            return tx.all(self._of_all, **values), None
+        if is_newest_first(self.orders):
+            return tx.all(self._of_newest, **values), None
+        return None
+
+    def _plan(self, tx: Transaction, values: Given) -> SearchPlan:
+        if self._counts is None:
+            return SearchPlan()
+        if not self.compared and tx.now < self.small_until_ms:
+            return SearchPlan(small=True)
+        plan = _chosen(tx.all(self._counts, **values), self.sizes)
+        self.small_until_ms = tx.now + _KNOWN_MS if plan.small else 0
+        return plan
+
+    @cached_property
+    def by(self) -> Arrangement:
+        return arrangement(() if is_newest_first(self.orders) else self.orders, self.project_id)
+
+    @cached_property
+    def _counts(self) -> Statement | None:
+        newest_first = is_newest_first(self.orders)
+        asked = self._ways.counts(self._clauses, newest_first=newest_first, sizes=self.sizes)
+        return None if asked is None else Statement(asked, name="tracking.search.counts")
+
+    @cached_property
+    def _of_few(self) -> Statement:
+        return self._page(self._ways.sorting(self.by, limit=self.limit, after=None, few=True))
+
+    @cached_property
+    def _of_all(self) -> Statement:
+        return self._page(self._ways.sorting(self.by, limit=self.limit, after=None, few=False))
+
+    @cached_property
+    def _of_newest(self) -> Statement:
+        return self._page(self._ways.walking(self.by, limit=self.limit, after=None))
+
+    def _page(self, query: sa.Select[Any]) -> Statement:
+        return Statement(self._ways.page(query), name="tracking.search.page")
+
+    @cached_property
+    def _clauses(self) -> list[Clause]:
+        return given_later(self.compared)
+
+    @cached_property
+    def _ways(self) -> Ways:
+        conditions = [matches(clause, self.project_id) for clause in self._clauses]
+        return Ways(self.dialect, self.project_id, [self.experiment_iid], [self.stage], conditions, logged=True)
+
+
+_shape = lru_cache(maxsize=64)(_Shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,39 +426,96 @@ def search(  # noqa: PLR0913 - a search has that many parts, each by its name
     With `logged`, also returns what was logged to them, read by the same statements; see `contents.of` for what it
     takes.
     """
-    experiment_iids = sorted(set(experiment_iids))
+    iids = sorted(set(experiment_iids))
     what = clauses if also.named is None else also.named
-    mark = mark_of("candidates", experiment_iids, [int(stage) for stage in stages], what, orders)
+    mark = mark_of("candidates", iids, [int(stage) for stage in stages], what, orders)
+    wanted = _Wanted(iids, stages, clauses, orders, limit, token, sizes, also, logged, mark)
+    usual = logged is not None and not token and also is _NOTHING_ELSE and is_usual(iids, stages, clauses)
+    found = _usual(tx, wanted) if usual else None
+    return found or _built(tx, wanted, is_large=usual)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What `search` is asked for, and the mark of its tokens."""
+
+    experiment_iids: Sequence[int]
+    stages: Sequence[Stage]
+    clauses: Sequence[Clause]
+    orders: Sequence[Order]
+    limit: int
+    token: str | None
+    sizes: Sizes
+    also: Also
+    logged: MetricKeyCache | None
+    mark: str
+
+
+def _usual(tx: Transaction, wanted: _Wanted) -> FoundCandidates | None:
+    """Find a page by the statements of its shape; None if there are none for it: see `_Shape.search`."""
+    shape = _shape(
+        tx.dialect,
+        tx.project_id,
+        wanted.experiment_iids[0],
+        wanted.stages[0],
+        compared(wanted.clauses),
+        tuple(wanted.orders),
+        wanted.limit,
+        wanted.sizes,
+    )
+    found = shape.search(tx, values_of(wanted.clauses))
+    if found is None:
+        return None
+    rows, few = found
+    next_token = _next(rows, wanted.limit, shape.by, wanted.mark)
+    return _found(tx, rows[: wanted.limit], next_token, few, wanted.logged)
+
+
+def _built(tx: Transaction, wanted: _Wanted, *, is_large: bool) -> FoundCandidates:
+    """Find a page by statements that are built for this call; `is_large` if the experiment is known to be."""
+    clauses, orders, limit, also = wanted.clauses, wanted.orders, wanted.limit, wanted.also
     newest_first = is_newest_first(orders)
     by = arrangement(() if newest_first else orders, tx.project_id)
-    after = read_sorted(token, mark, by.columns)
+    after = read_sorted(wanted.token, wanted.mark, by.columns)
     conditions = [*(matches(clause, tx.project_id) for clause in clauses), *also.conditions]
-    if not experiment_iids:
+    if not wanted.experiment_iids:
         return FoundCandidates([], None)
-    plan = choose(
-        tx, experiment_iids=experiment_iids, stages=stages, clauses=clauses, newest_first=newest_first, sizes=sizes
-    )
+    ways = Ways(tx.dialect, tx.project_id, wanted.experiment_iids, wanted.stages, conditions, wanted.logged is not None)
+    asked = None if is_large else ways.counts(clauses, newest_first=newest_first, sizes=wanted.sizes)
+    plan = SearchPlan() if asked is None else _chosen(tx.execute(asked).all(), wanted.sizes)
     few = plan.iids if plan.iids is not None else also.few
-    walk = Walk(tx, experiment_iids, stages, conditions, logged is not None)
-    bound = None
+    walk, bound = Walk(tx, ways), None
     if few is not None or plan.small:
         rows = walk.sorted(by, limit=limit, after=after, iids=few)
-    elif newest_first:
-        bound = walk.bound(by, most=also.window, after=after)
-        rows = walk.newest(by, limit=limit, after=after, until=bound)
-    elif orders[0].entity is Entity.METRIC:
-        rows = walk.by_metric(orders, limit=limit, after=after)
     else:
-        rows = walk.sorted(by, limit=limit, after=after)
-    next_token = token_of(rows[limit - 1], by.columns, mark) if len(rows) > limit else None
+        bound = walk.bound(by, most=also.window, after=after) if newest_first else None
+        rows = _walked(walk, by, orders, limit=limit, after=after, until=bound)
+    next_token = _next(rows, limit, by, wanted.mark)
     if next_token is None and bound is not None:
-        next_token = written_token(bound, mark)
-    return _found(tx, rows[:limit], next_token, few, logged)
+        next_token = written_token(bound, wanted.mark)
+    return _found(tx, rows[:limit], next_token, few, wanted.logged)
+
+
+def _walked(
+    walk: Walk, by: Arrangement, orders: Sequence[Order], *, limit: int, after: Values, until: Values
+) -> list[Row]:
+    if is_newest_first(orders):
+        return walk.run(walk.ways.walking(by, limit=limit, after=after, until=until))
+    if orders[0].entity is Entity.METRIC:
+        return walk.by_metric(orders, limit=limit, after=after)
+    return walk.sorted(by, limit=limit, after=after)
+
+
+def _next(rows: Sequence[Row | Tuple], limit: int, by: Arrangement, mark: str) -> str | None:
+    """Return the token of the next page. All ways to a page put the sort values after the candidate."""
+    if len(rows) <= limit:
+        return None
+    return written_token(rows[limit - 1][len(COLUMNS) : len(COLUMNS) + len(by.columns)], mark)
 
 
 def _found(
     tx: Transaction,
-    rows: Sequence[Row],
+    rows: Sequence[Row | Tuple],
     next_token: str | None,
     few: Sequence[int] | None,
     logged: MetricKeyCache | None,
