@@ -39,7 +39,7 @@ def runs(
     limit: int = 1000,
     token: str | None = None,
 ) -> CandidatePage:
-    """Return a page of candidates with all that was logged to them: seven statements, however many there are."""
+    """Return a page of candidates with all that was logged to them, in as many statements however long it is."""
     check_limit(limit)
     clauses = filters.parse(filter_text)
     orders = filters.parse_orders(order_by)
