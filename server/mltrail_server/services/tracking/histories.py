@@ -36,9 +36,10 @@ def page(
     mark = paging.mark_of("history", eid, key)
     after = paging.read_token(token, mark, 4)
     most, place = None if limit is None else limit + 1, None if after is None else _place(after)
-    with scope.project.slow_read() as tx:
+    with scope.project.slow_read(once=True) as tx:
         points = history_pages.known_order(tx, eid, key, limit=most, after=place)
-        if not points:
+    if not points:
+        with scope.project.slow_read() as tx:
             number = _number(tx, eid, key)
             points = history_pages.page(tx, number, key, scope.deps.history_orders, limit=most, after=place)
     if limit is None or len(points) <= limit:
