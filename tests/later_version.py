@@ -25,10 +25,12 @@ trial.append_constraint(belongs_to(candidate, by=["candidate_iid"], key=["iid"])
 Index("ix_trial_note", trial.c.project_id, trial.c.note)
 """
 _USED = (
-    ('    "discarded",\n)', '    "discarded",\n    "tried_ms",\n)'),
-    ('"discarded": False,', '"discarded": False, "tried_ms": 7,'),
+    ("candidates.py", '    "discarded",\n)', '    "discarded",\n    "tried_ms",\n)'),
+    ("candidates.py", '"discarded": False,', '"discarded": False, "tried_ms": 7,'),
+    ("at_once.py", "elsewhere, protected, discarded)", "elsewhere, protected, discarded, tried_ms)"),
+    ("at_once.py", "CAST(:protected AS BOOLEAN), false FROM", "CAST(:protected AS BOOLEAN), false, 7 FROM"),
 )
-"""What makes the code of the second version write the column: the former text and the new one."""
+"""What makes the code of the second version write the column: in which file, the former text and the new one."""
 _CONTRACTED = _EXPANDED.partition("trial = ")[2].join(("trial = ", ""))
 _HEAD = '''"""{title}"""
 
@@ -113,8 +115,8 @@ def second(folder: Path) -> Version:
     version = first(folder)
     tracking = folder / "mltrail_server/store/schema/tracking.py"
     tracking.write_text(tracking.read_text() + _EXPANDED)
-    for before, after in _USED:
-        _edit(folder, before, after)
+    for used in _USED:
+        _edit(folder, *used)
     trials = _add(version, version.revision, "Say when a run was tried.", "expand", "", _TRIALS)
     index = _add(version, trials, "Find runs by when they were tried.", "expand", "concurrently = True", _INDEX)
     return Version(folder, index)
@@ -124,15 +126,15 @@ def third(folder: Path) -> Version:
     version = second(folder)
     tracking = folder / "mltrail_server/store/schema/tracking.py"
     tracking.write_text(tracking.read_text().replace(_EXPANDED, "\n" + _CONTRACTED))
-    for before, after in _USED:
-        _edit(folder, after, before)
+    for name, before, after in _USED:
+        _edit(folder, name, after, before)
     revision = f"{int(version.revision) + 1:04}"
     taken = _add(version, version.revision, "Forget it.", "contract", f'oldest = "{revision}"', _CONTRACT)
     return Version(folder, taken)
 
 
-def _edit(folder: Path, before: str, after: str) -> None:
-    path = folder / "mltrail_server/store/tracking/candidates.py"
+def _edit(folder: Path, name: str, before: str, after: str) -> None:
+    path = folder / "mltrail_server/store/tracking" / name
     text = path.read_text()
     assert text.count(before) == 1, before
     path.write_text(text.replace(before, after))
