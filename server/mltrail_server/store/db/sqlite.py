@@ -110,7 +110,7 @@ _SPILL_PAGES = 500
 _LOG_PAGES = 8_000
 """How many changed pages the write-ahead log collects (32 MB) before a commit moves them to the database and waits for
 the disk. Creating a run changes 29 pages, mostly the same ones every time. With SQLite's default of 1,000 that happened
-every 34 runs, and took a third of the time that creating runs took.
+every 34 runs, and creating runs took a quarter longer.
 """
 
 _MOST_KEPT = 8
