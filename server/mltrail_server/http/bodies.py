@@ -54,10 +54,11 @@ def body_of(request: Request, kind: type[T]) -> T:
 
 def read_body(request: Request, *, most: int = limits.MAX_BODY) -> bytes:
     """Read a body of limited size, whether or not its size was announced. Raises TOO_LARGE."""
-    if (request.content_length or 0) <= most:
-        data = _read(request, most)
-        if len(data) < (request.content_length or 0):
-            raise invalid(f"The body was truncated after {len(data)} of {request.content_length} bytes; send it again.")
+    size = request.content_length
+    if (size or 0) <= most:
+        data = _read(request, size, most)
+        if len(data) < (size or 0):
+            raise invalid(f"The body was truncated after {len(data)} of {size} bytes; send it again.")
         if len(data) <= most:
             return data
     raise MltrailError(
@@ -66,13 +67,13 @@ def read_body(request: Request, *, most: int = limits.MAX_BODY) -> bytes:
     )
 
 
-def _read(request: Request, most: int) -> bytes:
-    """Read a whole body, piece by piece, so that a slow one is noticed."""
+def _read(request: Request, size: int | None, most: int) -> bytes:
+    """Read a whole body, piece by piece, so that a slow one is noticed. `size` is what was announced, if anything."""
+    if size is not None and size <= PIECE:
+        # Not `request.stream`, which counts the bytes once more.
+        return SLOW_BODIES.read(request, request.environ["wsgi.input"], size) if size else b""
     # One byte more, since a body without a length is silently truncated there.
     request.max_content_length = most + 1
-    size = request.content_length
-    if size is not None and size <= PIECE:
-        return SLOW_BODIES.read(request, request.stream, size) if size else b""
     pieces: list[bytes] = []
     total = 0
     while piece := SLOW_BODIES.read(request, request.stream, PIECE, total):

@@ -1,7 +1,6 @@
 """One admitted request: the caller, the project, and what was sent."""
 
 from dataclasses import dataclass
-from functools import cached_property
 
 from flask import Request
 
@@ -10,7 +9,7 @@ from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.context.deps import Deps, Scope
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Call:
     deps: Deps
     actor: Actor
@@ -30,6 +29,6 @@ class Call:
         """Whether the caller may see traces, see `Access.READ_TRACES`; for what shows them beside other things."""
         return self.actor.sees_traces(self.deps.settings.lowest_role_for_traces)
 
-    @cached_property
+    @property
     def scope(self) -> Scope:
         return Scope(self.deps, self.actor)
