@@ -358,4 +358,6 @@ def _is_idle(connection: sa.Connection) -> bool:
 
 def _close(connection: sa.Connection) -> None:
     with suppress(Exception):  # the server may be gone
+        if driver(connection).closed:
+            connection.invalidate()  # SQLAlchemy would try to reset it, and log that it can't
         connection.close()

@@ -87,6 +87,8 @@ def run(connection: sa.Connection, sql: str, given: Mapping[str, Any]) -> Answer
         return None
     prepared = connection.info.get(_IN_THIS_CONNECTION)
     if prepared is None:
+        if driver.info.encoding != "utf-8":  # as `_text` writes it
+            return None
         prepared = connection.info[_IN_THIS_CONNECTION] = _Prepared()
     name, names = prepared.name(pgconn, sql, given)
     return Answer(driver, _check(pgconn.exec_prepared(name, [texts[one] for one in names])))
@@ -94,9 +96,12 @@ def run(connection: sa.Connection, sql: str, given: Mapping[str, Any]) -> Answer
 
 def _check(result: Any) -> Any:  # noqa: ANN401 - psycopg's
     if result.status not in _DONE:
-        from psycopg.errors import error_from_result  # noqa: PLC0415 - as above
+        from psycopg.errors import OperationalError, error_from_result  # noqa: PLC0415 - as above
 
-        raise error_from_result(result)
+        error = error_from_result(result)
+        if error.sqlstate is None:  # it is libpq that says so, not PostgreSQL: the connection is lost
+            raise OperationalError(str(error)) from error
+        raise error
     return result
 
 
