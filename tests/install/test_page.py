@@ -85,7 +85,7 @@ def wheels(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "constraints.txt").write_text("\n".join(locked))
     subprocess.run(["/usr/bin/python3", "-m", "venv", folder / "venv"], check=True)
     download = [folder / "venv/bin/pip", "download", "--quiet", "--disable-pip-version-check", "--dest", folder]
-    needed = f"mltrail[server,postgres] @ {wheel.as_uri()}"
+    needed = f"mltrail[server,postgres,s3] @ {wheel.as_uri()}"
     command = [*download, "--constraint", folder / "constraints.txt", needed]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
