@@ -67,7 +67,7 @@ _METRICS = (
     " unnest(CAST(:keys AS BIGINT[]), CAST(:steps AS BIGINT[]), CAST(:times AS BIGINT[]),"
     f" CAST(:numbers AS DOUBLE PRECISION[]), CAST(:nans AS BOOLEAN[])) AS point ({_POINT}))"
     f", history AS (INSERT INTO metric (project_id, candidate_iid, {_POINT})"
-    f" SELECT project_id, candidate_iid, {_POINT} FROM sent ON CONFLICT DO NOTHING)"
+    f" SELECT project_id, candidate_iid, {_POINT} FROM sent ON CONFLICT DO NOTHING RETURNING key_id)"
     f", latest AS ({KEEP_LATEST})"
 )
 _PAIRS = (

@@ -56,20 +56,23 @@ _SQLITE_LATEST = Statement(
 )
 KEEP_LATEST = (
     f"INSERT INTO latest_metric ({_COLUMNS}, unordered_appends) SELECT DISTINCT ON (key_id) {_COLUMNS},"  # noqa: S608
-    " CAST(:unordered AS BIGINT) FROM sent"
+    " CAST(:unordered AS BIGINT) FROM sent WHERE EXISTS (SELECT 1 FROM history)"
     " ORDER BY key_id, step DESC, timestamp_ms DESC, value DESC, is_nan DESC"
     + _KEEP_NEWER.format(
         first_step="COALESCE(CAST(:first_step AS BIGINT), excluded.step)",
         first_ms="COALESCE(CAST(:first_ms AS BIGINT), excluded.timestamp_ms)",
     )
 )
-"""PostgreSQL's part of a statement that keeps the latest of the rows `sent`. Its parameters are those of `order_of`."""
+"""PostgreSQL's part of a statement that keeps the latest of the rows `sent`, if `history` has added any of them. Its
+parameters are those of `order_of`.
+"""
 _ADD_ON_POSTGRESQL = Statement(
     sa.text(
         f"WITH sent ({_COLUMNS}) AS (SELECT CAST(:project_id AS BIGINT), CAST(:candidate_iid AS BIGINT), point.*"  # noqa: S608
         " FROM unnest(CAST(:keys AS BIGINT[]), CAST(:steps AS BIGINT[]), CAST(:times AS BIGINT[]),"
         " CAST(:numbers AS DOUBLE PRECISION[]), CAST(:nans AS BOOLEAN[])) AS point),"
-        f" history AS (INSERT INTO metric ({_COLUMNS}) SELECT * FROM sent ON CONFLICT DO NOTHING) " + KEEP_LATEST
+        f" history AS (INSERT INTO metric ({_COLUMNS}) SELECT * FROM sent ON CONFLICT DO NOTHING"
+        " RETURNING key_id) " + KEEP_LATEST
     )
 )
 _LATEST_OF = (
@@ -110,7 +113,8 @@ def append_stored(tx: Transaction, candidate_iid: int, rows: Sequence[Stored]) -
     if len(latest) < len(rows):
         first = {row[2]: row for row in reversed(rows)}
         falling = {after[2] for before, after in pairwise(rows) if after[4] < before[4] and after[2] == before[2]}
-    tx.run_many(_SQLITE_HISTORY, rows)
+    if not tx.run_many(_SQLITE_HISTORY, rows):
+        return  # all of it was there already
     tx.run_many(_SQLITE_LATEST, [(*row, key in falling, first[key][3], first[key][4]) for key, row in latest.items()])
 
 
