@@ -23,7 +23,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=1.0, help="of each item, server and round")
-    parser.add_argument("--sizes", default="1000,10000", help="experiments of so many runs to search in")
+    parser.add_argument("--sizes", default="1000,10000", help="how many runs the experiments have that are searched")
     databases.add_option(parser)
     parser.add_argument("--local", action="store_true", help="mltrail in local mode: no GitLab, no worker, SQLite only")
     parser.add_argument("--only", default="", help="items whose name holds this, and nothing beside them")

@@ -61,7 +61,7 @@ class Comparison:
         self._bare.start()
 
     def restart(self, workers: int) -> None:
-        """Start the servers again, with so many web processes."""
+        """Start the servers again with this many web processes."""
         for bench in self.benches:
             bench.base.workers = workers
             self._attempt(f"{bench.base.kind}: start", bench.base.restart)
