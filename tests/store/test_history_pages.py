@@ -200,9 +200,11 @@ def test_a_row_from_before_the_order_was_noted(scope: Scope, eid: str) -> None:
     log.add([(step, 1000 + step, 0.5) for step in range(20)])
     with scope.project.write() as tx:
         tx.execute(sa.update(LATEST).where(LATEST.c.project_id == tx.project_id).values(unordered_appends=None))
-    for _ in log.pages(5):
-        log.add([(19, 1019, 0.5)])
+    for number, _ in enumerate(log.pages(5)):
+        log.add([(20 + number, 1020 + number, 0.5)])
     assert log.unordered_appends == 1
+    log.add([(19, 1019, 0.5)])
+    assert log.unordered_appends == 1, "it was there already"
     log.add([(2, 1010, 0.5)])
     assert log.unordered_appends == 2
     for _ in log.pages(5):
