@@ -34,7 +34,7 @@ from mltrail_server.store.db import failures
 from mltrail_server.store.db.statements import Statement
 from mltrail_server.store.db.transaction import Transaction
 
-from .candidates import Candidate
+from .candidates import Candidate, running
 from .metrics import KEEP_LATEST, array_of, order_of, stored
 
 
@@ -233,17 +233,13 @@ def create(  # noqa: PLR0913 - the columns of a row, each by its name
     if row is None:
         return None
     iid, elsewhere = row
-    return Candidate(
+    return running(
         iid,
-        eid,
-        experiment_iid,
-        name,
-        user_name,
-        Status.RUNNING,
-        Stage.ACTIVE,
-        started_ms,
-        ended_ms=None,
-        status_reason=None,
+        eid=eid,
+        experiment_iid=experiment_iid,
+        name=name,
+        user_name=user_name,
+        started_ms=started_ms,
         elsewhere=elsewhere,
         protected=protected,
     )

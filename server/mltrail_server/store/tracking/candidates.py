@@ -119,14 +119,38 @@ def create(  # noqa: PLR0913 - the columns of a row, each by its name
         "discarded": False,
     }
     tx.run(_INSERT, **values)
-    running = (Status.RUNNING, Stage.ACTIVE)
+    return running(
+        iid,
+        eid=eid,
+        experiment_iid=experiment_iid,
+        name=name,
+        user_name=user_name,
+        started_ms=started_ms,
+        elsewhere=elsewhere,
+        protected=protected,
+    )
+
+
+def running(  # noqa: PLR0913 - the columns of a row, each by its name
+    iid: int,
+    *,
+    eid: str,
+    experiment_iid: int,
+    name: str,
+    user_name: str,
+    started_ms: int,
+    elsewhere: str | None,
+    protected: bool | None,
+) -> Candidate:
+    """Return a candidate that has just been created."""
     return Candidate(
         iid,
         eid,
         experiment_iid,
         name,
         user_name,
-        *running,
+        Status.RUNNING,
+        Stage.ACTIVE,
         started_ms,
         ended_ms=None,
         status_reason=None,
