@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -23,6 +23,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from mltrail_server.telemetry.measured import MEASURED
 
 from . import failures
+from .kept import Use
 from .named_statements import name_queries
 from .statements import driver
 
@@ -176,15 +177,15 @@ class PostgresTransactions:
         self._opening = False
 
     def read(self) -> AbstractContextManager[sa.Connection]:
-        return _Use(self, "")
+        return Use(self, "")
 
     once = read
 
     def snapshot(self) -> AbstractContextManager[sa.Connection]:
-        return _Use(self, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        return Use(self, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 
     def write(self) -> AbstractContextManager[sa.Connection]:
-        return _Use(self, "BEGIN")
+        return Use(self, "BEGIN")
 
     def lost(self) -> None:
         """Never again use connections that are idle now: they lead to the same machine as one that was just lost."""
@@ -300,56 +301,15 @@ class PostgresTransactions:
             cursor.execute(f"SET statement_timeout = {round(1000 * self.statement_seconds)}")
         connection.commit()
 
-
-@dataclass(slots=True)
-class _Use(AbstractContextManager[sa.Connection]):
-    """Runs a block on a connection: between `begin` and a commit, if there is a `begin`. An error rolls it back.
-
-    A connection is closed for good if what it has prepared is out of date.
-    """
-
-    owner: PostgresTransactions
-    begin: str
-    connection: sa.Connection = field(init=False)
-
-    def __enter__(self) -> sa.Connection:
-        self.connection = self.owner.take()
-        if self.begin:
-            try:
-                driver(self.connection).execute(self.begin)
-            except BaseException:
-                self.owner.give_back(self.connection)
-                raise
-        return self.connection
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        connection = self.connection
-        try:
-            if error is not None:
-                _undo(connection, error)
-            else:
-                if self.begin:
-                    driver(connection).execute("COMMIT")
-                # Statements run by SQLAlchemy make it believe that it has begun a transaction of its own.
-                connection.commit()
-        except BaseException as failed:
-            _undo(connection, failed)
-            raise
-        finally:
-            self.owner.give_back(connection)
-
-
-def _undo(connection: sa.Connection, error: BaseException) -> None:
-    if failures.is_stale_plan(error):
-        connection.invalidate()
-    # What can't be rolled back is not kept: see `give_back`.
-    with suppress(Exception):
-        if not connection.invalidated and not _is_idle(connection):
-            # Not by psycopg, which would make PostgreSQL forget all that is prepared.
-            driver(connection).pgconn.exec_(b"ROLLBACK")
-        connection.rollback()
+    def undo(self, connection: sa.Connection, error: BaseException) -> None:
+        if failures.is_stale_plan(error):
+            connection.invalidate()  # it is closed for good: what it has prepared is out of date
+        # What can't be rolled back is not kept: see `give_back`.
+        with suppress(Exception):
+            if not connection.invalidated and not _is_idle(connection):
+                # Not by psycopg, which would make PostgreSQL forget all that is prepared.
+                driver(connection).pgconn.exec_(b"ROLLBACK")
+            connection.rollback()
 
 
 def _is_idle(connection: sa.Connection) -> bool:

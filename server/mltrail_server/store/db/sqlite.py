@@ -17,10 +17,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -29,6 +27,7 @@ from sqlalchemy import event
 from mltrail_server.domain.errors import conflict
 from mltrail_server.telemetry import calls
 
+from .kept import Use
 from .statements import driver
 
 Work = Callable[[sa.Connection], Any]
@@ -136,16 +135,16 @@ class SqliteTransactions:
         self._turn = _WriteTurn(engine.url.database) if engine.url.database else None
 
     def once(self) -> AbstractContextManager[sa.Connection]:
-        return _Between(self, "")
+        return Use(self, "")
 
     def read(self) -> AbstractContextManager[sa.Connection]:
-        return _Between(self, "BEGIN")
+        return Use(self, "BEGIN")
 
     snapshot = read  # which it is anyway
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
-        with self._turn or nullcontext(), _Between(self, "BEGIN IMMEDIATE") as connection:
+        with self._turn or nullcontext(), Use(self, "BEGIN IMMEDIATE") as connection:
             yield connection
 
     def lost(self) -> None:
@@ -169,49 +168,10 @@ class SqliteTransactions:
         else:
             self._free.append(connection)
 
-
-@dataclass(slots=True)
-class _Between(AbstractContextManager[sa.Connection]):
-    """Runs a block between `begin`, if there is one, and a commit; an error rolls all of it back."""
-
-    owner: SqliteTransactions
-    begin: str
-    connection: sa.Connection = field(init=False)
-
-    def __enter__(self) -> sa.Connection:
-        connection = self.connection = self.owner.take()
-        if self.begin:
-            try:
-                driver(connection).execute(self.begin)
-            except BaseException:
-                self.owner.give_back(connection)
-                raise
-        return connection
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        connection = self.connection
-        try:
-            if error is not None:
-                _undo(connection)
-            else:
-                if self.begin:
-                    # The driver's `commit()` would not complain if the transaction had ended already.
-                    driver(connection).execute("COMMIT")
-                # Statements run by SQLAlchemy make it believe that it has begun a transaction of its own.
-                connection.commit()
-        except BaseException:
-            _undo(connection)
-            raise
-        finally:
-            self.owner.give_back(connection)
-
-
-def _undo(connection: sa.Connection) -> None:
-    with suppress(sa.exc.DBAPIError, sqlite3.Error):
-        connection.rollback()
-        driver(connection).rollback()
+    def undo(self, connection: sa.Connection, _error: BaseException) -> None:
+        with suppress(sa.exc.DBAPIError, sqlite3.Error):
+            connection.rollback()
+            driver(connection).rollback()
 
 
 class _WriteTurn:
