@@ -9,7 +9,10 @@ import pytest
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.store.db.database import Database
+from mltrail_server.store.db.time_limits import TIME_LIMITS
 
+TOO_LARGE = 1 << 46
+"""A stack, in bytes, that no thread gets."""
 ENDLESS = {
     "sqlite": "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c",
     "postgresql": "SELECT pg_sleep(600)",
@@ -66,3 +69,19 @@ def test_one_thread_watches_all_databases(quick: Deps) -> None:
             connection.exec_driver_sql("SELECT 1")
     other.dispose()
     assert [one.name for one in threading.enumerate()].count("time limits") == 1
+
+
+def test_the_connection_is_given_back_if_no_thread_can_watch_the_search(
+    quick: Deps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TIME_LIMITS, "_watched_in", None)
+    with quick.db.read() as connection:
+        driver = connection.connection.driver_connection
+    before = threading.stack_size(TOO_LARGE)
+    try:
+        with pytest.raises(RuntimeError, match="thread"), quick.db.slow_read():
+            pass
+    finally:
+        threading.stack_size(before)
+    with quick.db.read() as connection:
+        assert connection.connection.driver_connection is driver

@@ -142,7 +142,11 @@ class _Use(AbstractContextManager[Any]):
             self._end(error)
             raise
         if self.seconds:
-            self.reading = TIME_LIMITS.begin(self.connection.connection.driver_connection, self.seconds)
+            try:
+                self.reading = TIME_LIMITS.begin(self.connection.connection.driver_connection, self.seconds)
+            except BaseException as error:  # the system may have no thread left; the next call needs the connection
+                self.__exit__(type(error), error, error.__traceback__)
+                raise
         return self.connection
 
     def __exit__(
