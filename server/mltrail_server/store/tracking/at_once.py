@@ -37,29 +37,32 @@ from mltrail_server.store.db.transaction import Transaction
 from .candidates import Candidate, running
 from .metrics import KEEP_LATEST, array_of, order_of, stored
 
+_TIES = (
+    "EXISTS (SELECT 1 FROM candidate_job AS tie"
+    " WHERE tie.project_id = {run}.project_id AND tie.candidate_iid = {run}.iid"
+)
+
 
 class Vouching(Enum):
-    """Whose candidates a caller writes to as their own."""
+    """Whose candidates a caller writes to as their own, as a condition on the row `run`."""
 
-    ANYBODY = ""
+    ANYBODY = "true"
     """Of a server without jobs."""
-    NOBODY = (
-        " AND NOT EXISTS (SELECT 1 FROM candidate_job AS tie WHERE tie.project_id = own.project_id"
-        " AND tie.candidate_iid = own.iid AND tie.verified)"
-    )
+    NOBODY = f"NOT {_TIES} AND tie.verified)"
     """Those that no job's token vouches for."""
-    JOB = (
-        " AND EXISTS (SELECT 1 FROM candidate_job AS tie WHERE tie.project_id = own.project_id"
-        " AND tie.candidate_iid = own.iid AND tie.job_id = CAST(:job_id AS BIGINT) AND tie.verified)"
-    )
+    JOB = f"{_TIES} AND tie.job_id = CAST(:job_id AS BIGINT) AND tie.verified)"
     """The caller's, which is a job."""
+
+    def of(self, run: str) -> str:
+        """Write the condition in SQL, for both databases; `run` is what the statement calls the candidate."""
+        return self.value.format(run=run)
 
 
 _PROJECT = "CAST(:project_id AS BIGINT)"
 _WHO = (
     f"WITH who AS (SELECT own.iid FROM candidate AS own WHERE own.project_id = {_PROJECT}"  # noqa: S608
     f" AND own.eid = CAST(:eid AS VARCHAR) AND own.stage = {Stage.ACTIVE:d} AND NOT own.promoted"
-    " AND own.amendment_iid IS NULL AND own.origin_id IS NULL{vouching} FOR NO KEY UPDATE OF own)"
+    " AND own.amendment_iid IS NULL AND own.origin_id IS NULL AND {vouching} FOR NO KEY UPDATE OF own)"
 )
 _POINT = "key_id, step, timestamp_ms, value, is_nan"
 _METRICS = (
@@ -91,7 +94,7 @@ _TAGS = (
 
 @cache
 def _logging(vouching: Vouching, *parts: str) -> Statement:
-    sql = "".join([_WHO.format(vouching=vouching.value), *parts, " SELECT iid FROM who"])
+    sql = "".join([_WHO.format(vouching=vouching.of("own")), *parts, " SELECT iid FROM who"])
     return Statement(sa.text(sql), name="tracking.at_once.log")
 
 

@@ -21,7 +21,7 @@ from mltrail_server.store.files.files import File
 from .at_once import Vouching
 
 _FILE, _BLOB = schema.file, schema.blob
-_RUN, _MODEL, _TIE = schema.candidate, schema.logged_model, schema.candidate_job
+_RUN, _MODEL = schema.candidate, schema.logged_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +113,10 @@ def _permitted(depth: int, of_run: bool, vouching: Vouching) -> sa.Select[Any]:
     if not of_run:
         made_by = (_RUN.c.project_id == _MODEL.c.project_id) & (_RUN.c.eid == _MODEL.c.source_eid)
         query = query.join(_RUN, made_by).where(_MODEL.c.stage == sa.literal_column(str(int(Stage.ACTIVE))))
-    if vouching is not Vouching.ANYBODY:
-        by_jobs = _TIE.c.project_id == _RUN.c.project_id, _TIE.c.candidate_iid == _RUN.c.iid, _TIE.c.verified
-        own = sa.exists().where(*by_jobs, _TIE.c.job_id == sa.bindparam("job_id"))
-        query = query.where(own if vouching is Vouching.JOB else ~sa.exists().where(*by_jobs))
     folders: list[sa.BindParameter[str]] = [sa.bindparam(f"folder_{number}") for number in range(1, depth + 1)]
     return query.where(
         *_has_its_files(owner),
+        sa.text(vouching.of(_RUN.name)),
         _RUN.c.stage == sa.literal_column(str(int(Stage.ACTIVE))),
         _RUN.c.promoted.is_(sa.false()),
         _RUN.c.origin_id.is_(None),
