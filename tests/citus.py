@@ -36,7 +36,7 @@ _QUERIES = ("SelectStmt", *_WRITES)
 
 NOT_PLANNED = tuple(
     f"/* mltrail: tracking.{name} */ "
-    for name in ("metrics.add_on_postgresql", "at_once.log", "at_once.create", "owned_files.add_both")
+    for name in ("metrics.add_on_postgresql", "at_once.log", "at_once.create", "at_once.end", "owned_files.add_both")
 )
 """How the statements begin that Citus is known to refuse, see docs/explanation/scale.md."""
 

@@ -15,9 +15,15 @@ import sqlalchemy as sa
 from flask.testing import FlaskClient
 
 from mltrail_server.app import create_app, create_deps
+from mltrail_server.domain.candidate import Status
+from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.settings import Settings
 from mltrail_server.store import schema
+from mltrail_server.store.ci import jobs
+from mltrail_server.store.ci.jobs import JobPart
+from mltrail_server.store.db.project import Project
+from mltrail_server.store.tracking import candidates
 from tests.api.tracking.runs import by, new_run
 from tests.clock import FrozenClock
 from tests.costs import cost_of
@@ -101,8 +107,11 @@ def test_the_same_is_stored_as_the_general_way_stores(both: list[Way], team: Tea
                 mlflow.post("runs/set-tag", run_id=run_id, key="note", value="new")
                 said.append(mlflow.error("POST", "runs/log-parameter", run_id=run_id, key="lr", value="0.2")[2])
                 said.append(mlflow.error("POST", "runs/set-tag", run_id=run_id, key="nul", value="a\0b")[1])
+                ends = ({"end_time": 7}, {"status": "SCHEDULED"}, {"status": "FAILED", "end_time": 2**53})
+                said += [mlflow.post("runs/update", run_id=run_id, **end) for end in ends]
             mlflow.post("runs/delete", run_id=first)
-            for path, fields in (("log-metric", point()), ("set-tag", {"key": "a"}), ("log-parameter", {"key": "b"})):
+            refused = {"log-metric": point(), "set-tag": {"key": "a"}, "log-parameter": {"key": "b"}}
+            for path, fields in (refused | {"update": {"status": "FINISHED"}}).items():
                 said.append(mlflow.error("POST", f"runs/{path}", run_id=first, **fields)[:2])
         said.append(mlflow.error("POST", "runs/create", experiment_id="77"))
         answers.append([_without_ids(way, one) for one in said])
@@ -128,6 +137,16 @@ def test_nothing_of_a_batch_is_stored_if_a_parameter_has_another_value(mlflow: M
     assert mlflow.get("runs/get", run_id=run_id) == before
 
 
+PIPELINE: dict[str, Any] = {
+    "id": 777,
+    "sha": "0" * 40,
+    "ref": "main",
+    "is_tag": False,
+    "source": "push",
+    "resolved": False,
+    "on_default_branch": False,
+    "created_ms": 1,
+}
 CHANGES: dict[str, tuple[dict[str, object] | None, str]] = {
     "deleted": ({"stage": 1}, "INVALID_PARAMETER_VALUE"),
     "promoted": ({"promoted": True}, "INVALID_STATE"),
@@ -153,6 +172,24 @@ def test_what_has_changed_while_a_batch_waited_for_its_run_counts(
     with deps.db.read() as connection:
         rows = connection.execute(sa.select(schema.metric.c.step).where(schema.metric.c.project_id == 1))
         assert rows.scalars().all() == [0]
+
+
+@pytest.mark.every_case
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_has_changed_while_an_end_waited_for_its_run_counts(
+    mlflow: Mlflow, run_id: str, deps: Deps, change: str
+) -> None:
+    values, code = CHANGES[change]
+    mine = (RUN.c.project_id == 1, RUN.c.eid == run_id)
+    with ThreadPoolExecutor(1) as other:
+        with deps.db.write() as connection:
+            changing = sa.delete(RUN) if values is None else sa.update(RUN).values(**values)
+            connection.execute(changing.where(*mine))
+            waiting = other.submit(mlflow.error, "POST", "runs/update", run_id=run_id, status="FINISHED")
+            wait_until(lambda: _waits(deps), "the end waits for the run")
+        assert waiting.result(30)[1] == code
+    with deps.db.read() as connection:
+        assert connection.execute(sa.select(RUN.c.status).where(*mine)).scalars().all() in ([], [Status.RUNNING])
 
 
 def test_a_batch_that_waited_for_an_amendment_is_stored(mlflow: Mlflow, run_id: str, deps: Deps) -> None:
@@ -203,6 +240,7 @@ class TestJobs:
     def test_a_job_that_logs_waits_once(self, of_job: Mlflow, gitlab_deps: Deps) -> None:
         run_id = new_run(of_job)
         calls: dict[str, Callable[[int], Any]] = {
+            "end": lambda step: of_job.post("runs/update", run_id=run_id, status="FINISHED", end_time=step),
             "create": lambda _: new_run(of_job, {"a": "b"}),
             "log-batch": lambda step: of_job.post(
                 "runs/log-batch",
@@ -218,7 +256,28 @@ class TestJobs:
             with cost_of(gitlab_deps) as cost:
                 call(8)
             writing = [one for one in cost.statements if "at_once" in one]
-            assert (len(writing), len(cost.statements) - cost.round_trips) == (1, 0), (name, cost)
+            # The statement that locks a run which ends is sent together with the one that changes it.
+            together = 1 if name == "end" else 0
+            assert (len(writing), len(cost.statements) - cost.round_trips) == (1, together), (name, cost)
+
+    def test_the_end_has_pipelines_looked_at_that_were_added_while_it_waited(
+        self, of_job: Mlflow, gitlab_deps: Deps, team: Team
+    ) -> None:
+        run_id = new_run(of_job)
+        scope = Project(gitlab_deps.db, ProjectId(team.project.id), gitlab_deps.clock)
+        with ThreadPoolExecutor(1) as other:
+            with scope.write() as tx:
+                run = candidates.get_to_write(tx, run_id)
+                assert run is not None
+                tx.upsert(schema.pipeline, [{"project_id": tx.project_id, **PIPELINE}])
+                jobs.ensure(tx, 5, pipeline_id=PIPELINE["id"])
+                jobs.tie(tx, run.iid, job_id=5, pipeline_id=PIPELINE["id"], part=JobPart.CONTRIBUTOR, verified=False)
+                waiting = other.submit(of_job.post, "runs/update", run_id=run_id, status="FINISHED", end_time=1)
+                wait_until(lambda: _waits(gitlab_deps), "the end waits for the run")
+            assert waiting.result(30)["run_info"]["status"] == "FINISHED"
+        with gitlab_deps.db.read() as connection:
+            due = sa.select(schema.due.c.key).where(schema.due.c.project_id == team.project.id)
+            assert PIPELINE["id"] in connection.execute(due).scalars().all()
 
     def test_a_call_that_fails_does_not_put_off_the_look_at_its_pipeline(
         self, of_job: Mlflow, gitlab_deps: Deps

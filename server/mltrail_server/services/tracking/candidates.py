@@ -184,6 +184,8 @@ def update(
 ) -> Candidate:
     """Change status, end and name. An empty name changes nothing, as in MLflow."""
     limits.check_run_name(name or "")
+    if not name and (updated := _end_at_once(scope, eid, status, ended_ms)) is not None:
+        return updated
     with scope.project.write() as tx:
         if scope.actor.kind is TokenKind.DETACHED and not name:
             before = _get(tx, eid)
@@ -200,6 +202,26 @@ def update(
         if ends:
             stamp.on_end(tx, scope, candidate.iid)
         return updated
+
+
+def _end_at_once(scope: Scope, eid: str, status: Status | None, ended_ms: int | None) -> Candidate | None:
+    """Change status and end in one round trip to PostgreSQL; None if that has not worked: see `store.tracking.at_once`.
+    A new name takes the general way, because it is a tag, too.
+    """
+    vouching = None if scope.deps.db.is_sqlite else stamp.vouching(scope)
+    if vouching is None or (status is None and ended_ms is None):
+        return None
+    ends = status is not None and status.ended
+    with scope.project.at_once() as tx:
+        return at_once.end(
+            tx,
+            eid,
+            status=status,
+            ended_ms=ended_ms,
+            vouching=vouching,
+            job_id=scope.actor.job.job_id if scope.actor.job is not None else None,
+            look_at_ms=tx.now + stamp.END_LOOK_MS if ends else None,
+        )
 
 
 def _store_update(

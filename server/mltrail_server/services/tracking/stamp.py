@@ -48,7 +48,7 @@ _FIRST_LOOK_MS = 5 * 60_000
 _CHILD_LOOK_MS = 10_000
 """A child pipeline is looked at sooner, so that its root is known when another job below that root writes."""
 _MADE_BY_JOBS = "was made by CI jobs, and stays as they logged it"
-_END_LOOK_MS = 15_000
+END_LOOK_MS = 15_000
 """How long after a candidate ended it is looked at: its job has some tidying up to do, and the next trial may end."""
 
 
@@ -252,8 +252,8 @@ def proved(scope: Scope) -> dict[str, str]:
 
 def on_end(tx: Transaction, scope: Scope, candidate_iid: int) -> None:
     """Schedule a look at the candidate's pipelines, now that the candidate has ended."""
-    for pipeline_id in {tie.pipeline_id for tie in _ties(tx, scope, candidate_iid)}:
-        _schedule_look(tx, pipeline_id, in_ms=_END_LOOK_MS)
+    for pipeline_id in sorted({tie.pipeline_id for tie in _ties(tx, scope, candidate_iid)}):
+        _schedule_look(tx, pipeline_id, in_ms=END_LOOK_MS)
 
 
 def check_may_begin(scope: Scope) -> None:

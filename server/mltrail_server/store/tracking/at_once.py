@@ -1,8 +1,9 @@
-"""A run that begins, and a batch that is logged, each in one statement: PostgreSQL's answer to it is the only one that
-the call waits for, and its commit comes with it.
+"""A run that begins, a batch that is logged, and a run that ends, each in one round trip: PostgreSQL's answer is the
+only one that the call waits for, and its commit comes with it. The end of a run is two statements that are sent
+together; each of the others is one.
 
-Each statement checks that this is the usual case, which needs nothing else, and writes nothing if it is not. Then the
-caller goes the general way, in a transaction, which says what is wrong.
+Each checks that this is the usual case, which needs nothing else, and writes nothing if it is not. Then the caller goes
+the general way, in a transaction, which says what is wrong.
 
 A statement sees what had been committed when it began, which may be before it waited for a lock. Why its checks are
 right all the same:
@@ -13,6 +14,7 @@ right all the same:
   one, and ties go only with their candidate.
 - A row that another call has stored is met by ON CONFLICT in its newest state. A parameter that has another value fails
   the statement: it would become null, which its column refuses.
+- Which jobs a run has that ends is read by the second statement, when the first has locked the run's row.
 - Runs may begin in an experiment while another transaction deletes it. So they may in the general way, which locks the
   experiment as little as this one does.
 
@@ -34,7 +36,7 @@ from mltrail_server.store.db import failures
 from mltrail_server.store.db.statements import Statement
 from mltrail_server.store.db.transaction import Transaction
 
-from .candidates import Candidate, running
+from .candidates import BY_EID_TO_WRITE, COLUMNS, Candidate, candidate_of, running
 from .metrics import KEEP_LATEST, array_of, order_of, stored
 
 _TIES = (
@@ -59,11 +61,11 @@ class Vouching(Enum):
 
 
 _PROJECT = "CAST(:project_id AS BIGINT)"
-_WHO = (
-    f"WITH who AS (SELECT own.iid FROM candidate AS own WHERE own.project_id = {_PROJECT}"  # noqa: S608
-    f" AND own.eid = CAST(:eid AS VARCHAR) AND own.stage = {Stage.ACTIVE:d} AND NOT own.promoted"
-    " AND own.amendment_iid IS NULL AND own.origin_id IS NULL AND {vouching} FOR NO KEY UPDATE OF own)"
+_USUAL = (
+    f"own.project_id = {_PROJECT} AND own.eid = CAST(:eid AS VARCHAR) AND own.stage = {Stage.ACTIVE:d}"
+    " AND NOT own.promoted AND own.amendment_iid IS NULL AND own.origin_id IS NULL AND {vouching}"
 )
+_WHO = f"WITH who AS (SELECT own.iid FROM candidate AS own WHERE {_USUAL} FOR NO KEY UPDATE OF own)"  # noqa: S608
 _POINT = "key_id, step, timestamp_ms, value, is_nan"
 _METRICS = (
     f", sent AS (SELECT {_PROJECT} AS project_id, who.iid AS candidate_iid, {_POINT} FROM who,"  # noqa: S608
@@ -181,13 +183,14 @@ _TIE = (
     f" after_pipeline, overdue) SELECT {_PROJECT}, made.iid, CAST(:job_id AS BIGINT), CAST(:counts_to AS BIGINT),"
     f" {JobPart.CREATOR:d}, true, false, false, false FROM {{before}}made RETURNING job_id)"
 )
-_LOOK = (
+_LOOKS = (
     ", looks AS (INSERT INTO due (project_id, kind, key, due_ms, attempts, news_ms)"  # noqa: S608
-    f" SELECT {_PROJECT}, '{due.PIPELINE}', CAST(:counts_to AS BIGINT), CAST(:look_at_ms AS BIGINT), 0,"
-    " CAST(:now AS BIGINT) FROM (SELECT count(*) AS done FROM tied) AS before, made"
+    f" SELECT {_PROJECT}, '{due.PIPELINE}', {{pipeline}}, CAST(:look_at_ms AS BIGINT), 0,"
+    " CAST(:now AS BIGINT) FROM {rows}"
     " ON CONFLICT (project_id, kind, key) DO UPDATE SET due_ms = LEAST(due.due_ms, excluded.due_ms), attempts = 0,"
     " news_ms = excluded.news_ms)"
 )
+_LOOK = _LOOKS.format(pipeline="CAST(:counts_to AS BIGINT)", rows="(SELECT count(*) AS done FROM tied) AS before, made")
 
 
 @cache
@@ -246,6 +249,55 @@ def create(  # noqa: PLR0913 - the columns of a row, each by its name
         elsewhere=elsewhere,
         protected=protected,
     )
+
+
+_ENDING = (
+    "WITH ended AS (UPDATE candidate AS own SET {new}"  # noqa: S608
+    f" WHERE {_USUAL} AND own.detached_until_ms IS NULL RETURNING {', '.join(f'own.{one.name}' for one in COLUMNS)})"
+)
+_LOOK_AT_EACH = _LOOKS.format(
+    pipeline="tied.pipeline_id",
+    rows="(SELECT DISTINCT tie.pipeline_id FROM candidate_job AS tie, ended"  # noqa: S608
+    f" WHERE tie.project_id = {_PROJECT} AND tie.candidate_iid = ended.iid ORDER BY tie.pipeline_id) AS tied",
+)
+_NEW = {"status": "status = CAST(:status AS SMALLINT)", "ended_ms": "ended_ms = CAST(:ended_ms AS BIGINT)"}
+
+
+@cache
+def _ending(vouching: Vouching, *names: str, looks: bool) -> Statement:
+    sql = _ENDING.format(new=", ".join([_NEW[name] for name in names]), vouching=vouching.of("own"))
+    named = ", ".join([column.name for column in COLUMNS])
+    return Statement(
+        sa.text(f"{sql}{_LOOK_AT_EACH if looks else ''} SELECT {named} FROM ended"),  # noqa: S608
+        name="tracking.at_once.end",
+    )
+
+
+def end(
+    tx: Transaction,
+    eid: str,
+    *,
+    status: Status | None,
+    ended_ms: int | None,
+    vouching: Vouching,
+    job_id: int | None = None,
+    look_at_ms: int | None = None,
+) -> Candidate | None:
+    """Change the status of a candidate, or when it ended, or both, and have its pipelines looked at if `look_at_ms`
+    says when. Returns what it is then; None if this was not the usual case, and nothing was written.
+
+    A candidate that may outlive its job is not usual. Takes a transaction of one statement, see `Project.at_once`.
+    """
+    new = {name: value for name, value in (("status", status), ("ended_ms", ended_ms)) if value is not None}
+    given: dict[str, object] = {"eid": eid, **{name: int(value) for name, value in new.items()}}
+    if vouching is Vouching.JOB:
+        given["job_id"] = job_id
+    # A server without jobs has no pipelines.
+    looks = look_at_ms is not None and vouching is not Vouching.ANYBODY
+    if looks:
+        given |= {"look_at_ms": look_at_ms, "now": tx.now}
+    row = tx.one_after(BY_EID_TO_WRITE, _ending(vouching, *new, looks=looks), **given)
+    return None if row is None else candidate_of(row)
 
 
 def _texts(values: Iterable[str]) -> str:

@@ -69,7 +69,7 @@ COLUMNS = (
 _IN_PROJECT = sa.select(*COLUMNS).where(_T.c.project_id == sa.bindparam("project_id"))
 _OF_EID = _IN_PROJECT.where(_T.c.eid == sa.bindparam("eid"))
 _BY_EID = Statement(_OF_EID)
-_BY_EID_TO_WRITE = Statement(_OF_EID.with_for_update(key_share=True))
+BY_EID_TO_WRITE = Statement(_OF_EID.with_for_update(key_share=True))
 _BY_IID = Statement(_IN_PROJECT.where(_T.c.iid == sa.bindparam("iid")))
 _NEW = (
     "project_id",
@@ -169,7 +169,7 @@ def get_to_write(tx: Transaction, eid: str) -> Candidate | None:
     Otherwise, on PostgreSQL, batches to one candidate would wait for each other's rows in different orders, and two
     different values of one parameter would both be reported as stored. On SQLite a write has the whole database anyway.
     """
-    return _one(tx, _BY_EID_TO_WRITE, eid=eid)
+    return _one(tx, BY_EID_TO_WRITE, eid=eid)
 
 
 def get_by_iid(tx: Transaction, iid: int) -> Candidate | None:
