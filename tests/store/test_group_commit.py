@@ -25,6 +25,7 @@ def together(deps: Deps) -> Callable[[Callable[[sa.Connection], None] | None], l
 
     def run(last: Callable[[sa.Connection], None] | None) -> list[Future[int]]:
         free = threading.Event()
+        begun = threading.Event()
         transactions = 0
 
         @contextmanager
@@ -32,17 +33,19 @@ def together(deps: Deps) -> Callable[[Callable[[sa.Connection], None] | None], l
             nonlocal transactions
             transactions += 1
             with deps.db.write() as connection:
-                if transactions == 1:
-                    free.wait()
                 yield connection
                 if transactions == 2 and last is not None:
                     last(connection)
 
+        def wait(_connection: sa.Connection) -> int:
+            begun.set()
+            free.wait()
+            return 0
+
         group = GroupCommit(write)
         with ThreadPoolExecutor(10) as pool:
-            first = pool.submit(group.run, lambda _connection: 0)
-            while transactions == 0:
-                free.wait(0.01)
+            first = pool.submit(group.run, wait)
+            begun.wait()
             others = [pool.submit(group.run, make(number)) for number in range(1, 10)]
             while len(group._waiting) < len(others):
                 free.wait(0.01)
@@ -98,3 +101,47 @@ def test_a_transaction_that_sqlite_itself_takes_back_fails_for_all(
     for answer in together(lambda connection: connection.exec_driver_sql("ROLLBACK")):
         assert answer.exception() is not None
     assert stored(deps) == []
+
+
+def test_what_comes_before_the_transaction_has_begun_is_part_of_it(deps: Deps) -> None:
+    """Another process may have to end its own first."""
+    free = threading.Event()
+    transactions = 0
+
+    @contextmanager
+    def write() -> Iterator[sa.Connection]:
+        nonlocal transactions
+        transactions += 1
+        free.wait()
+        with deps.db.write() as connection:
+            yield connection
+
+    group = GroupCommit(write)
+    with ThreadPoolExecutor(4) as pool:
+        answers = [pool.submit(group.run, make(number)) for number in (1, 2, 4, 6)]
+        while len(group._waiting) < len(answers):
+            free.wait(0.01)
+        free.set()
+    assert [answer.result() for answer in answers] == stored(deps) == [1, 2, 4, 6]
+    assert transactions == 1
+
+
+def test_a_transaction_that_cannot_begin_fails_for_all(deps: Deps) -> None:
+    @contextmanager
+    def write() -> Iterator[sa.Connection]:
+        raise OSError("the disk is gone")
+        yield
+
+    group = GroupCommit(write)
+    with pytest.raises(OSError, match="gone"):
+        group.run(make(1))
+    assert not group._waiting
+    assert stored(deps) == []
+
+
+def test_savepoints_of_small_work_are_kept_in_memory(deps: Deps) -> None:
+    """SQLite would write a file for each group of new runs."""
+    memory = 2
+    assert deps.db.write_together(lambda connection: connection.exec_driver_sql("PRAGMA temp_store").scalar()) == memory
+    with deps.db.write() as connection:
+        assert connection.exec_driver_sql("PRAGMA temp_store").scalar() != memory

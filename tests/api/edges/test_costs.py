@@ -4,9 +4,13 @@ from itertools import count
 from typing import Any
 
 import pytest
+from flask.testing import FlaskClient
 
-from tests.costs import Costs
+from mltrail_server.services.context.deps import Deps
+from tests.api.tracking.runs import by, new_run
+from tests.costs import Costs, cost_of
 from tests.mlflow_client import Mlflow
+from tests.team import EXTERNAL_URL, Team
 
 _TIMES = 8
 """Calls before the one that is counted: psycopg prepares a statement when it is run for the sixth time."""
@@ -50,3 +54,13 @@ def test_the_end_of_a_run_waits_once_for_postgresql(mlflow: Mlflow, run_id: str,
         end()
     # One finds and locks it, one changes it and returns it; they are sent together.
     assert (len(cost.statements), cost.round_trips) == (2, 1), cost.statements
+
+
+@pytest.mark.parametrize("backend", ["sqlite"])
+def test_a_jobs_next_run_takes_five_statements(gitlab_client: FlaskClient, gitlab_deps: Deps, team: Team) -> None:
+    mlflow = by(gitlab_client, team.gitlab.mint(team.job(), EXTERNAL_URL))
+    new_run(mlflow)
+    with cost_of(gitlab_deps) as cost:
+        new_run(mlflow)
+    # Experiment, number, run, job, and all tags together.
+    assert len(cost.statements) == 5, cost.statements

@@ -84,7 +84,9 @@ def create(
             place=place,
         )
 
-    return scope.project.write_together(begin)
+    made = scope.project.write_together(begin)
+    stamp.created(scope, made.candidate)
+    return made
 
 
 def _create_at_once(

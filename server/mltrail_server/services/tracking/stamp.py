@@ -95,6 +95,12 @@ def on_create(
     return tags_of_new(scope, tags)
 
 
+def created(scope: Scope, candidate: Candidate) -> None:
+    """Remember the tie of a new candidate that is stored for good."""
+    if scope.actor.job is not None:
+        scope.deps.job_cache.remember(scope.project_id, candidate.iid, scope.actor.job.job_id)
+
+
 def vouching(scope: Scope) -> Vouching | None:
     """Return whose candidates the caller writes to as their own, if that can be seen in the candidate's rows; None if
     it takes more, which `on_write` does.
@@ -133,7 +139,7 @@ def tie_at_once(scope: Scope, now: int) -> Tie | None:
 def tied_at_once(scope: Scope, tie: Tie, candidate: Candidate | None) -> None:
     """Remember the tie of a candidate that is stored for good; None if it was not."""
     if candidate is not None:
-        scope.deps.job_cache.remember(scope.project_id, candidate.iid, tie.job.job_id)
+        created(scope, candidate)
     elif tie.look_at_ms is not None:
         scope.deps.job_cache.forget_activity(scope.project_id, tie.job.pipeline_id)
 

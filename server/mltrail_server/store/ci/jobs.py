@@ -10,7 +10,7 @@ from mltrail_server.domain import gitlab_ci
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
 from mltrail_server.store.db.planner import as_range
-from mltrail_server.store.db.statements import Row, Statement
+from mltrail_server.store.db.statements import Row, Statement, add_new
 from mltrail_server.store.db.transaction import Transaction
 
 _LINK = schema.candidate_job
@@ -18,6 +18,20 @@ _OF_CANDIDATE = Statement(
     sa.select(_LINK.c.job_id, _LINK.c.pipeline_id, _LINK.c.part, _LINK.c.verified)
     .where(_LINK.c.project_id == sa.bindparam("project_id"), _LINK.c.candidate_iid == sa.bindparam("candidate_iid"))
     .order_by(_LINK.c.part, _LINK.c.job_id)
+)
+_TIE = Statement(
+    lambda dialect: add_new(dialect, _LINK),
+    columns=(
+        "project_id",
+        "candidate_iid",
+        "job_id",
+        "pipeline_id",
+        "part",
+        "verified",
+        "late",
+        "after_pipeline",
+        "overdue",
+    ),
 )
 
 
@@ -69,10 +83,17 @@ def tie(  # noqa: PLR0913 - the columns of a row, each by its name
     lateness: Lateness = Lateness(),
 ) -> None:
     """Tie a candidate to a known job. It `counts_to` another pipeline than the job's if that is a child pipeline."""
-    link = {"project_id": tx.project_id, "candidate_iid": candidate_iid, "job_id": job_id}
-    flags = {"late": lateness.late, "after_pipeline": lateness.after_pipeline}
-    row = link | {"pipeline_id": counts_to or pipeline_id, "part": part, "verified": verified} | flags
-    tx.upsert(_LINK, [row])
+    tx.run(
+        _TIE,
+        candidate_iid=candidate_iid,
+        job_id=job_id,
+        pipeline_id=counts_to or pipeline_id,
+        part=part,
+        verified=verified,
+        late=lateness.late,
+        after_pipeline=lateness.after_pipeline,
+        overdue=False,
+    )
 
 
 def ties_of(tx: Transaction, candidate_iid: int) -> list[JobTie]:

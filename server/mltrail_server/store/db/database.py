@@ -40,7 +40,8 @@ class Database:
         )
         self.search_seconds = 0.0
         """How long a search may take, see `limit`; 0 means no limit."""
-        self._group = GroupCommit(self._transactions.write) if self.is_sqlite else None
+        small = self._transactions.write_small if isinstance(self._transactions, sqlite.SqliteTransactions) else None
+        self._group = GroupCommit(small) if small else None
 
     def read(self, *, once: bool = False) -> AbstractContextManager[sa.Connection]:
         """Open a connection for reading only. On SQLite it has one consistent view; on PostgreSQL each statement sees

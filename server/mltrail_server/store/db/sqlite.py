@@ -70,15 +70,21 @@ class GroupCommit:
         self._waiting.append(job)
         with self._turn:
             while not job.done:
-                self._lead([self._waiting.popleft() for _ in range(min(len(self._waiting), _MOST))])
+                self._lead()
         if job.error is not None:
             raise job.error
         return job.result
 
-    def _lead(self, jobs: list[_Job]) -> None:
+    def _next(self) -> list[_Job]:
+        return [self._waiting.popleft() for _ in range(min(len(self._waiting), _MOST))]
+
+    def _lead(self) -> None:
+        """Do what is waiting once the transaction has begun: more comes while another process ends its own."""
         own = calls.current()
+        jobs: list[_Job] = []
         try:
             with self._write() as connection:
+                jobs = self._next()
                 if len(jobs) == 1:
                     calls.resume(jobs[0].call)
                     jobs[0].result = jobs[0].work(connection)
@@ -86,6 +92,7 @@ class GroupCommit:
                     for job in jobs:
                         job.attempt(connection)
         except Exception as error:  # noqa: BLE001 - each thread raises it, see `run`
+            jobs = jobs or self._next()
             for job in jobs:
                 job.error = job.error or error
         finally:
@@ -121,46 +128,68 @@ def engine(url: str) -> sa.Engine:
 
 
 class SqliteTransactions:
-    """Transactions on connections that stay open. The one that was used last is used next: its cache is warm.
-
-    A write transaction takes the write lock when it begins, so that it can't be refused after it has read.
+    """Transactions on connections that stay open. A write transaction takes the write lock when it begins, so that it
+    can't be refused after it has read.
     """
 
     def __init__(self, engine: sa.Engine, *, synchronous: str) -> None:
         event.listen(engine, "do_connect", _create_for_its_owner)
         event.listen(engine, "connect", partial(_set_up, synchronous))
         self.statement_seconds = 0.0  # only PostgreSQL needs it: on SQLite nothing but a search takes long
-        self._engine = engine
-        self._free: list[sa.Connection] = []
+        self._kept = _Kept(engine)
+        self._kept_for_small = _Kept(engine, "PRAGMA temp_store=MEMORY")
+        """Savepoints keep what they may have to restore, 29 pages of a new run. Beyond 64 KB SQLite creates a file for
+        that, and writes it; here it stays in memory. Not for all connections: sorting a lot would, too.
+        """
         self._turn = _WriteTurn(engine.url.database) if engine.url.database else None
 
     def once(self) -> AbstractContextManager[sa.Connection]:
-        return Use(self, "")
+        return Use(self._kept, "")
 
     def read(self) -> AbstractContextManager[sa.Connection]:
-        return Use(self, "BEGIN")
+        return Use(self._kept, "BEGIN")
 
     snapshot = read  # which it is anyway
 
+    def write(self) -> AbstractContextManager[sa.Connection]:
+        return self._in_turn(self._kept)
+
+    def write_small(self) -> AbstractContextManager[sa.Connection]:
+        """Open a write transaction for small pieces of work, each in a savepoint."""
+        return self._in_turn(self._kept_for_small)
+
     @contextmanager
-    def write(self) -> Iterator[sa.Connection]:
-        with self._turn or nullcontext(), Use(self, "BEGIN IMMEDIATE") as connection:
+    def _in_turn(self, kept: "_Kept") -> Iterator[sa.Connection]:
+        with self._turn or nullcontext(), Use(kept, "BEGIN IMMEDIATE") as connection:
             yield connection
 
     def lost(self) -> None:
         """Do nothing: nothing is between this process and its file."""
 
     def dispose(self) -> None:
-        while self._free:
-            self._free.pop().close()
+        self._kept.close()
+        self._kept_for_small.close()
         if self._turn:
             self._turn.close()
+
+
+class _Kept:
+    """Connections that stay open. The one that was used last is used next: its cache is warm."""
+
+    def __init__(self, engine: sa.Engine, first: str = "") -> None:
+        """`first` is run on each new connection."""
+        self._engine = engine
+        self._first = first
+        self._free: list[sa.Connection] = []
 
     def take(self) -> sa.Connection:
         try:
             return self._free.pop()
         except IndexError:
-            return self._engine.connect()
+            connection = self._engine.connect()
+            if self._first:
+                driver(connection).execute(self._first)
+            return connection
 
     def give_back(self, connection: sa.Connection) -> None:
         if driver(connection).in_transaction or len(self._free) >= _MOST_KEPT:
@@ -172,6 +201,10 @@ class SqliteTransactions:
         with suppress(sa.exc.DBAPIError, sqlite3.Error):
             connection.rollback()
             driver(connection).rollback()
+
+    def close(self) -> None:
+        while self._free:
+            self._free.pop().close()
 
 
 class _WriteTurn:

@@ -162,6 +162,11 @@ def add_new(dialect: str, table: sa.Table) -> Insert:
     return _or(insert_into(dialect, table), table, ())
 
 
+def add_or_change(dialect: str, table: sa.Table, rows: Sequence[Given], update: Sequence[str]) -> Insert:
+    """Build an INSERT of rows that overwrites the columns `update` where their key exists already."""
+    return _or(insert_into(dialect, table).values(rows), table, tuple(update))
+
+
 @cache
 def defaults_of(table: sa.Table, given: tuple[str, ...]) -> dict[str, Any]:
     """Return the defaults of columns that are not given; SQLAlchemy adds them to the statements that it runs only."""

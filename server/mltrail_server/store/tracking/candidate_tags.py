@@ -1,10 +1,12 @@
 """Tags of candidates, which GitLab calls metadata."""
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 
 import sqlalchemy as sa
 
 from mltrail_server.store import schema
+from mltrail_server.store.db.statements import Statement, add_or_change
 from mltrail_server.store.db.transaction import Transaction
 
 from .params import pairs_of
@@ -13,10 +15,33 @@ _T = schema.candidate_tag
 _OWN = schema.own_tag
 
 
+_TOGETHER = 24
+"""Up to so many tags, as a new run has, are stored by one statement on SQLite, too. Python's driver lets other threads
+go on before each statement, and then has to wait for them while the database is locked.
+"""
+
+
 def put(tx: Transaction, candidate_iid: int, tags: Mapping[str, str]) -> None:
     """Store tags; a key that exists gets the new value."""
+    if tx.dialect == "sqlite" and 0 < len(tags) <= _TOGETHER:
+        given: dict[str, object] = {"candidate_iid": candidate_iid}
+        for number, (key, value) in enumerate(tags.items()):
+            given[f"key_{number}"], given[f"value_{number}"] = key, value
+        tx.run(_putting(len(tags)), **given)
+        return
     owner = {"project_id": tx.project_id, "candidate_iid": candidate_iid}
     tx.upsert(_T, [owner | {"key": key, "value": value} for key, value in tags.items()], update=["value"])
+
+
+@cache
+def _putting(count: int) -> Statement:
+    """Build the statement that stores so many tags of a candidate."""
+    owner: dict[str, object] = {name: sa.bindparam(name) for name in ("project_id", "candidate_iid")}
+    rows = [
+        owner | {"key": sa.bindparam(f"key_{number}"), "value": sa.bindparam(f"value_{number}")}
+        for number in range(count)
+    ]
+    return Statement(lambda dialect: add_or_change(dialect, _T, rows, ["value"]), name="tracking.candidate_tags.put")
 
 
 def put_all(tx: Transaction, candidate_iids: Iterable[int], tags: Mapping[str, str]) -> None:
