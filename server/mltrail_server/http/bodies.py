@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import msgspec
 from flask import Request
+from werkzeug.sansio.utils import get_content_length
 from werkzeug.wsgi import get_input_stream
 
 from mltrail_server.domain import limits
@@ -54,7 +55,8 @@ def body_of(request: Request, kind: type[T]) -> T:
 
 def read_body(request: Request, *, most: int = limits.MAX_BODY) -> bytes:
     """Read a body of limited size, whether or not its size was announced. Raises TOO_LARGE."""
-    size = request.content_length
+    sent = request.environ
+    size = get_content_length(sent.get("CONTENT_LENGTH"), sent.get("HTTP_TRANSFER_ENCODING"))
     if (size or 0) <= most:
         data = _read(request, size, most)
         if len(data) < (size or 0):

@@ -10,6 +10,7 @@ from werkzeug.routing import Map, MapAdapter, Rule, RuleFactory
 from mltrail_server.telemetry import calls
 
 from .errors import ErrorAnswers, handle_errors
+from .late_request import LateRequest
 from .project_paths import PathConverter, ProjectConverter, ProjectPaths
 from .short_way import Found, ShortWay
 
@@ -96,7 +97,7 @@ class ProjectApp(Flask):
         found = self._table.find(environ)
         if found is None:
             return super().wsgi_app(environ, start_response)
-        return self._answer(found, Request(environ))(environ, start_response)
+        return self._answer(found, LateRequest(environ))(environ, start_response)
 
     def _answer(self, found: Found, request: Request) -> Response:
         """Serve a request the short way: as Flask would, but without its contexts, session and signals."""

@@ -27,8 +27,8 @@ from .tokens import token_of
 Handler = Callable[..., ResponseReturnValue]
 
 ADMITTED = "mltrail.admitted"
-"""Where a request keeps its `Call` once it is known who asks, and that they may see the project. Pages of errors show
-the project's navigation then.
+"""Where a request keeps its `Deps` and `Actor` once it is known who asks, and that they may see the project. Pages of
+errors show the project's navigation then. Not their `Call`: it holds the request, and that would be a cycle.
 """
 
 
@@ -81,7 +81,7 @@ def guarded(deps: Deps, route: Route, find_token: Callable[[Request], str]) -> H
         actor = authentication.admit(deps, find_token(request), project)
         call = Call(deps, actor, request)
         request.environ[CALLER] = actor.user_name
-        request.environ[ADMITTED] = call
+        request.environ[ADMITTED] = deps, actor
         if (current := calls.current()) is not None:
             current.project_id = actor.project_id
         require(deps, actor, route.access)

@@ -23,6 +23,9 @@ Serve = Callable[..., Any]
 _NOWHERE = "\0"
 """No path begins so: every path begins with a slash."""
 
+_MOST_KNOWN, _LONGEST_KNOWN = 1000, 300
+"""How many paths are remembered with what serves them, and how long they may be: a client can make up any number."""
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -59,6 +62,7 @@ class ShortWay:
         self._fixed: dict[tuple[str, str], _Leaf] = {}
         self._trees: dict[str, _Node] = {}
         self._elsewhere: frozenset[str] = frozenset()
+        self._known: dict[tuple[str, str], Found] = {}  # without variables but the project
 
     def add(self, method: str, rule: str, serve: Serve) -> None:
         """Register a route. All rules begin alike, up to what stands between the project and the first slash after
@@ -86,6 +90,7 @@ class ShortWay:
 
     def reserve(self, rules: Iterable[str]) -> None:
         """Note what other routes begin with after the project: a group may be called so, and then Flask decides."""
+        self._known.clear()
         self._elsewhere = frozenset(
             after.split("/")[1]
             for before, found, after in (rule.partition(VARIABLE) for rule in rules)
@@ -94,7 +99,17 @@ class ShortWay:
 
     def find(self, environ: "WSGIEnvironment") -> Found | None:
         """Find what serves a request; None leaves that to Flask."""
-        method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+        key = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+        found = self._known.get(key)
+        if found is None:
+            found = self._look_up(*key)
+            if found is not None and len(found.parts) <= 1 and len(key[1]) <= _LONGEST_KNOWN:
+                if len(self._known) >= _MOST_KNOWN:
+                    self._known.clear()
+                self._known[key] = found
+        return found
+
+    def _look_up(self, method: str, path: str) -> Found | None:
         if not path.isascii():
             # WSGI has the bytes of a path as Latin-1: https://peps.python.org/pep-3333/#unicode-issues
             path = path.encode("latin-1").decode(errors="replace")

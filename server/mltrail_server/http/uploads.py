@@ -21,7 +21,7 @@ def announced(request: Request) -> Announced:
     The web server can't distinguish the end of a chunked body from a lost connection, so only a digest proves that such
     a file is complete: https://www.rfc-editor.org/rfc/rfc9530. Raises INVALID for a malformed digest.
     """
-    match = _SHA256.search(request.headers.get("Content-Digest", ""))
+    match = _SHA256.search(request.environ.get("HTTP_CONTENT_DIGEST", ""))
     if match is None:
         return Announced(request.content_length)
     try:

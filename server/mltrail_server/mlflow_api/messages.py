@@ -33,6 +33,8 @@ permission.
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 """A NUL character in JSON text. PostgreSQL can't store one, so SQLite, which can, does not get one either."""
 
+_PLAIN_QUERY = re.compile(r"[a-z_]+=[\w.:~-]*(?:&[a-z_]+=[\w.:~-]*)*", re.ASCII)
+
 _BOMS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 
 
@@ -49,8 +51,12 @@ def message_of(request: Request, kind: type[M]) -> M:
 
     Raises INVALID with the field's name, TOO_LARGE for a body that is larger than any may be.
     """
-    if request.method in _SENT_BY_PAGES and request.content_type == _JSON and (body := read_body(request)):
-        return _of_json(body, kind)  # as nearly all clients send it: the general rules follow
+    # First as nearly all clients send it, without what Werkzeug would prepare; the general rules follow.
+    if request.method in _SENT_BY_PAGES:
+        if request.environ.get("CONTENT_TYPE") == _JSON and (body := read_body(request)):
+            return _of_json(body, kind)
+    elif request.method in _READING and (found := _of_plain_query(request, kind)) is not None:
+        return found
     if request.method in _READING and request.args:
         return query_of(request, kind)  # a body as well would say nothing, so it is not waited for
     if request.mimetype == _JSON and request.method not in _READING and (body := read_body(request)):
@@ -60,6 +66,27 @@ def message_of(request: Request, kind: type[M]) -> M:
     )
     pairs = _pairs(request, data)
     return _of_json(data, kind) if pairs is None else _converted(_of_pairs(pairs, kind), kind)
+
+
+def _of_plain_query(request: Request, kind: type[M]) -> M | None:
+    """Decode a query that names each field once and as it is, and encodes nothing; None leaves it to the rules."""
+    query = request.environ.get("QUERY_STRING", "")
+    if not _PLAIN_QUERY.fullmatch(query):
+        return None
+    pairs = [pair.split("=") for pair in query.split("&")]
+    fields = dict(pairs)
+    if len(fields) < len(pairs) or not fields.keys() <= _single_fields(kind):
+        return None
+    try:
+        return msgspec.convert(fields, type=kind, strict=False)
+    except msgspec.ValidationError:
+        return None
+
+
+@cache
+def _single_fields(kind: type[Message]) -> frozenset[str]:
+    """Name the fields that can't be lists."""
+    return frozenset(name for name, shape in (_shape(kind).fields or {}).values() if shape.item is None)
 
 
 def _of_json(data: bytes, kind: type[M]) -> M:

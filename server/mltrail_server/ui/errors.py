@@ -6,6 +6,7 @@ from urllib.parse import quote
 from flask import Request, Response, redirect, render_template, request, url_for
 
 from mltrail_server.domain.errors import Code, MltrailError
+from mltrail_server.http.call import Call
 from mltrail_server.http.errors import Edge
 from mltrail_server.http.routes import ADMITTED
 from mltrail_server.later import later
@@ -55,8 +56,12 @@ def render(error: MltrailError, request: Request) -> Response:
         return Response(answer.get_data(), 302, answer.headers)
     status = _STATUSES.get(error.code, 400)
     shown = {"status": status, "title": _TITLES.get(status, "This can't be done"), "message": sentences.of(error)}
-    call = request.environ.get(ADMITTED)
-    text = render_template("error.html", **shown) if call is None else pages.page(call, "error.html", **shown)
+    admitted = request.environ.get(ADMITTED)
+    if admitted is None:
+        text = render_template("error.html", **shown)
+    else:
+        deps, actor = admitted
+        text = pages.page(Call(deps, actor, request), "error.html", **shown)
     return Response(text, status)
 
 

@@ -3,6 +3,7 @@
 The same calls go to two servers, of which one knows no short way.
 """
 
+import gc
 import io
 import re
 import sqlite3
@@ -15,6 +16,8 @@ from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from mltrail_server.app import create_app, create_deps
 from mltrail_server.domain import limits
+from mltrail_server.http.call import Call
+from mltrail_server.http.late_request import LateRequest
 from mltrail_server.http.project_app import ProjectApp
 from mltrail_server.http.short_way import ShortWay
 from mltrail_server.settings import Settings
@@ -190,6 +193,31 @@ def test_a_training_is_the_same_both_ways(twins: Twins) -> None:
     assert put[0].startswith("404")
     the_same(twins, "GET", f"{API}/experiments/get-by-name?experiment_name=churn", **RIGHT)
     the_same(twins, "GET", f"{API}/experiments/get-by-name?experiment_name=other", **RIGHT)
+
+
+def test_a_call_leaves_no_cycles_behind(twins: Twins) -> None:
+    """Its memory would be in use until Python looks for garbage."""
+
+    def call() -> None:
+        the_same(twins, "GET", f"{API}/experiments/get-by-name?experiment_name=Default", **RIGHT)
+        environ = EnvironBuilder(
+            f"{API}/experiments/search", method="POST", data=b"{}", content_type="application/json", headers=RIGHT
+        ).get_environ()
+        b"".join(twins.short(environ, lambda *_: lambda _: None))
+
+    call()
+    gc.collect()
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        call()
+        gc.collect()
+        left = [one for one in gc.garbage if isinstance(one, LateRequest | Call)]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    assert left == []
 
 
 def test_a_body_that_is_too_large_is_answered_the_same_both_ways(twins: Twins) -> None:

@@ -104,7 +104,7 @@ class Ci:
         return self.deps.clock()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: each call makes one
 class Scope:
     """Who asks, in which project, and with which parts of the server."""
 
@@ -113,7 +113,7 @@ class Scope:
     project: Project = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "project", self.deps.project(self.actor.project_id))
+        self.project = self.deps.project(self.actor.project_id)
 
     @property
     def ci(self) -> Ci:
