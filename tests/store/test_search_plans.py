@@ -61,6 +61,13 @@ FILTERS = [
     f"params.lr = '{'x' * 40}'",
     "params.lr IS NULL AND tags.team != 'a'",
     "tags.team = 'a' AND metrics.acc < 1",
+    "params.lr LIKE 'x%'",
+    "params.lr LIKE 'X%'",
+    "params.lr ILIKE 'X%'",
+    f"params.lr LIKE '{'x' * 40}_'",
+    "tags.team LIKE 'a'",
+    "tags.team LIKE '_'",
+    "params.lr = '1' AND tags.team LIKE 'b%' AND metrics.acc < 1",
     "run_name = 'r3'",
     "run_id IN ('nobody')",
 ]
@@ -207,6 +214,12 @@ def test_a_token_of_another_search_is_refused(scope: Scope) -> None:
         ),
         ("tags.team = 'a'", [], FEW, "candidate_tag USING INDEX ix_candidate_tag_value (project_id=? AND key=?"),
         ("params.lr = '1'", ["metrics.loss"], FEW, "param USING INDEX ix_param_value (project_id=? AND key=?"),
+        (
+            "tags.team LIKE 'a%'",
+            [],
+            FEW,
+            "candidate_tag USING INDEX ix_candidate_tag_value (project_id=? AND key=? AND value_start>? AND value_s",
+        ),
         (
             "metrics.loss > 0",
             [],

@@ -1,6 +1,7 @@
 """Comparisons of a filter as SQL."""
 
 import re
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +22,8 @@ NUMBER_OPERATORS: dict[str, Callable[[Column, Any], sa.ColumnElement[bool]]] = {
 }
 
 _WILDCARDS = re.compile("%+")
+_LITERAL = re.compile("[^%_]+")
+_LAST = chr(sys.maxunicode)
 
 
 def compare_number(column: Column, clause: Clause) -> sa.ColumnElement[bool]:
@@ -49,6 +52,28 @@ def compare_text(column: Column, clause: Clause) -> sa.ColumnElement[bool]:
         # The database folds both sides. SQLite folds ASCII only: a pattern folded here would miss its own text.
         return column.ilike(_pattern(value), escape="\\")
     raise invalid(f"Invalid comparison '{clause.operator}' for '{clause.key}'; use one of =, !=, LIKE, ILIKE.")
+
+
+def begins_with(column: Column, pattern: str, *, most: int) -> sa.ColumnElement[bool] | None:
+    """Return a range of an index of the first `most` characters of texts, which holds all texts that match a pattern of
+    LIKE; None for a pattern that begins with a wildcard. Both databases compare our texts by their characters' numbers.
+    """
+    found = _LITERAL.match(pattern[:most])
+    start = found[0] if found else ""
+    if not start:
+        return None
+    after = _after(start)
+    return column >= start if after is None else (column >= start) & (column < after)
+
+
+def _after(start: str) -> str | None:
+    """Return the first text after all that begin with `start`; None if there is none."""
+    start = start.rstrip(_LAST)
+    if not start:
+        return None
+    number = ord(start[-1])
+    # No text holds a half of a surrogate pair, whose numbers come next.
+    return start[:-1] + chr(0xE000 if number == 0xD7FF else number + 1)
 
 
 def _pattern(value: str) -> str:

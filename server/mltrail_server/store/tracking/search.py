@@ -48,6 +48,7 @@ from .search_clauses import (
     matches,
     newest_value,
     pair_value,
+    start_of_value,
 )
 from .usual_searches import Compared, compared, given_later, is_usual, values_of
 
@@ -102,9 +103,11 @@ def _hits(clause: Clause, project_id: ProjectId) -> sa.Select[Any] | None:
         where = [table.c.key_id == key_id(project_id, clause.key), newest_value(clause)]
         if clause.operator == "=":
             where.append(as_range(table.c.value, clause.value))
-    elif clause.entity in (Entity.PARAM, Entity.TAG) and clause.operator == "=" and isinstance(clause.value, str):
+    elif clause.entity in (Entity.PARAM, Entity.TAG):
         table = schema.param if clause.entity is Entity.PARAM else schema.candidate_tag
-        start = as_range(table.c.value_start, clause.value[: schema.VALUE_START])
+        start = start_of_value(table, clause)
+        if start is None:
+            return None
         where = [table.c.key == clause.key, start, pair_value(table, clause)]
     elif clause.entity is Entity.ATTRIBUTE and clause.key == "run_id" and clause.operator in ("=", "IN"):
         values = clause.value if isinstance(clause.value, tuple) else (clause.value,)

@@ -13,8 +13,9 @@ from mltrail_server.domain.filters import Clause, Entity, Order
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.domain.reasons import Reason
 from mltrail_server.store import schema
-from mltrail_server.store.db.filters import NUMBER_OPERATORS, compare_number, compare_text
+from mltrail_server.store.db.filters import NUMBER_OPERATORS, begins_with, compare_number, compare_text
 from mltrail_server.store.db.paging import Arrangement, Sorted
+from mltrail_server.store.db.planner import as_range
 
 _T = schema.candidate
 _KEY = schema.metric_key
@@ -63,6 +64,17 @@ def pair_value(table: sa.Table, clause: Clause) -> sa.ColumnElement[bool]:
             "use one of =, !=, LIKE, ILIKE, IS NULL, IS NOT NULL."
         )
     return compare_text(table.c.value, clause)
+
+
+def start_of_value(table: sa.Table, clause: Clause) -> sa.ColumnElement[bool] | None:
+    """Turn a parameter's or tag's clause into a range of the index of values that holds all that it matches; None if
+    that would be all values.
+    """
+    if clause.operator not in ("=", "LIKE") or not isinstance(clause.value, str):
+        return None
+    if clause.operator == "=":
+        return as_range(table.c.value_start, clause.value[: schema.VALUE_START])
+    return begins_with(table.c.value_start, clause.value, most=schema.VALUE_START)
 
 
 def _attribute(clause: Clause) -> sa.ColumnElement[bool]:
