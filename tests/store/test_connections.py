@@ -43,9 +43,11 @@ class Seen(Receiver):
         self.used = 0
         self.waits = Event()
 
-    def connections(self, used: int, most: int) -> None:
-        assert most == MOST_CONNECTIONS
+    def connections(self, used: int) -> None:
         self.used = used
+
+    def connections_limit(self, most: int) -> None:
+        assert most == MOST_CONNECTIONS
 
     def waited_for_connection(self) -> None:
         self.waits.set()

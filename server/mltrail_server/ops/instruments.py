@@ -14,6 +14,8 @@ from mltrail_server.services.context.deps import Deps
 from mltrail_server.store.db.named_statements import SLOW_STATEMENTS
 from mltrail_server.telemetry.measured import MEASURED, Receiver
 
+from .shared_values import share_values
+
 _SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 30)
 _OF_THEIR_OWN = frozenset({Reason.SEARCH_TOO_SLOW})
 """Reasons that are counted separately from their code."""
@@ -21,6 +23,7 @@ _OF_THEIR_OWN = frozenset({Reason.SEARCH_TOO_SLOW})
 
 class Instruments(Receiver):
     def __init__(self) -> None:
+        share_values()
         self.registry = CollectorRegistry()
         self._requests = self._histogram(
             "mltrail_http_request_seconds",
@@ -144,8 +147,10 @@ class Instruments(Receiver):
         else:
             self._keys_at.set(time.time())
 
-    def connections(self, used: int, most: int) -> None:
+    def connections(self, used: int) -> None:
         self._used.set(used)
+
+    def connections_limit(self, most: int) -> None:
         self._most.set(most)
 
     def waited_for_connection(self) -> None:

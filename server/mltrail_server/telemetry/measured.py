@@ -19,8 +19,11 @@ class Receiver:
     def keys_fetched(self, *, failed: bool) -> None:
         """The issuer was asked for its keys."""
 
-    def connections(self, used: int, most: int) -> None:
+    def connections(self, used: int) -> None:
         """So many of this process's connections to PostgreSQL are in use."""
+
+    def connections_limit(self, most: int) -> None:
+        """One has been opened, of so many that this process may have."""
 
     def waited_for_connection(self) -> None:
         """All of them were in use when one more was needed."""

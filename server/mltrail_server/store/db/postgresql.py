@@ -201,7 +201,7 @@ class PostgresTransactions:
     def take(self) -> sa.Connection:
         """Return a connection that is alive. Raises SQLAlchemy's `TimeoutError` if none becomes free in time."""
         free = self._begin_use()
-        MEASURED.to.connections(self._used, MOST_CONNECTIONS)
+        MEASURED.to.connections(self._used)
         try:
             while free is not None and not self._lives(*free):
                 _close(free[0])
@@ -218,7 +218,7 @@ class PostgresTransactions:
         if not keep:
             _close(connection)
         self._end_use(connection if keep else None)
-        MEASURED.to.connections(self._used, MOST_CONNECTIONS)
+        MEASURED.to.connections(self._used)
 
     def _begin_use(self) -> tuple[sa.Connection, float] | None:
         """Take a free connection; None if one has to be opened."""
@@ -261,6 +261,7 @@ class PostgresTransactions:
             self._waiting.popleft().ready.release()
 
     def _opened(self) -> sa.Connection:
+        MEASURED.to.connections_limit(MOST_CONNECTIONS)
         try:
             connection = self._engine.connect()
             driver(connection).autocommit = True

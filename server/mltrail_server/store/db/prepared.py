@@ -25,10 +25,10 @@ _DONE = (1, 2)
 class Answer:
     """What psycopg's cursor would give."""
 
-    __slots__ = ("_connection", "_result")
+    __slots__ = ("_prepared", "_result")
 
-    def __init__(self, connection: Any, result: Any) -> None:  # noqa: ANN401 - psycopg's
-        self._connection, self._result = connection, result
+    def __init__(self, prepared: "_Prepared", result: Any) -> None:  # noqa: ANN401 - psycopg's
+        self._prepared, self._result = prepared, result
 
     @property
     def rowcount(self) -> int:
@@ -43,33 +43,53 @@ class Answer:
         return self._rows(self._result.ntuples)
 
     def _rows(self, count: int) -> list[Tuple]:
-        from psycopg.adapt import Transformer  # noqa: PLC0415 - an extra, for those who use PostgreSQL
-
-        loading = Transformer(self._connection)
-        loading.set_pgresult(self._result)
-        return loading.load_rows(0, count, tuple)
+        return self._prepared.rows(self._result, count)
 
 
 class _Prepared:
+    """A statement that one connection has prepared: its name there, and its parameters in their order."""
+
+    __slots__ = ("_connection", "_loading", "name", "parameters")
+
+    def __init__(self, connection: Any, name: bytes, parameters: list[str]) -> None:  # noqa: ANN401 - psycopg's
+        self._connection, self.name, self.parameters = connection, name, parameters
+        self._loading: Any = None
+
+    def rows(self, result: Any, count: int) -> list[Tuple]:  # noqa: ANN401 - psycopg's
+        """Convert the first rows of a result. How to convert each column is looked up once: a third of the time."""
+        loading = self._loading
+        if loading is None:
+            from psycopg.adapt import Transformer  # noqa: PLC0415 - an extra, for those who use PostgreSQL
+
+            loading = self._loading = Transformer(self._connection)
+            loading.set_pgresult(result)
+        else:
+            loading.set_pgresult(result, set_loaders=False)
+        rows: list[Tuple] = loading.load_rows(0, count, tuple)
+        loading.set_pgresult(None, set_loaders=False)
+        return rows
+
+
+class _PreparedStatements:
     """What one connection has prepared, by text and types of values."""
 
     def __init__(self) -> None:
-        self.names: dict[tuple[str, Tuple], tuple[bytes, list[str]]] = {}
+        self.known: dict[tuple[str, Tuple], _Prepared] = {}
         self.count = 0
 
-    def name(self, pgconn: Any, sql: str, given: Mapping[str, Any]) -> tuple[bytes, list[str]]:  # noqa: ANN401 - psycopg's
+    def get(self, connection: Any, sql: str, given: Mapping[str, Any]) -> _Prepared:  # noqa: ANN401 - psycopg's
         key = (sql, tuple(map(type, given.values())))
-        found = self.names.get(key)
+        found = self.known.get(key)
         if found is None:
-            names: list[str] = []
+            pgconn, names = connection.pgconn, list[str]()
             text = _PARAMETER.sub(lambda one: _numbered(one, names), sql)
             name = b"mltrail_%d" % self.count
             self.count += 1
             _check(pgconn.prepare(name, text.encode(), [_OIDS.get(type(given[one]), 0) for one in names]))
-            if len(self.names) >= _MOST:
-                old, _ = self.names.pop(next(iter(self.names)))
-                _check(pgconn.exec_(b"DEALLOCATE " + old))
-            found = self.names[key] = name, names
+            if len(self.known) >= _MOST:
+                old = self.known.pop(next(iter(self.known)))
+                _check(pgconn.exec_(b"DEALLOCATE " + old.name))
+            found = self.known[key] = _Prepared(connection, name, names)
         return found
 
 
@@ -89,9 +109,9 @@ def run(connection: sa.Connection, sql: str, given: Mapping[str, Any]) -> Answer
     if prepared is None:
         if driver.info.encoding != "utf-8":  # as `_text` writes it
             return None
-        prepared = connection.info[_IN_THIS_CONNECTION] = _Prepared()
-    name, names = prepared.name(pgconn, sql, given)
-    return Answer(driver, _check(pgconn.exec_prepared(name, [texts[one] for one in names])))
+        prepared = connection.info[_IN_THIS_CONNECTION] = _PreparedStatements()
+    found = prepared.get(driver, sql, given)
+    return Answer(found, _check(pgconn.exec_prepared(found.name, [texts[one] for one in found.parameters])))
 
 
 def _check(result: Any) -> Any:  # noqa: ANN401 - psycopg's
