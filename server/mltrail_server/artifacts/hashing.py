@@ -3,8 +3,10 @@
 import hashlib
 import io
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, BinaryIO, Self
+
+from mltrail_server.dataclass import dataclass
 
 from .destination import Sink
 

@@ -5,7 +5,8 @@ https://mlflow.org/docs/latest/ml/dataset/
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from mltrail_server.dataclass import dataclass
 
 from . import json_text
 

@@ -1,7 +1,8 @@
 """Split a filter into names, numbers, texts, operators and punctuation, and say where that fails."""
 
 import re
-from dataclasses import dataclass
+
+from mltrail_server.dataclass import dataclass
 
 from .errors import MltrailError, invalid
 from .reasons import Reason

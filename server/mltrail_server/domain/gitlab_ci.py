@@ -1,6 +1,6 @@
 """What GitLab says about projects, pipelines, jobs and merge requests, reduced to what we use."""
 
-from dataclasses import dataclass
+from mltrail_server.dataclass import dataclass
 
 SUCCEEDED = "success"
 CHILD = "parent_pipeline"

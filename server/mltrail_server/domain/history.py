@@ -1,7 +1,8 @@
 """Which of the target branch's pipelines show the baseline's level, and which only how much runs vary by chance."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from mltrail_server.dataclass import dataclass
 
 from . import datasets
 from .grouping import Group

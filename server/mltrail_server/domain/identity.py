@@ -1,7 +1,8 @@
 """Who the caller is, and what they are allowed to do."""
 
-from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+
+from mltrail_server.dataclass import dataclass
 
 from .ids import ProjectId
 

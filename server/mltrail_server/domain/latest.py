@@ -1,7 +1,9 @@
 """The latest values of a run's metrics."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from mltrail_server.dataclass import dataclass
 
 from .candidate import Point
 

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
+
+from mltrail_server.dataclass import dataclass
 
 from .direction import display_order, is_system, splits, words
 

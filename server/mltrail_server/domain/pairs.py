@@ -6,8 +6,9 @@ client's, would cost the most; so they stay text, and are decoded only where the
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Self
+
+from mltrail_server.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,8 @@
 """What merging a merge request would publish of a model, as announced in its note."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from mltrail_server.dataclass import dataclass
 
 from . import reviewed
 from .markdown import Markdown, code

@@ -3,8 +3,9 @@ binding; but a reviewer is shown when the job was removed or changed.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+
+from mltrail_server.dataclass import dataclass
 
 from . import gitlab_ci
 

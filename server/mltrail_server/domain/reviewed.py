@@ -7,7 +7,8 @@ depend on everything below: two commits with the same listing have the same file
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from mltrail_server.dataclass import dataclass
 
 _MOST_NAMED = 3
 

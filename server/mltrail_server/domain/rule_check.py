@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from statistics import median
 from typing import NamedTuple
 
 from mltrail_contract import HigherOrLower, Model, Outcome, Rule, Then, Value
+from mltrail_server.dataclass import dataclass
 
 from . import evidence, folds, rules
 from .comparison import NO_BASELINE, Comparison, MetricChange

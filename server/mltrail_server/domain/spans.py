@@ -4,8 +4,10 @@ https://opentelemetry.io/docs/specs/otel/trace/api/#span
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
+
+from mltrail_server.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

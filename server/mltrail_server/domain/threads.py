@@ -1,7 +1,8 @@
 """The thread that blocks a merge while the gate fails, and what counts as a person's override of it."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+
+from mltrail_server.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,10 @@ https://mlflow.org/docs/latest/genai/tracing/
 
 import re
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import IntEnum
+
+from mltrail_server.dataclass import dataclass
 
 from .errors import invalid
 

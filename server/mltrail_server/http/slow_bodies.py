@@ -14,12 +14,13 @@ import struct
 import sys
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.errors import Code, MltrailError
 
 from .request_ids import REQUEST_ID

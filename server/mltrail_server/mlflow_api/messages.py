@@ -11,7 +11,6 @@ that fails. A name that the struct does not know is such a failure, and costs th
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeVar
 
@@ -19,6 +18,7 @@ import msgspec
 from flask import Request
 from msgspec import inspect
 
+from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.errors import MltrailError, invalid
 from mltrail_server.http import forms
 from mltrail_server.http.bodies import read_body, validation_error

@@ -3,7 +3,8 @@
 import re
 import secrets
 from contextvars import ContextVar
-from dataclasses import dataclass
+
+from mltrail_server.dataclass import dataclass
 
 _VALID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 

@@ -1,7 +1,6 @@
 """An evaluation: each scorer's result for each case, for one run or two side by side."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from statistics import fmean
 from urllib.parse import urlencode
 
@@ -9,6 +8,7 @@ from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 
 from mltrail_contract import HigherOrLower
+from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import numbers
 from mltrail_server.domain.cases.evaluation import (
     CaseTrace,

@@ -4,9 +4,10 @@ huge one.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import islice
 
+from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import json_text
 
 from . import conversation

@@ -1,8 +1,9 @@
 """What comparing two models case by case has found."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
+
+from mltrail_server.dataclass import dataclass
 
 from .crossed import Crossed
 

@@ -6,9 +6,11 @@ as they are: whoever shows them has to make them inert.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 from typing import NamedTuple
+
+from mltrail_server.dataclass import dataclass
 
 from .comparison import Counts
 from .result import CaseResult

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+from mltrail_server.dataclass import dataclass
 
 from .bootstrap import Sums
 from .comparison import CaseMetric

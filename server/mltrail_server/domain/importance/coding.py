@@ -3,8 +3,9 @@
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.numbers import at_a_glance
 
 NOT_SET, OTHERS = "not set", "other values"

@@ -1,7 +1,9 @@
 """What was not imported, or not unchanged. Every such thing is listed; nothing is dropped silently."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
+
+from mltrail_server.dataclass import dataclass
 
 from .counts import Entity
 

@@ -5,9 +5,10 @@ never a row without bytes.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mltrail_server.artifacts.base import MultipartUpload
+from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.store.db.project import Project

@@ -1,7 +1,6 @@
 """What a webhook says: a hint to look sooner. Nothing in it is believed; the worker asks GitLab."""
 
-from dataclasses import dataclass
-
+from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.errors import MltrailError
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.context.deps import Deps

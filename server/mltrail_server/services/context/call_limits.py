@@ -11,8 +11,8 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 
+from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.errors import Code, MltrailError, unavailable
 from mltrail_server.domain.identity import Actor
 

@@ -5,9 +5,10 @@ https://mlflow.org/docs/latest/genai/tracing/
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import limits
 from mltrail_server.domain.assessments import Assessment
 from mltrail_server.domain.errors import MltrailError, invalid, not_found

@@ -4,11 +4,13 @@ A transaction is begun and ended by the driver itself; a generator would be easi
 """
 
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import TracebackType
 from typing import Protocol
 
 import sqlalchemy as sa
+
+from mltrail_server.dataclass import dataclass
 
 from .statements import driver
 

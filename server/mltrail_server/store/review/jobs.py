@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import sqlalchemy as sa
 
+from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.report_job import ReportJob
 from mltrail_server.store import schema
 from mltrail_server.store.ci import child_pipelines

@@ -1,10 +1,12 @@
 """What a preview is made of."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Self
 
 from markupsafe import Markup
+
+from mltrail_server.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,7 @@ class NotebookOutput:
 
     kind: str
     text: str = ""
-    markup: Markup = Markup("")  # noqa: RUF009 - it can't be changed
+    markup: Markup = Markup("")
     cell: int = 0
     output: int = 0
 
@@ -37,7 +39,7 @@ class NotebookCell:
 
     kind: str
     text: str = ""
-    markup: Markup = Markup("")  # noqa: RUF009 - it can't be changed
+    markup: Markup = Markup("")
     count: str = ""
     outputs: Sequence[NotebookOutput] = ()
 
@@ -54,7 +56,7 @@ class FilePreview:
     numbers: str = ""  # of the text's lines
     rows: Sequence[Sequence[Cell]] = ()
     cells: Sequence[NotebookCell] = ()
-    markup: Markup = Markup("")  # noqa: RUF009 - it can't be changed
+    markup: Markup = Markup("")
     scripts: bool = False  # an HTML file has some
     source: bool = False
     cut: bool = False

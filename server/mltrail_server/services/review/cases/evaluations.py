@@ -7,10 +7,11 @@ import json
 import math
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 from mltrail_contract import Evaluation, HigherOrLower, Model, QualityCriteria, Rule
+from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import globs, trace_metrics
 from mltrail_server.domain.cases import evaluate
 from mltrail_server.domain.cases.evaluate import TESTS, RunAnswers
