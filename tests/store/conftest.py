@@ -33,7 +33,7 @@ def plans(scope: Scope) -> Iterator[list[str]]:
     def explain(
         connection: sa.Connection, _cursor: object, statement: str, parameters: tuple[object, ...], *_: object
     ) -> None:
-        if _COMMENT.sub("", statement).startswith("SELECT"):
+        if _COMMENT.sub("", statement).startswith(("SELECT", "WITH")):
             asked = connection.connection.cursor()
             asked.execute(f"{explaining} {statement}", parameters)
             seen.extend(row[column] for row in asked)

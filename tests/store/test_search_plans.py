@@ -212,13 +212,18 @@ def test_a_token_of_another_search_is_refused(scope: Scope) -> None:
             WALK,
             "latest_metric USING COVERING INDEX ix_latest_metric_value (project_id=? AND key_id=? AND is_nan=?)",
         ),
-        ("tags.team = 'a'", [], FEW, "candidate_tag USING INDEX ix_candidate_tag_value (project_id=? AND key=?"),
+        (
+            "tags.team = 'a'",
+            [],
+            FEW,
+            "candidate_tag USING INDEX ix_candidate_tag_indexed_value (project_id=? AND key=?",
+        ),
         ("params.lr = '1'", ["metrics.loss"], FEW, "param USING INDEX ix_param_value (project_id=? AND key=?"),
         (
             "tags.team LIKE 'a%'",
             [],
             FEW,
-            "candidate_tag USING INDEX ix_candidate_tag_value (project_id=? AND key=? AND value_start>? AND value_s",
+            "candidate_tag USING INDEX ix_candidate_tag_indexed_value (project_id=? AND key=? AND value_start>? AND",
         ),
         (
             "metrics.loss > 0",

@@ -29,6 +29,15 @@ def add_index(name: str, table: str, columns: Sequence[str], *, where: str = "")
         op.execute(f"ALTER INDEX {name} ATTACH PARTITION {name}_{part}")
 
 
+def remove_index(name: str) -> None:
+    """Drop an index: on PostgreSQL concurrently. The table must not be partitioned.
+
+    Only for a migration with `concurrently = True`. It can be repeated after an interruption.
+    """
+    concurrently = "CONCURRENTLY " if op.get_context().dialect.name == "postgresql" else ""
+    op.execute(f"DROP INDEX {concurrently}IF EXISTS {name}")
+
+
 def _partitions(connection: sa.Connection, table: str) -> list[str]:
     query = sa.text("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = CAST(:name AS regclass)")
     return sorted(connection.execute(query, {"name": table}).scalars())

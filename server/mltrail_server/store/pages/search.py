@@ -15,7 +15,7 @@ from mltrail_server.domain.candidate import Stage, Status
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.domain.model import PROMPT_TAG
 from mltrail_server.store import schema
-from mltrail_server.store.schema import VALUE_START
+from mltrail_server.store.schema import VALUE_START, is_indexed
 
 _EXPERIMENT = schema.experiment
 _RUN = schema.candidate
@@ -212,6 +212,7 @@ def runs_by_commit(connection: sa.Connection, where: Where, prefix: str, *, limi
         .where(
             where.holds(_TAG.c.project_id),
             _TAG.c.key.in_(_COMMIT_TAGS),
+            is_indexed(_TAG),
             _TAG.c.value_start >= start,
             _TAG.c.value_start < start + _LAST,
             _TAG.c.value >= prefix,

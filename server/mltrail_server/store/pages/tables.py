@@ -227,12 +227,13 @@ def counts(tx: Transaction, experiment_iids: Sequence[int], stages: Sequence[Sta
 
 
 def count_tagged(tx: Transaction, key: str, value: str, *, most: int) -> int:
-    """Count the candidates that have a tag of a short value, up to `most`."""
+    """Count the candidates that have a tag of a short value, up to `most`. The tag must be indexed."""
     tag = schema.candidate_tag
     query = sa.select(sa.literal(1)).where(
         # As a range, since SQLite would otherwise prefer to scan all rows of the project.
         tag.c.project_id == tx.project_id,
         tag.c.key == key,
+        schema.is_indexed(tag),
         tag.c.value_start.between(value, value),
     )
     found: int = tx.execute(sa.select(sa.func.count()).select_from(query.limit(most).subquery())).scalar_one()

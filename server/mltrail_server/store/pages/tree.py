@@ -56,7 +56,10 @@ def of(tx: Transaction, parents: Sequence[int], stages: Sequence[Stage], *, most
     least = (
         sa.select(last.c.candidate_iid)
         .where(
-            last.c.project_id == parent.c.project_id, last.c.key == PARENT_TAG, last.c.value_start.between(start, start)
+            last.c.project_id == parent.c.project_id,
+            last.c.key == PARENT_TAG,
+            schema.is_indexed(last),
+            last.c.value_start.between(start, start),
         )
         .order_by(last.c.value_start.desc(), last.c.candidate_iid.desc())
         .limit(1)
@@ -90,6 +93,7 @@ def _children_of(parent: sa.FromClause, stages: Sequence[Stage]) -> sa.Select[An
         .where(
             _TAG.c.project_id == parent.c.project_id,
             _TAG.c.key == PARENT_TAG,
+            schema.is_indexed(_TAG),
             _TAG.c.value_start.between(start, start),
             _TAG.c.value == parent.c.eid,
             unindexed(_T.c.stage).in_(stages),

@@ -100,7 +100,7 @@ def _by_value(tx: Transaction, table: sa.Table, word: str) -> list[sa.Select[int
     containing = (
         sa.select(table.c.candidate_iid)
         .select_from(seen.join(table, same))
-        .where(table.c.project_id == tx.project_id, _contains(tx, seen.c.value_start, word))
+        .where(table.c.project_id == tx.project_id, _is_indexed(table), _contains(tx, seen.c.value_start, word))
     )
     return [containing, *(_beginning(tx, table, spelt) for spelt in _spellings(word))]
 
@@ -112,6 +112,7 @@ def _beginning(tx: Transaction, table: sa.Table, word: str) -> sa.Select[int]:
         .select_from(keys.join(table, table.c.key == keys.c.key))
         .where(
             table.c.project_id == tx.project_id,
+            _is_indexed(table),
             _begins(table.c.value_start, word[: schema.VALUE_START]),
             _is_searched(table, keys),
         )
@@ -141,13 +142,13 @@ def _by_name(tx: Transaction, experiment_iid: int, stages: Sequence[Stage], word
 
 
 def _keys(tx: Transaction, table: sa.Table) -> sa.CTE:
-    """Walk the different keys of a table."""
+    """Walk the different keys of a table that are indexed, as all that are searched are."""
     one = table.alias()
-    first = sa.select(sa.func.min(one.c.key).label("key")).where(one.c.project_id == tx.project_id)
+    first = sa.select(sa.func.min(one.c.key).label("key")).where(one.c.project_id == tx.project_id, _is_indexed(one))
     keys = first.cte(recursive=True)
     further = table.alias()
     after = sa.select(sa.func.min(further.c.key)).where(
-        further.c.project_id == tx.project_id, further.c.key > keys.c.key
+        further.c.project_id == tx.project_id, further.c.key > keys.c.key, _is_indexed(further)
     )
     return keys.union_all(sa.select(after.correlate(keys).scalar_subquery()).where(keys.c.key.is_not(None)))
 
@@ -156,7 +157,9 @@ def _values(tx: Transaction, table: sa.Table) -> sa.CTE:
     """Walk the different values of each key."""
     keys = _keys(tx, table)
     one, further = table.alias(), table.alias()
-    least = sa.select(sa.func.min(one.c.value_start)).where(one.c.project_id == tx.project_id, one.c.key == keys.c.key)
+    least = sa.select(sa.func.min(one.c.value_start)).where(
+        one.c.project_id == tx.project_id, one.c.key == keys.c.key, _is_indexed(one)
+    )
     first = sa.select(
         keys.c.key.label("key"), least.correlate(keys).scalar_subquery().label("value_start"), sa.literal(1).label("n")
     )
@@ -165,9 +168,16 @@ def _values(tx: Transaction, table: sa.Table) -> sa.CTE:
         further.c.project_id == tx.project_id,
         further.c.key == values.c.key,
         further.c.value_start > values.c.value_start,
+        _is_indexed(further),
     )
     step = sa.select(values.c.key, after.correlate(values).scalar_subquery(), values.c.n + 1)
     return values.union_all(step.where(values.c.value_start.is_not(None), values.c.n < MOST_VALUES))
+
+
+def _is_indexed(rows: sa.FromClause) -> sa.ColumnElement[bool]:
+    """Check what the index of tags wants to be asked for; all parameters are indexed."""
+    table = rows.element if isinstance(rows, sa.Alias) else rows
+    return schema.is_indexed(rows) if table is schema.candidate_tag else sa.true()
 
 
 def _is_searched(table: sa.Table, tags: sa.FromClause) -> sa.ColumnElement[bool]:

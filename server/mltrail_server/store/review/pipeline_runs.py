@@ -202,6 +202,7 @@ def without_job(tx: Transaction, shas: Sequence[str], *, limit: int) -> list[Can
             sa.select(_TAG.c.candidate_iid).where(
                 _TAG.c.project_id == tx.project_id,
                 _TAG.c.key == _COMMIT,
+                schema.is_indexed(_TAG),
                 _TAG.c.value_start.between(sha[:32], sha[:32]),
                 _TAG.c.value == sha,
             )

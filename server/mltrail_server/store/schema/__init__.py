@@ -47,6 +47,7 @@ from .registry import (
     promotion,
 )
 from .tracking import (
+    UNINDEXED_TAGS,
     amendment,
     candidate,
     candidate_dataset,
@@ -56,6 +57,7 @@ from .tracking import (
     dataset,
     experiment,
     experiment_tag,
+    is_indexed,
     latest_metric,
     metric,
     metric_key,
@@ -70,6 +72,7 @@ sort_by_bytes(METADATA)
 
 __all__ = [
     "METADATA",
+    "UNINDEXED_TAGS",
     "VALUE_START",
     "alias_event",
     "amendment",
@@ -98,6 +101,7 @@ __all__ = [
     "gate_refusal",
     "gate_thread",
     "imported",
+    "is_indexed",
     "job",
     "latest_metric",
     "logged_model",

@@ -4,13 +4,16 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Double,
+    FromClause,
     Index,
     SmallInteger,
     String,
     Table,
     Text,
     UniqueConstraint,
+    literal_column,
 )
 
 from mltrail_server.domain.candidate import Status
@@ -182,8 +185,35 @@ candidate_tag = Table(
     Column("key", String(250), primary_key=True),
     Column("value", Text, nullable=False),
     value_start_column(),
-    Index("ix_candidate_tag_value", "project_id", "key", "value_start", "candidate_iid"),
     sqlite_with_rowid=False,
+)
+UNINDEXED_TAGS = (
+    "gitlab.CI_JOB_URL",
+    "gitlab.CI_PIPELINE_SOURCE",
+    "gitlab.CI_PIPELINE_URL",
+    "gitlab.CI_PROJECT_ID",
+    "gitlab.CI_PROJECT_PATH",
+    "gitlab.verified",
+)
+"""Every run of a job has these tags, and they tell no more of it than those that are indexed, such as the job's number,
+or are the same for nearly all runs. In the index, each would change a page of its own whenever a run is created.
+"""
+
+
+def is_indexed(tags: FromClause) -> ColumnElement[bool]:
+    """Check whether the values of a tag are in the index `ix_candidate_tag_indexed_value`. Without this condition, in
+    these very words, no query uses it.
+    """
+    return tags.c.key.not_in([literal_column(f"'{key}'") for key in UNINDEXED_TAGS])
+
+
+Index(
+    "ix_candidate_tag_indexed_value",
+    candidate_tag.c.project_id,
+    candidate_tag.c.key,
+    candidate_tag.c.value_start,
+    candidate_tag.c.candidate_iid,
+    sqlite_where=is_indexed(candidate_tag),
 )
 
 own_tag = Table(

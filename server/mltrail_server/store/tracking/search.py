@@ -104,12 +104,16 @@ def _hits(clause: Clause, project_id: ProjectId) -> sa.Select[Any] | None:
         where = [table.c.key_id == key_id(project_id, clause.key), newest_value(clause)]
         if clause.operator == "=":
             where.append(as_range(table.c.value, clause.value))
+    elif clause.entity is Entity.TAG and clause.key in schema.UNINDEXED_TAGS:
+        return None
     elif clause.entity in (Entity.PARAM, Entity.TAG):
         table = schema.param if clause.entity is Entity.PARAM else schema.candidate_tag
         start = start_of_value(table, clause)
         if start is None:
             return None
         where = [table.c.key == clause.key, start, pair_value(table, clause)]
+        if table is schema.candidate_tag:
+            where.append(schema.is_indexed(table))
     elif clause.entity is Entity.ATTRIBUTE and clause.key == "run_id" and clause.operator in ("=", "IN"):
         values = clause.value if isinstance(clause.value, tuple) else (clause.value,)
         return sa.select(_T.c.iid).where(_T.c.project_id == project_id, _T.c.eid.in_(values))
