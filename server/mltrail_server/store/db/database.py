@@ -16,6 +16,7 @@ from mltrail_server.telemetry.tracing import TRACING
 from . import failures, named_statements, postgresql, sqlite
 from .postgresql import Replica
 from .sqlite import GroupCommit
+from .statements import driver
 from .time_limits import TIME_LIMITS, Reading
 
 T = TypeVar("T")
@@ -145,7 +146,7 @@ class _Use(AbstractContextManager[Any]):
             raise
         if self.seconds:
             try:
-                self.reading = TIME_LIMITS.begin(self.connection.connection.driver_connection, self.seconds)
+                self.reading = TIME_LIMITS.begin(driver(self.connection), self.seconds)
             except BaseException as error:  # the system may have no thread left; the next call needs the connection
                 self.__exit__(type(error), error, error.__traceback__)
                 raise

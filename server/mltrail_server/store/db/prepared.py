@@ -97,7 +97,7 @@ def run(connection: sa.Connection, sql: str, given: Mapping[str, Any]) -> Answer
     """Run a statement on a connection that commits by itself; None if only psycopg can: in a pipeline, or for values of
     other types. Raises psycopg's errors.
     """
-    driver: Any = connection.connection.driver_connection
+    driver: Any = connection.connection.dbapi_connection
     pgconn = driver.pgconn
     if not driver.autocommit or pgconn.pipeline_status:
         return None

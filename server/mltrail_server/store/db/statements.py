@@ -131,7 +131,7 @@ class Statement:
 
 
 def driver(connection: sa.Connection) -> Any:  # noqa: ANN401 - sqlite3's connection, or psycopg's
-    return connection.connection.driver_connection
+    return connection.connection.dbapi_connection  # `driver_connection` is the same, by way of four more functions
 
 
 def _announce(connection: sa.Connection, sql: str, values: object, *, many: bool = False) -> None:
