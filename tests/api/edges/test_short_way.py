@@ -158,7 +158,7 @@ def test_whoever_asks_is_answered_the_same_both_ways(twins: Twins) -> None:
     "host",
     [
         *("127.0.0.1:5000", "localhost", "evil.example.com", "[::1]:80", "127.0.0.1.nip.io", ""),
-        *("localhost:5000.example.com", "127.0.0.1@evil.example.com", "localhost\n"),
+        *("localhost:5000.example.com", "127.0.0.1@evil.example.com"),
     ],
 )
 def test_the_host_is_checked_the_same_both_ways(twins: Twins, host: str) -> None:
