@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from threading import Event
+from threading import Event, stack_size
+from threading import enumerate as enumerate_threads
 
 import psycopg
 import pytest
@@ -18,6 +19,9 @@ from mltrail_server.telemetry.measured import MEASURED, Receiver
 from tests.processes import wait_until
 
 BACKENDS = ("postgresql",)
+NEW = "new connection"  # the thread's name
+TOO_LARGE = 1 << 46
+"""A stack, in bytes, that no thread gets."""
 PID = sa.text("SELECT pg_backend_pid()")
 
 
@@ -70,6 +74,13 @@ def seen() -> Iterator[Seen]:
 def pid(db: Database) -> int:
     with db.read() as connection:
         return int(connection.scalar(PID) or 0)
+
+
+def others(db: Database) -> int:
+    """Count the connections to the database but one."""
+    with db.read() as connection:
+        all_of_them = sa.text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
+        return int(connection.scalar(all_of_them) or 0) - 1
 
 
 def write_and_fail(connection: sa.Connection) -> None:
@@ -157,6 +168,35 @@ def test_connections_are_opened_one_at_a_time(db: Database) -> None:
         go_on.set()
         assert all(one.result(30) for one in asked)
     assert most[0] == 1
+
+
+def test_a_call_does_not_wait_for_a_new_connection_if_another_becomes_free(db: Database) -> None:
+    go_on = Event()
+    with ThreadPoolExecutor(1) as other:
+        with db.read() as connection:
+            first = connection.scalar(PID)
+
+            @sa.event.listens_for(db.engine, "do_connect")
+            def wait(*_: object) -> None:
+                assert go_on.wait(30)
+
+            waiting = other.submit(pid, db)
+            wait_until(lambda: any(one.name == NEW for one in enumerate_threads()), "one is being opened")
+        assert waiting.result(30) == first
+    before = others(db)
+    go_on.set()
+    db.dispose()
+    wait_until(lambda: others(db) <= before, "what was opened is closed, too")
+
+
+def test_a_call_opens_a_connection_by_itself_if_there_can_be_no_other_thread(db: Database) -> None:
+    with ThreadPoolExecutor(1) as other, db.read() as connection:
+        other.submit(int).result(30)  # its thread is there
+        before = stack_size(TOO_LARGE)
+        try:
+            assert other.submit(pid, db).result(30) != connection.scalar(PID)
+        finally:
+            stack_size(before)
 
 
 def test_a_server_that_is_down_is_no_reason_to_wait_for_each_other(db: Database) -> None:

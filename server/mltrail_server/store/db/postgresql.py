@@ -161,9 +161,9 @@ class PostgresTransactions:
     two wasted round trips: on PostgreSQL each statement sees what has been committed by then, in a transaction or not.
 
     Connections are opened one at a time. One costs 25 ms, and its first statements 20 more, since a new process of
-    PostgreSQL knows no tables yet; most statements take one, so that meanwhile others become free. Calls that wait take
-    turns: otherwise those that are running would come first again and again, and a call would wait a hundred times as
-    long as most do.
+    PostgreSQL knows no tables yet; most statements take one, so that meanwhile others become free. So a thread opens it
+    while the call that it is for waits for whichever comes first. Calls that wait take turns: otherwise those that are
+    running would come first again and again, and a call would wait a hundred times as long as most do.
     """
 
     def __init__(self, engine: sa.Engine) -> None:
@@ -176,6 +176,7 @@ class PostgresTransactions:
         self._waiting: deque[_Waiter] = deque()
         self._used = 0  # or about to be opened
         self._opening = False
+        self._opener: threading.Thread | None = None
 
     def read(self) -> AbstractContextManager[sa.Connection]:
         return Use(self, "")
@@ -195,6 +196,10 @@ class PostgresTransactions:
     def dispose(self) -> None:
         """Close all connections that nobody uses now."""
         with self._lock:
+            opener = self._opener
+        if opener is not None:
+            opener.join()
+        with self._lock:
             free, self._free = self._free, []
         for connection, _ in free:
             _close(connection)
@@ -208,7 +213,12 @@ class PostgresTransactions:
                 _close(free[0])
                 with self._lock:
                     free = self._free.pop() if self._free else None
-            return self._opened() if free is None else free[0]
+            if free is not None:
+                return free[0]
+            try:
+                return self._opened()
+            finally:
+                self._end_opening()
         except BaseException:
             self._end_use(None)
             raise
@@ -255,11 +265,27 @@ class PostgresTransactions:
                 self._let_open()
 
     def _let_open(self) -> None:
-        """Let the call that has waited longest open a connection, unless another is being opened."""
+        """Have a connection opened for the call that has waited longest, unless another is being opened."""
         if self._waiting and not self._opening and self._used < MOST_CONNECTIONS:
             self._opening = True
             self._used += 1
-            self._waiting.popleft().ready.release()
+            self._opener = threading.Thread(target=self._open, name="new connection", daemon=True)
+            try:
+                self._opener.start()
+            except RuntimeError:  # the system has no thread left: the call opens it
+                self._opener = None
+                self._waiting.popleft().ready.release()
+
+    def _open(self) -> None:
+        """Open a connection, and give it to whoever is next."""
+        try:
+            connection = self._opened()
+        except Exception:  # noqa: BLE001 - the calls that wait find out what is wrong
+            self._end_use(None)
+        else:
+            self.give_back(connection)
+        finally:
+            self._end_opening()
 
     def _opened(self) -> sa.Connection:
         MEASURED.to.connections_limit(MOST_CONNECTIONS)
@@ -272,11 +298,12 @@ class PostgresTransactions:
                     self._used += 1
                     self._waiting.popleft().ready.release()
             raise
-        finally:
-            with self._lock:
-                self._opening = False
-                self._let_open()
         return connection
+
+    def _end_opening(self) -> None:
+        with self._lock:
+            self._opening = False
+            self._let_open()
 
     def _lives(self, connection: sa.Connection, idle_since: float) -> bool:
         """Return whether a connection can be used: the server may have been restarted. One that was used a moment ago
