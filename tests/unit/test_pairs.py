@@ -1,3 +1,7 @@
+import json
+
+import pytest
+
 from mltrail_server.domain.pairs import Pairs
 
 
@@ -8,3 +12,9 @@ def test_what_goes_in_comes_out() -> None:
     assert len(pairs) == 3
     assert pairs
     assert not Pairs()
+
+
+@pytest.mark.parametrize("text", ["", '"quoted" \\ {brace}', "\n\t\0\x1f", "größe 日本 \U0001f600 \u2028 \ud800"])
+def test_pairs_are_written_as_json_would(text: str) -> None:
+    for items in ([(text, "1")], [("a", text), (text, text)]):
+        assert Pairs.of(items).json == json.dumps([{"key": key, "value": value} for key, value in items])

@@ -6,6 +6,7 @@ client's, would cost the most; so they stay text, and are decoded only where the
 
 import json
 from collections.abc import Iterable, Iterator
+from json.encoder import encode_basestring_ascii as quoted
 from typing import Self
 
 from mltrail_server.dataclass import dataclass
@@ -19,7 +20,9 @@ class Pairs:
 
     @classmethod
     def of(cls, items: Iterable[tuple[str, str]]) -> Self:
-        return cls(json.dumps([{"key": key, "value": value} for key, value in items]))
+        # As `json.dumps` would, in a quarter of its time.
+        each = [f'{{"key": {quoted(key)}, "value": {quoted(value)}}}' for key, value in items]
+        return cls(f"[{', '.join(each)}]")
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return ((one["key"], one["value"]) for one in json.loads(self.json))

@@ -19,14 +19,16 @@ _TOGETHER = 24
 """Up to so many tags, as a new run has, are stored by one statement on SQLite, too. Python's driver lets other threads
 go on before each statement, and then has to wait for them while the database is locked.
 """
+_NAMES = tuple((f"key_{number}", f"value_{number}") for number in range(_TOGETHER))
+"""Of the parameters of that statement."""
 
 
 def put(tx: Transaction, candidate_iid: int, tags: Mapping[str, str]) -> None:
     """Store tags; a key that exists gets the new value."""
     if tx.dialect == "sqlite" and 0 < len(tags) <= _TOGETHER:
         given: dict[str, object] = {"candidate_iid": candidate_iid}
-        for number, (key, value) in enumerate(tags.items()):
-            given[f"key_{number}"], given[f"value_{number}"] = key, value
+        for (key_name, value_name), (key, value) in zip(_NAMES, tags.items(), strict=False):
+            given[key_name], given[value_name] = key, value
         tx.run(_putting(len(tags)), **given)
         return
     owner = {"project_id": tx.project_id, "candidate_iid": candidate_iid}
@@ -37,10 +39,7 @@ def put(tx: Transaction, candidate_iid: int, tags: Mapping[str, str]) -> None:
 def _putting(count: int) -> Statement:
     """Build the statement that stores so many tags of a candidate."""
     owner: dict[str, object] = {name: sa.bindparam(name) for name in ("project_id", "candidate_iid")}
-    rows = [
-        owner | {"key": sa.bindparam(f"key_{number}"), "value": sa.bindparam(f"value_{number}")}
-        for number in range(count)
-    ]
+    rows = [owner | {"key": sa.bindparam(key), "value": sa.bindparam(value)} for key, value in _NAMES[:count]]
     return Statement(lambda dialect: add_or_change(dialect, _T, rows, ["value"]), name="tracking.candidate_tags.put")
 
 
