@@ -1,9 +1,9 @@
 """What a store for the bytes of files can do."""
 
 from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.domain.ids import ProjectId
 

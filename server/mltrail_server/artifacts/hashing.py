@@ -3,10 +3,8 @@
 import hashlib
 import io
 from collections.abc import Iterable
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, Self
-
-from mltrail_server.dataclass import dataclass
 
 from .destination import Sink
 

@@ -4,11 +4,9 @@ https://mlflow.org/docs/latest/genai/concepts/feedback/
 """
 
 import uuid
-from dataclasses import field
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
-
-from mltrail_server.dataclass import dataclass
 
 RUN_KEY = "mlflow.assessment.sourceRunId"
 """The key in an assessment's metadata under which an evaluation says which run it is."""

@@ -5,9 +5,8 @@ https://docs.gitlab.com/user/permissions/#project-members-permissions
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import Enum
-
-from mltrail_server.dataclass import dataclass
 
 from .identity import Role, role_of, title_of
 

@@ -8,10 +8,9 @@ each is, and how well it would be known. All is in spreads from run to run, so t
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
-
-from mltrail_server.dataclass import dataclass
 
 from .statistics import Summary
 

@@ -7,10 +7,8 @@ parameters, code or data columns. Patch: made the same way, with new data or ano
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
-
-from mltrail_server.dataclass import dataclass
 
 from .comparison import changed_parameters
 from .grouping import REPEAT_OVER

@@ -8,10 +8,10 @@ anything else, does not pass.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 
 from mltrail_contract import Model, Rule
-from mltrail_server.dataclass import dataclass
 
 from . import globs, hypotheses, rules
 from .comparison import Comparison, MetricChange

@@ -5,10 +5,9 @@ This only measures. What a difference means is said by `judgement`, for all mode
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from mltrail_contract import Contract, Model
-from mltrail_server.dataclass import dataclass
 
 from . import datasets, evidence, folds, overfitting
 from . import history as branch_history

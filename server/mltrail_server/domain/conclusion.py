@@ -1,11 +1,10 @@
 """What is concluded about a model, and about a merge request: the worst thing by name, then the best."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from mltrail_contract import Outcome
-from mltrail_server.dataclass import dataclass
 
 from .cases.result import CaseResult
 from .comparison import NO_BASELINE, Comparison

@@ -5,8 +5,7 @@ https://mlflow.org/docs/latest/ml/dataset/
 
 import json
 from collections.abc import Mapping, Sequence
-
-from mltrail_server.dataclass import dataclass
+from dataclasses import dataclass
 
 from . import json_text
 

@@ -1,8 +1,7 @@
 """Write two values of a metric and the difference between them, so that their digits add up: 12.0 → 13.2 is +1.2."""
 
+from dataclasses import dataclass
 from functools import cached_property
-
-from mltrail_server.dataclass import dataclass
 
 from .direction import Better, MetricDirection, is_in_points, unit_of
 from .numbers import decimals_for, is_plain, number, signed

@@ -8,11 +8,10 @@ unknown, since best and worst must never be swapped.
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING
-
-from mltrail_server.dataclass import dataclass
 
 from . import globs, measures, trace_metrics
 

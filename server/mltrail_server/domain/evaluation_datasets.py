@@ -6,10 +6,8 @@ https://mlflow.org/docs/latest/genai/datasets/
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
-
-from mltrail_server.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,7 @@ these values the baseline's: both sides are then measured on the same data, and 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import replace
-
-from mltrail_server.dataclass import dataclass
+from dataclasses import dataclass, replace
 
 from .grouping import Run, RunState, usable
 from .run_tags import EVALUATES_TAG

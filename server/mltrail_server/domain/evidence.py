@@ -9,11 +9,9 @@ import bisect
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
-
-from mltrail_server.dataclass import dataclass
 
 from . import statistics, winners
 from .branch import PossibleLevel, possible_levels

@@ -1,8 +1,7 @@
 """Split a filter into names, numbers, texts, operators and punctuation, and say where that fails."""
 
 import re
-
-from mltrail_server.dataclass import dataclass
+from dataclasses import dataclass
 
 from .errors import MltrailError, invalid
 from .reasons import Reason

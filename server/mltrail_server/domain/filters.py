@@ -4,11 +4,10 @@ https://mlflow.org/docs/latest/ml/search/search-runs/
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
 from typing import TypeVar
-
-from mltrail_server.dataclass import dataclass
 
 from .errors import MltrailError, invalid
 from .filter_tokens import Token, cut, wrong

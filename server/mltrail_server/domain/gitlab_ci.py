@@ -1,6 +1,6 @@
 """What GitLab says about projects, pipelines, jobs and merge requests, reduced to what we use."""
 
-from mltrail_server.dataclass import dataclass
+from dataclasses import dataclass
 
 SUCCEEDED = "success"
 CHILD = "parent_pipeline"

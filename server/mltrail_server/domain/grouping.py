@@ -1,11 +1,9 @@
 """Candidates that differ only by chance count as one candidate with several runs."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
-
-from mltrail_server.dataclass import dataclass
 
 from .direction import Better, MetricDirection, primary_metric
 from .statistics import Summary, summarise

@@ -1,8 +1,7 @@
 """Which of the target branch's pipelines show the baseline's level, and which only how much runs vary by chance."""
 
 from collections.abc import Iterable, Sequence
-
-from mltrail_server.dataclass import dataclass
+from dataclasses import dataclass
 
 from . import datasets
 from .grouping import Group

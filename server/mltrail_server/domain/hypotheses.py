@@ -7,11 +7,9 @@ metrics it has. Two families share that chance separately: the rules that can fa
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import NamedTuple, Protocol
-
-from mltrail_server.dataclass import dataclass
 
 from . import conformal, statistics
 from .conformal import FEWEST, Ranked

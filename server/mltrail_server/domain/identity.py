@@ -1,8 +1,7 @@
 """Who the caller is, and what they are allowed to do."""
 
+from dataclasses import dataclass
 from enum import IntEnum, StrEnum
-
-from mltrail_server.dataclass import dataclass
 
 from .ids import ProjectId
 

@@ -6,10 +6,9 @@ chance in twenty of a false alarm, however many models, slices and metrics it ha
 
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from mltrail_contract import Model
-from mltrail_server.dataclass import dataclass
 
 from . import gate, hypotheses, rules
 from .cases import rule as case_rules

@@ -1,8 +1,7 @@
 """What a search text names directly: a merge request, a pipeline, a run, a commit, or a version of a model."""
 
 import re
-
-from mltrail_server.dataclass import dataclass
+from dataclasses import dataclass
 
 _NUMBER = re.compile(r"([!#])([1-9][0-9]{0,17})", re.ASCII)
 _HEX = re.compile(r"[0-9a-f]{7,64}", re.ASCII)

@@ -1,9 +1,7 @@
 """The latest values of a run's metrics."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import field
-
-from mltrail_server.dataclass import dataclass
+from dataclasses import dataclass, field
 
 from .candidate import Point
 

@@ -7,9 +7,7 @@ repeat each other to the last digit.
 import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
-
-from mltrail_server.dataclass import dataclass
+from dataclasses import dataclass, replace
 
 from . import datasets, trace_metrics
 from .grouping import Group, Run, RunState, group_of, usable

@@ -8,9 +8,7 @@ themselves often end with a number, as in `plots/step_100.png`.
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import field
-
-from mltrail_server.dataclass import dataclass
+from dataclasses import dataclass, field
 
 TABLES_TAG = "mlflow.loggedArtifacts"
 """The tag in which MLflow's `log_table` names its files: `[{"path": "eval.json", "type": "table"}]`."""

@@ -2,8 +2,7 @@
 
 import re
 from collections.abc import Collection
-
-from mltrail_server.dataclass import dataclass
+from dataclasses import dataclass
 
 from .direction import display_order, is_system, splits, words
 

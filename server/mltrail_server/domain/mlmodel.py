@@ -5,9 +5,8 @@ https://mlflow.org/docs/latest/ml/model/#mlmodel-file
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
-
-from mltrail_server.dataclass import dataclass
 
 from . import json_text
 

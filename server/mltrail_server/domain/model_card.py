@@ -6,9 +6,8 @@ Mitchell et al., "Model Cards for Model Reporting" (2019).
 import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-
-from mltrail_server.dataclass import dataclass
 
 from .direction import is_system
 from .markdown import Markdown, code, link

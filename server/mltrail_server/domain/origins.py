@@ -1,9 +1,8 @@
 """Where something was made that was imported. What is said of it there is no evidence here."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
-
-from mltrail_server.dataclass import dataclass
 
 IMPORTED_TAG = "mltrail.imported_from"
 """The tag, written by the server alone, of runs, versions and traces that were imported."""

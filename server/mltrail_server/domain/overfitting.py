@@ -4,8 +4,7 @@ A wider gap alone is no loss, and a better training metric alone is no gain.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-
-from mltrail_server.dataclass import dataclass
+from dataclasses import dataclass
 
 from . import evidence
 from .direction import Better, MetricDirection, is_rate, splits

@@ -6,8 +6,7 @@ people write them. MLflow's API has none of this: there, a filter means what it 
 
 import re
 from collections.abc import Iterator, Sequence
-
-from mltrail_server.dataclass import dataclass
+from dataclasses import dataclass
 
 from . import written_times
 from .errors import MltrailError, invalid

@@ -6,10 +6,9 @@ client's, would cost the most; so they stay text, and are decoded only where the
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Self
-
-from mltrail_server.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

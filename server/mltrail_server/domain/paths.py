@@ -1,9 +1,8 @@
 """Artifact paths: whatever a client sends stays in its owner's folder, or is refused."""
 
 import re
+from dataclasses import dataclass
 from urllib.parse import unquote
-
-from mltrail_server.dataclass import dataclass
 
 from .errors import MltrailError, invalid
 from .ids import is_eid

@@ -1,8 +1,6 @@
 """What merging a merge request would publish of a model, as announced in its note."""
 
-from dataclasses import replace
-
-from mltrail_server.dataclass import dataclass
+from dataclasses import dataclass, replace
 
 from . import reviewed
 from .markdown import Markdown, code

@@ -6,9 +6,8 @@ https://mlflow.org/docs/latest/genai/prompt-registry/
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import NamedTuple
-
-from mltrail_server.dataclass import dataclass
 
 from .word_diff import Change, Diff, word_diff
 

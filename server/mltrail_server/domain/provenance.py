@@ -7,10 +7,9 @@ https://github.com/secure-systems-lab/dsse/blob/master/envelope.md
 import base64
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-
-from mltrail_server.dataclass import dataclass
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"

@@ -1,9 +1,9 @@
 """A model's candidates: how runs are grouped and ranked, and which group is the best."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from mltrail_contract import Model
-from mltrail_server.dataclass import dataclass
 
 from . import evidence, globs, looks, trials, winners
 from .direction import Better, MetricDirection, direction_of

@@ -3,9 +3,8 @@ binding; but a reviewer is shown when the job was removed or changed.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
-
-from mltrail_server.dataclass import dataclass
 
 from . import gitlab_ci
 

@@ -7,8 +7,7 @@ depend on everything below: two commits with the same listing have the same file
 import hashlib
 import json
 from collections.abc import Iterable
-
-from mltrail_server.dataclass import dataclass
+from dataclasses import dataclass
 
 _MOST_NAMED = 3
 

@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import median
 from typing import NamedTuple
 
 from mltrail_contract import HigherOrLower, Model, Outcome, Rule, Then, Value
-from mltrail_server.dataclass import dataclass
 
 from . import evidence, folds, rules
 from .comparison import NO_BASELINE, Comparison, MetricChange

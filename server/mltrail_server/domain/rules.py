@@ -3,10 +3,9 @@
 import fnmatch
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from mltrail_contract import HigherOrLower, Outcome, Rule, Tolerance, Value
-from mltrail_server.dataclass import dataclass
 
 from .differences import Difference
 from .hypotheses import Decision

@@ -4,9 +4,9 @@ import fnmatch
 import json
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
 
 from mltrail_contract import FILE_NAME, Contract, Model, Runs
-from mltrail_server.dataclass import dataclass
 
 from .grouping import Run
 from .model import model_of_experiment

@@ -2,10 +2,9 @@
 
 import re
 from collections.abc import Collection
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import total_ordering
-
-from mltrail_server.dataclass import dataclass
 
 from .errors import invalid
 

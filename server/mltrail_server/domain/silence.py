@@ -1,10 +1,10 @@
 """A merge request that does not train a model shows nothing about it, and that is not a pass."""
 
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from enum import StrEnum
 
 from mltrail_contract import Model, Outcome, Then
-from mltrail_server.dataclass import dataclass
 
 from .rules import applies, worst
 

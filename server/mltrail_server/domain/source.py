@@ -1,9 +1,8 @@
 """The declared source of a model version's files: in the project, or in a place that only clients read."""
 
 import re
+from dataclasses import dataclass
 from urllib.parse import unquote, unquote_plus, urlsplit
-
-from mltrail_server.dataclass import dataclass
 
 from . import paths, semver
 from .errors import MltrailError, invalid

@@ -1,8 +1,7 @@
 """The order in which the spans of a trace are shown: each below its parent, with its place on the time axis."""
 
 from collections.abc import Sequence
-
-from mltrail_server.dataclass import dataclass
+from dataclasses import dataclass
 
 from .spans import Span
 

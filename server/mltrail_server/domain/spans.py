@@ -4,10 +4,8 @@ https://opentelemetry.io/docs/specs/otel/trace/api/#span
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
-
-from mltrail_server.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,10 @@ Lentz algorithm (https://dlmf.nist.gov/3.10#iii).
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
 from typing import NamedTuple
-
-from mltrail_server.dataclass import dataclass
 
 _TINY = 1e-300
 _PRECISION = 1e-15

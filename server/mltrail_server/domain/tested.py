@@ -1,10 +1,8 @@
 """What a test says of one metric: its verdict, the reason, and what would tell where nothing can be told."""
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
-
-from mltrail_server.dataclass import dataclass
 
 from . import evidence
 from .differences import Difference

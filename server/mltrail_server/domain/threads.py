@@ -1,8 +1,7 @@
 """The thread that blocks a merge while the gate fails, and what counts as a person's override of it."""
 
 from collections.abc import Collection
-
-from mltrail_server.dataclass import dataclass
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)

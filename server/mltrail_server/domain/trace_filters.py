@@ -4,10 +4,8 @@ https://mlflow.org/docs/latest/genai/tracing/search-traces/
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
-
-from mltrail_server.dataclass import dataclass
 
 from .errors import MltrailError, invalid
 from .filter_tokens import Token, wrong

@@ -5,10 +5,8 @@ asks.
 import json
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from statistics import quantiles
-
-from mltrail_server.dataclass import dataclass
 
 from .traces import COST_KEY
 

@@ -5,10 +5,8 @@ https://mlflow.org/docs/latest/genai/tracing/
 
 import re
 import uuid
-from dataclasses import field
+from dataclasses import dataclass, field
 from enum import IntEnum
-
-from mltrail_server.dataclass import dataclass
 
 from .errors import invalid
 

@@ -1,8 +1,7 @@
 """A sweep is a parent run with trials as its children. A comparison counts the parent or the trials, never both."""
 
 from collections.abc import Mapping, Sequence
-
-from mltrail_server.dataclass import dataclass
+from dataclasses import dataclass
 
 from . import globs, trace_metrics
 from .grouping import Run, RunState, usable

@@ -10,10 +10,9 @@ may not rest on a lead that only candidates as good as the best would have given
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
-
-from mltrail_server.dataclass import dataclass
 
 from . import statistics
 from .statistics import MeanError, Summary

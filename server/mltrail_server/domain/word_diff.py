@@ -8,9 +8,8 @@ compared line by line, and then as a whole.
 import itertools
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
-
-from mltrail_server.dataclass import dataclass
 
 _WORDS = re.compile(r"\w+|\s+|[^\w\s]")
 _LINES = re.compile(r"[^\n]*\n|[^\n]+")

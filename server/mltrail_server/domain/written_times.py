@@ -5,9 +5,8 @@ All are UTC. A day, a week and a minute are spans of time. Weeks begin on Monday
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-
-from mltrail_server.dataclass import dataclass
 
 EXAMPLES = "'2026-11-21', '2026-11-21 14:30', 'yesterday' or '7 days ago', all in UTC"
 

@@ -3,11 +3,11 @@
 https://docs.gitlab.com/api/personal_access_tokens/ and https://docs.gitlab.com/api/oauth2/
 """
 
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.clock import Clock, system_clock
 from mltrail_server.domain.errors import MltrailError, forbidden
 from mltrail_server.domain.identity import Access, Role, access_of, title_of

@@ -4,8 +4,8 @@ https://docs.gitlab.com/ci/pipelines/merge_request_pipelines/#use-with-forked-pr
 """
 
 import re
+from dataclasses import dataclass
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.ids import ProjectId
 
 from .client import GitLab

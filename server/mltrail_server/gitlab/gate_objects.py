@@ -4,9 +4,9 @@ https://docs.gitlab.com/api/discussions/#merge-requests, https://docs.gitlab.com
 https://docs.gitlab.com/api/issues/
 """
 
+from dataclasses import dataclass
 from typing import Any
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.domain.threads import Reply, Thread

@@ -6,12 +6,12 @@ https://docs.gitlab.com/api/oauth2/#authorization-code-with-proof-key-for-code-e
 import base64
 import hashlib
 import logging
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
 import requests
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.clock import Clock
 from mltrail_server.domain.errors import unauthenticated, unavailable
 from mltrail_server.settings import CALLBACK

@@ -1,12 +1,12 @@
 """What the self-test and the doctor ask GitLab beyond normal operation: version, bot's token, issuer's pages, clock."""
 
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 import requests
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.errors import forbidden, unavailable
 
 from . import renamed_urls, responses

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import gitlab
 import gitlab.exceptions
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import webhook_secrets
 from mltrail_server.domain.errors import MltrailError, conflict, forbidden
 from mltrail_server.domain.identity import Role

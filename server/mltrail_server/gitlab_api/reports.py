@@ -1,12 +1,12 @@
 """What a pipeline does to the models, for the `report` job."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 from flask import Response
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.comparison import MetricChange, ParameterChange
 from mltrail_server.domain.conclusion import Conclusion, Finding
 from mltrail_server.domain.evidence import Evidence

@@ -1,8 +1,9 @@
 """One admitted request: the caller, the project, and what was sent."""
 
+from dataclasses import dataclass
+
 from flask import Request
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.identity import Actor
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.context.deps import Deps, Scope

@@ -2,11 +2,11 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from flask import Flask, Request, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.domain.reasons import Reason
 from mltrail_server.telemetry import calls

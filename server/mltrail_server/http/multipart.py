@@ -6,13 +6,12 @@ order that they have on the page. https://www.rfc-editor.org/rfc/rfc7578
 
 import io
 from collections.abc import Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from flask import Request
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, MultipartDecoder, NeedData
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.errors import Code, MltrailError, invalid
 
 from .slow_bodies import SLOW_BODIES

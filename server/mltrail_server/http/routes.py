@@ -6,12 +6,12 @@ every millisecond are also found by the short way (see `short_way`), which calls
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from flask import Flask, Request, request
 from flask.typing import ResponseReturnValue
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.errors import forbidden, invalid
 from mltrail_server.domain.identity import Access, Actor, title_of
 from mltrail_server.services.context.deps import Deps

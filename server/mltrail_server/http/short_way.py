@@ -10,10 +10,8 @@ spellings, and a project whose path may end in two places. Both ways run the sam
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-
-from mltrail_server.dataclass import dataclass
 
 from .project_paths import VARIABLE, is_unusual
 

@@ -14,13 +14,12 @@ import struct
 import sys
 import threading
 import time
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.errors import Code, MltrailError
 
 from .request_ids import REQUEST_ID

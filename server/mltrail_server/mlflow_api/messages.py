@@ -11,6 +11,7 @@ that fails. A name that the struct does not know is such a failure, and costs th
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeVar
 
@@ -18,7 +19,6 @@ import msgspec
 from flask import Request
 from msgspec import inspect
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.errors import MltrailError, invalid
 from mltrail_server.http import forms
 from mltrail_server.http.bodies import read_body, validation_error

@@ -7,6 +7,7 @@ import hmac
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -18,7 +19,6 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.http.routes import mount_public
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.settings import is_loopback

@@ -3,12 +3,11 @@
 import os
 import re
 from collections.abc import Collection, Mapping, MutableMapping
-from dataclasses import field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urlsplit
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.identity import Role
 
 from .checks import check, is_loopback, mistake

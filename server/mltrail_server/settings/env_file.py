@@ -11,10 +11,9 @@ import os
 import re
 import secrets
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
-
-from mltrail_server.dataclass import dataclass
 
 from .checks import mistake
 

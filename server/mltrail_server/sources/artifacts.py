@@ -8,12 +8,11 @@ source's own folder and server, and what the operator names, are read.
 import posixpath
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Protocol
 from urllib.parse import quote, unquote, urlsplit
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.errors import MltrailError, invalid, not_found
 from mltrail_server.domain.transfer import Entity, FileRecord, Findings, GoneError, Loss
 
@@ -68,12 +67,7 @@ class Artifacts:
     """Lists and opens files by the URIs that a history has for them."""
 
     def __init__(
-        self,
-        findings: Findings,
-        access: Access = Access(),  # noqa: B008 - it can't be changed
-        *,
-        base: Path | None = None,
-        server: Rest | None = None,
+        self, findings: Findings, access: Access = Access(), *, base: Path | None = None, server: Rest | None = None
     ) -> None:
         """`base` is the source's own folder, `server` its own server."""
         self._findings = findings

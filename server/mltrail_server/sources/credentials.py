@@ -2,12 +2,11 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import requests
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.errors import invalid
 
 _LONGEST = 300

@@ -4,8 +4,8 @@ import email.utils
 import random
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.clock import Clock, system_clock
 
 

@@ -3,8 +3,7 @@
 import re
 import secrets
 from contextvars import ContextVar
-
-from mltrail_server.dataclass import dataclass
+from dataclasses import dataclass
 
 _VALID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 

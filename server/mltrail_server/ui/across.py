@@ -1,6 +1,7 @@
 """Fill a template for somebody who is looking at several projects: it is in no project's frame."""
 
-from mltrail_server.dataclass import dataclass
+from dataclasses import dataclass
+
 from mltrail_server.services.context.deps import Deps
 
 from .render import filled

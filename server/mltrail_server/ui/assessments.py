@@ -1,8 +1,8 @@
 """How pages show assessments by scorers, judges and people."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import numbers
 from mltrail_server.domain.assessments import RUN_KEY, Assessment, Kind
 

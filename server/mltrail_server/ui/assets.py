@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import mimetypes
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -15,7 +16,6 @@ from flask import Response, request
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup, escape
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.errors import not_found
 from mltrail_server.services.context.deps import Deps
 

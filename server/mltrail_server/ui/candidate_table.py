@@ -3,14 +3,13 @@
 import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from urllib.parse import parse_qs
 
 from flask import Response, redirect, stream_with_context
 from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import ranges
 from mltrail_server.domain.clock import iso
 from mltrail_server.domain.errors import Code, MltrailError

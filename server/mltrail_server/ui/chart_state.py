@@ -6,11 +6,11 @@ change them in the address as the reader moves a slider; without scripts a form 
 
 import math
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Self
 
 from werkzeug.datastructures import MultiDict
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.store.tracking.histories import CurveAxis
 
 MOST_SMOOTHING = 0.99

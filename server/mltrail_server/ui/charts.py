@@ -4,13 +4,12 @@ import csv
 import io
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Self
 
 from flask import Response, jsonify
 from flask.typing import ResponseReturnValue
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.clock import iso
 from mltrail_server.domain.errors import invalid
 from mltrail_server.http.call import Call

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from flask import redirect
 from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import dataset_schema, media, numbers
 from mltrail_server.domain.direction import Better, MetricDirection, display_order, is_rate
 from mltrail_server.domain.media import Frame

@@ -5,10 +5,9 @@ Anybody may have sent anything: what is not clearly a conversation is none, and 
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
-
-from mltrail_server.dataclass import dataclass
 
 MOST = 200
 """How many messages are shown."""

@@ -3,10 +3,10 @@
 import itertools
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.markdown import name
 from mltrail_server.domain.numbers import number
 from mltrail_server.services.review.note import Course

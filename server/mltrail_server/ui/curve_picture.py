@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import numbers
 from mltrail_server.domain.clock import iso
 from mltrail_server.domain.quantities import short_duration

@@ -1,6 +1,7 @@
 """An evaluation: each scorer's result for each case, for one run or two side by side."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from statistics import fmean
 from urllib.parse import urlencode
 
@@ -8,7 +9,6 @@ from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 
 from mltrail_contract import HigherOrLower
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import numbers
 from mltrail_server.domain.cases.evaluation import (
     CaseTrace,

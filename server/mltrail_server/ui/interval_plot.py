@@ -7,9 +7,9 @@ nothing shows how large chance is, there is no bar; and a bar has a verdict's co
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from mltrail_contract import HigherOrLower
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import datasets
 from mltrail_server.domain.cases import words
 from mltrail_server.domain.direction import Better

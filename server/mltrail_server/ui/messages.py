@@ -6,11 +6,9 @@ kept, a long text is cut, and a change whose former value is long can't be taken
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, field
+from dataclasses import asdict, dataclass, field
 
 from flask import session
-
-from mltrail_server.dataclass import dataclass
 
 _MOST_TEXT = 600
 _MOST_BYTES = 1100

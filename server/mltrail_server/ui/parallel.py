@@ -3,8 +3,8 @@
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import importance, numbers
 
 TOP, HEIGHT = 44, 300

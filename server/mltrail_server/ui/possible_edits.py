@@ -3,7 +3,8 @@
 Every page gets one as `possible`, so that the menu of a run needs nothing from the page that it is on.
 """
 
-from mltrail_server.dataclass import dataclass
+from dataclasses import dataclass
+
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.identity import Access
 from mltrail_server.http.call import Call

@@ -1,8 +1,8 @@
 """The pipelines of a merge request: what was said of each at the time, and the metric that ranks in all of them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import former
 from mltrail_server.domain.numbers import number
 from mltrail_server.services.pages.merge_requests import KnownRequest

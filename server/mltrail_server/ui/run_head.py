@@ -5,8 +5,8 @@
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import media
 from mltrail_server.domain.direction import is_system
 from mltrail_server.http.call import Call

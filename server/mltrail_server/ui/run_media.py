@@ -3,10 +3,10 @@ all of them, which the address keeps.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from flask.typing import ResponseReturnValue
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import media
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.domain.media import Frame, Series

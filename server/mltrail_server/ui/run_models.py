@@ -1,12 +1,11 @@
 """The models of a run: what goes in and comes out, an example, files, versions, and how to load each."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
 from flask.typing import ResponseReturnValue
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.http.call import Call
 from mltrail_server.services.pages import candidate, run_models
 from mltrail_server.services.pages.run_models import RunModel

@@ -4,11 +4,11 @@ it.
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import numbers
 from mltrail_server.domain.candidate import Point
 from mltrail_server.domain.trace_metrics import PREFIX

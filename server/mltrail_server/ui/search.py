@@ -1,13 +1,12 @@
 """Search over all that a person may see: a page, and the same as JSON for the dialog that `Ctrl-K` opens."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from urllib.parse import urlencode
 
 from flask import jsonify, redirect, request
 from flask.typing import ResponseReturnValue
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import jumps
 from mltrail_server.domain.candidate import Status
 from mltrail_server.domain.errors import Code, MltrailError

@@ -1,13 +1,13 @@
 """Which parameter mattered: importance, parallel coordinates and scatter plots over all matching runs."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Self
 from urllib.parse import urlencode
 
 from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import filter_text, importance, numbers
 from mltrail_server.domain.direction import Better
 from mltrail_server.domain.errors import Code, MltrailError

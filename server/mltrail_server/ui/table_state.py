@@ -1,13 +1,12 @@
 """The state of a table of candidates, all of it in the URL, so that a link shows somebody else the same."""
 
 from collections.abc import Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import Self, TypeVar
 from urllib.parse import urlencode
 
 from werkzeug.datastructures import MultiDict
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import filter_text as text
 from mltrail_server.domain import page_filters
 from mltrail_server.domain.candidate import ViewType

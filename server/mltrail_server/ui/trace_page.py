@@ -1,10 +1,10 @@
 """One trace: its spans on a time axis, each span's inputs and outputs, and the assessments."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from flask.typing import ResponseReturnValue
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import semantic_conventions, span_facts
 from mltrail_server.domain.span_tree import PlacedSpan
 from mltrail_server.domain.spans import Span, SpanEvent

@@ -2,7 +2,7 @@
 it.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Self
 from urllib.parse import urlencode
@@ -11,7 +11,6 @@ from flask import redirect
 from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.assessments import Assessment, Kind
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.domain.traces import NAME_TAG, TOKENS_KEY

@@ -4,10 +4,9 @@ huge one.
 
 import json
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from itertools import islice
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import json_text
 
 from . import conversation

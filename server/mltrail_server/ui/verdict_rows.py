@@ -1,11 +1,11 @@
 """The rows of a verdict on a page: each metric and each rule with what was found and its plot; the gate's rules."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from markupsafe import Markup
 
 from mltrail_contract import Outcome
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.grouping import Run
 from mltrail_server.domain.markdown import Markdown, code, name
 from mltrail_server.domain.numbers import number

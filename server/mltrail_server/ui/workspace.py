@@ -1,8 +1,8 @@
 """An experiment's page beside its table: which runs are drawn and how, and which metrics."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.direction import worth_showing
 from mltrail_server.services.pages.tables import CandidateRow
 

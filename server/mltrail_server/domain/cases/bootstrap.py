@@ -9,10 +9,10 @@ import random
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from operator import mul
 from statistics import NormalDist
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.evidence import ALPHA
 
 from .binomial import multinomial

@@ -1,9 +1,8 @@
 """What comparing two models case by case has found."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
-
-from mltrail_server.dataclass import dataclass
 
 from .crossed import Crossed
 

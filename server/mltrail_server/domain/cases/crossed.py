@@ -8,10 +8,10 @@ readers (here: runs) of which each uses one test (here: side) only.
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import fmean
 from typing import NamedTuple
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.statistics import f_below, satterthwaite
 
 from .student import StudentEvidence

@@ -2,12 +2,11 @@
 
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise, takewhile
 from statistics import fmean
 
 from mltrail_contract import CaseTable, Evaluation, HigherOrLower, Measure
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import globs
 from mltrail_server.domain.comparison import NO_BASELINE
 from mltrail_server.domain.direction import Better, direction_by_name

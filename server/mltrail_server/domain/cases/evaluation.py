@@ -6,11 +6,9 @@ as they are: whoever shows them has to make them inert.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import NamedTuple
-
-from mltrail_server.dataclass import dataclass
 
 from .comparison import Counts
 from .result import CaseResult

@@ -1,10 +1,10 @@
 """Hold an evaluation to a rule of the contract: a case passes if every scorer that the rule is about passes it."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from mltrail_contract import Model, Outcome, Rule
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import globs
 from mltrail_server.domain.rules import Ruling
 from mltrail_server.domain.verdict import Verdict

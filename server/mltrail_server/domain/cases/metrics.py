@@ -2,8 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-
-from mltrail_server.dataclass import dataclass
+from dataclasses import dataclass
 
 from .bootstrap import Sums
 from .comparison import CaseMetric

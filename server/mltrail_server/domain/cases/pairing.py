@@ -1,10 +1,9 @@
 """Find the cases that two tables share."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
-
-from mltrail_server.dataclass import dataclass
 
 from .table import Answer, Case
 

@@ -2,9 +2,9 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from mltrail_contract import CaseTable, Measure
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.direction import Better
 from mltrail_server.domain.hypotheses import Decision
 from mltrail_server.domain.verdict import Verdict

@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from statistics import NormalDist
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import statistics
 from mltrail_server.domain.evidence import ALPHA
 

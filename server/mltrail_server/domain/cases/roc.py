@@ -10,9 +10,8 @@ Biometrics 53 (1997), which is DeLong's estimate where each case is a cluster.
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
-
-from mltrail_server.dataclass import dataclass
 
 from .student import StudentEvidence
 

@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from mltrail_contract import CaseTable, Model, Outcome, Rule, Then
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import rules
 from mltrail_server.domain.hypotheses import Decision, Family, Hypothesis, Key
 from mltrail_server.domain.rules import Ruling

@@ -1,6 +1,7 @@
 """A difference whose standard error is known: its tails are those of Student's t."""
 
-from mltrail_server.dataclass import dataclass
+from dataclasses import dataclass
+
 from mltrail_server.domain.evidence import ALPHA
 from mltrail_server.domain.statistics import t_below, t_quantile
 

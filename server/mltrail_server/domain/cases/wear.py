@@ -5,9 +5,8 @@ G. Blom, "Statistical Estimates and Transformed Beta-Variables" (1958), gives it
 not a stricter bound.
 """
 
+from dataclasses import dataclass
 from statistics import NormalDist
-
-from mltrail_server.dataclass import dataclass
 
 from . import power, words
 from .comparison import CaseComparison, CaseMetric

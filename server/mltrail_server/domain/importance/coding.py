@@ -3,9 +3,8 @@
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.numbers import at_a_glance
 
 NOT_SET, OTHERS = "not set", "other values"

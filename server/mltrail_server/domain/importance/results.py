@@ -1,8 +1,7 @@
 """What the analysis of a sweep finds."""
 
+from dataclasses import dataclass
 from enum import StrEnum
-
-from mltrail_server.dataclass import dataclass
 
 LEAST = 10
 """With fewer configurations, nothing is judged."""

@@ -1,10 +1,8 @@
 """How many things of each kind there are: the two columns of an import's report."""
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Self
-
-from mltrail_server.dataclass import dataclass
 
 
 class Entity(Enum):

@@ -1,9 +1,7 @@
 """What was not imported, or not unchanged. Every such thing is listed; nothing is dropped silently."""
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from enum import Enum
-
-from mltrail_server.dataclass import dataclass
 
 from .counts import Entity
 

@@ -5,10 +5,8 @@ None; nothing is filled in here. Texts are as the source has them: what does not
 it is written.
 """
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
-
-from mltrail_server.dataclass import dataclass
 
 Point = tuple[str, str, int, int, float]
 """A value of a metric: run id, key, step, timestamp, value. NaN and both infinities are floats."""

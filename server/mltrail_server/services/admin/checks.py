@@ -1,8 +1,8 @@
 """Checks of a set-up that the self-test and the doctor have in common, and how both report them."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.errors import Code, MltrailError, conflict
 from mltrail_server.domain.terminal import plain
 from mltrail_server.gitlab import probe

@@ -4,10 +4,9 @@ import logging
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.later import later
 from mltrail_server.services.context.deps import Deps

@@ -5,10 +5,9 @@ never a row without bytes.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from mltrail_server.artifacts.base import MultipartUpload
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.store.db.project import Project

@@ -5,13 +5,13 @@ A variable that already has a value keeps it.
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.settings import env_file
 from mltrail_server.settings.secret_files import SUFFIX
 

@@ -5,8 +5,8 @@ import shutil
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.settings import Settings
 from mltrail_server.store.admin import overview as store

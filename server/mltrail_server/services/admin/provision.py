@@ -5,11 +5,10 @@ soon as it exists, so that a failure leaves nothing in GitLab whose secret is lo
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from urllib.parse import urlsplit
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.errors import Code, MltrailError, invalid
 from mltrail_server.gitlab.connections import Connections
 from mltrail_server.gitlab.probe import Probe, issuer_page

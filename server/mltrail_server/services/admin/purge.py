@@ -7,8 +7,8 @@ verdict is unknown then and says who has removed it. The tombstone is written in
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.errors import not_found
 from mltrail_server.domain.grouping import RunState
 from mltrail_server.domain.ids import ProjectId

@@ -5,8 +5,8 @@ never removed, nor those of candidates under review or logged by hand.
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.domain.paths import Owner
 from mltrail_server.services.context.deps import Deps

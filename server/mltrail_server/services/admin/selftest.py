@@ -10,12 +10,11 @@ import queue
 import secrets
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Self
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import bot, webhook_secrets
 from mltrail_server.domain.clock import Clock
 from mltrail_server.domain.errors import Code, MltrailError, conflict, invalid

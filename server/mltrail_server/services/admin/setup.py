@@ -1,9 +1,9 @@
 """What `mltrail doctor` can't find out inside a job: who the caller is to the server, and whether the bot can work."""
 
+from dataclasses import dataclass
 from importlib import metadata
 
 from mltrail_contract import FILE_NAME, GateSettings
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import bot
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.domain.identity import Access, Role

@@ -1,11 +1,10 @@
 """Compare what the database knows about files with what is in the file store."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 from enum import Enum
 
 from mltrail_server.artifacts.base import ListedBlob
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.services.files import integrity

@@ -7,13 +7,13 @@ manifest, in `signature.json`, is one over everything. See docs/reference/archiv
 import base64
 import hashlib
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import provenance as envelopes
 from mltrail_server.domain.errors import MltrailError, invalid
 from mltrail_server.services.promotion.provenance import Signer

@@ -7,12 +7,12 @@ is unpacked beyond what was announced; and no line may be longer than the longes
 import gzip
 import zlib
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, BinaryIO
 
 import msgspec
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.errors import invalid
 from mltrail_server.domain.ids import is_blob_id
 from mltrail_server.services.promotion.provenance import Signer

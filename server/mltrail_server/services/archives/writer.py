@@ -5,7 +5,7 @@ import shutil
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import field
+from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from importlib import metadata
 from pathlib import Path
@@ -13,7 +13,6 @@ from typing import BinaryIO
 
 import msgspec
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.errors import Code, MltrailError, conflict, not_found, unavailable
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.context.deps import Deps

@@ -8,7 +8,7 @@ copied again. The manifest is written last, so that a backup is complete or is n
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -20,7 +20,6 @@ from mltrail_server.artifacts.base import FileStore
 from mltrail_server.artifacts.destination import Destination
 from mltrail_server.artifacts.encryption import Encryption
 from mltrail_server.artifacts.hashing import HashingReader
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.clock import Clock
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.services.promotion.provenance import Signer

@@ -8,10 +8,10 @@ import hashlib
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.batches import batches
 from mltrail_server.domain.errors import conflict, invalid
 from mltrail_server.store.archives import rows, snapshot, spelling, target

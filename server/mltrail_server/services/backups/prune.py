@@ -7,10 +7,9 @@ all that is needed. The destination's lock keeps backups out meanwhile.
 
 import heapq
 from collections.abc import Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from mltrail_server.artifacts.destination import Destination
-from mltrail_server.dataclass import dataclass
 
 from . import shelf
 from .manifest import Manifest

@@ -6,12 +6,11 @@ files that are already there are not copied again.
 
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import field
+from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
 from mltrail_server.artifacts.base import FileStore
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.errors import Code, MltrailError, conflict, invalid
 from mltrail_server.domain.ids import ProjectId, is_blob_id
 from mltrail_server.services.promotion.provenance import Signer

@@ -6,6 +6,7 @@ import re
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import BinaryIO, cast
 
@@ -14,7 +15,6 @@ import msgspec
 from mltrail_server.artifacts.destination import Destination
 from mltrail_server.artifacts.encryption import Decryption, Encryption
 from mltrail_server.artifacts.hashing import HashingReader, HashingWriter
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.errors import Code, MltrailError, invalid, not_found
 from mltrail_server.store.archives.blob_index import StoredBlob
 

@@ -2,12 +2,12 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from itertools import chain
 
 from mltrail_server.artifacts.destination import Destination
 from mltrail_server.artifacts.encryption import Decryption
 from mltrail_server.artifacts.hashing import HashingReader, HashingWriter
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.services.promotion.provenance import Signer
 from mltrail_server.store.archives.blob_index import StoredBlob

@@ -3,9 +3,8 @@ packages, prompts, what a merge would promote, who has overridden the gate, and 
 """
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.errors import MltrailError
 from mltrail_server.domain.grouping import RunState
 from mltrail_server.services.context.deps import PROJECT_AGE_MS, Ci

@@ -1,6 +1,7 @@
 """What a webhook says: a hint to look sooner. Nothing in it is believed; the worker asks GitLab."""
 
-from mltrail_server.dataclass import dataclass
+from dataclasses import dataclass
+
 from mltrail_server.domain.errors import MltrailError
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.context.deps import Deps

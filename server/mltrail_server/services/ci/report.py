@@ -1,6 +1,7 @@
 """The report of a pipeline as its `report` job asks for it: from what is stored, or fresh from GitLab with the note."""
 
-from mltrail_server.dataclass import dataclass
+from dataclasses import dataclass
+
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.services.review import note

@@ -2,9 +2,9 @@
 
 import hashlib
 from collections import OrderedDict
+from dataclasses import dataclass
 from threading import Lock
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.identity import Actor
 
 FRESH_MS = 60_000

@@ -10,8 +10,8 @@ outsider could hold all threads. Tokens that were checked lately, and ID tokens,
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.errors import Code, MltrailError, unavailable
 from mltrail_server.domain.identity import Actor
 

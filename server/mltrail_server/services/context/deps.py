@@ -1,10 +1,9 @@
 """What services need: the parts of the server, wired once in `app.create_deps`, and with them a project or a caller."""
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mltrail_server.artifacts.base import FileStore
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.clock import Clock
 from mltrail_server.domain.errors import unavailable
 from mltrail_server.domain.identity import Actor

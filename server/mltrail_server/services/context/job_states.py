@@ -8,10 +8,9 @@ what it writes is flagged as unchecked.
 
 import threading
 from collections import OrderedDict
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import gitlab_ci
 from mltrail_server.domain.clock import Clock
 from mltrail_server.domain.errors import Code, MltrailError, forbidden

@@ -4,10 +4,9 @@ otherwise ask GitLab on each call, and the search while somebody types.
 
 import hashlib
 from collections import OrderedDict
+from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING
-
-from mltrail_server.dataclass import dataclass
 
 from .admissions import FRESH_MS, RETRY_MS, STALE_MS
 

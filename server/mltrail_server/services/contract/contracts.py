@@ -1,12 +1,11 @@
 """The contract file that binds a pipeline: the target branch's, so that a merge request cannot relax its own gate."""
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import mltrail_contract
 from mltrail_contract import FILE_NAME, Contract, ContractError, Problem
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import gitlab_ci
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.services.context.deps import Ci

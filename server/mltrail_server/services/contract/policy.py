@@ -2,9 +2,9 @@
 
 import fnmatch
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from mltrail_contract import FILE_NAME, Contract, Model, Problem, Promote
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.selection import as_text
 
 _WITHOUT_CONTRACT = Promote(reuse_reviewed=True)

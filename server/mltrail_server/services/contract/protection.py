@@ -11,9 +11,9 @@ These checks hold on every route: MLflow's registry, our own API and the pages c
 import logging
 import unicodedata
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.errors import MltrailError, conflict, forbidden
 from mltrail_server.domain.model import VersionStage

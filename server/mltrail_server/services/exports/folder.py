@@ -4,11 +4,10 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.errors import conflict
 from mltrail_server.domain.transfer import Counts, Entity, FileRecord, Findings, Loss
 from mltrail_server.sources.export_folder import names

@@ -5,10 +5,10 @@ and fetches whole files through this server.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from mltrail_server.artifacts.base import MultipartUpload, StoredBlob, UploadPart
 from mltrail_server.artifacts.whole_files import refused
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.errors import Code, MltrailError, conflict, invalid, not_found
 from mltrail_server.domain.reasons import Reason
 from mltrail_server.services.context.deps import Scope

@@ -1,9 +1,9 @@
 """Upload, read, list and delete files of candidates and logged models."""
 
+from dataclasses import dataclass
 from typing import BinaryIO
 
 from mltrail_server.artifacts.base import StoredBlob
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import paths
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.errors import Code, MltrailError, conflict, forbidden, invalid, not_found

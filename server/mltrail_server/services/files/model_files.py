@@ -1,11 +1,11 @@
 """The model that a candidate has logged: where its files are, and what its MLmodel file says."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.errors import MltrailError
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.domain.paths import Owner

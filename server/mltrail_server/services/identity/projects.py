@@ -4,8 +4,8 @@ On gitlab.com anybody can create a project, and a token with our audience for it
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.errors import forbidden, not_found
 from mltrail_server.domain.identity import Actor
 from mltrail_server.domain.ids import ProjectId

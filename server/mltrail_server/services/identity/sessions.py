@@ -10,10 +10,9 @@ import hmac
 import json
 import secrets
 import threading
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import tokens
 from mltrail_server.domain.errors import Code, MltrailError, conflict, unauthenticated, unavailable
 from mltrail_server.services.context.deps import Deps

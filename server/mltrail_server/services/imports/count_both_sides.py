@@ -1,9 +1,8 @@
 """Count both sides: what the source has, as it was read or is remembered, and what is here, as the tables say."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.transfer import Counts, Entity, Findings, Loss
 from mltrail_server.store.db.project import Project
 from mltrail_server.store.db.transaction import Transaction

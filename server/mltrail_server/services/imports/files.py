@@ -2,11 +2,10 @@
 
 import io
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import BinaryIO, cast
 
 from mltrail_server.artifacts.base import StoredBlob
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import paths
 from mltrail_server.domain.artifact_location import allowed
 from mltrail_server.domain.errors import MltrailError, invalid

@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.errors import MltrailError
 from mltrail_server.domain.transfer import Entity, Findings, Loss
 

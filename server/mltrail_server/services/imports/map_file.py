@@ -5,14 +5,13 @@ Documented in `docs/reference/import-map.md`.
 
 import re
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import yaml
 
 from mltrail_contract.nodes import Entries, Entry, Reader
 from mltrail_contract.problems import ContractError
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.errors import invalid
 
 from .plan import FilesMode, Renames

@@ -1,6 +1,7 @@
 """Import registered models and prompts, with the numbers of their versions, including gaps."""
 
-from mltrail_server.dataclass import dataclass
+from dataclasses import dataclass
+
 from mltrail_server.domain import limits, semver
 from mltrail_server.domain import model as rules
 from mltrail_server.domain.model import PROMPT_TAG, VERSION_TAG, VersionStage

@@ -1,10 +1,9 @@
 """Which part of a history goes into which project, and under which names."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from enum import StrEnum
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import globs
 from mltrail_server.domain.ids import ProjectId
 

@@ -1,9 +1,8 @@
 """How far an import has come, how fast it is, and how long the rest will take."""
 
 from collections.abc import Callable
-from dataclasses import field
+from dataclasses import dataclass, field
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import quantities
 from mltrail_server.domain.transfer import Counts, Entity
 

@@ -1,9 +1,9 @@
 """Measure with a sample how fast a source is, and estimate how long a full import will take. Nothing is written."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import quantities
 from mltrail_server.domain.batches import batches
 from mltrail_server.domain.errors import MltrailError

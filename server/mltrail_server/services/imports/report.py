@@ -2,10 +2,9 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import quantities
 from mltrail_server.domain.terminal import plain
 from mltrail_server.domain.transfer import Counts, Entity, Finding, Findings, Loss

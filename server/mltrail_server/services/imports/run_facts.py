@@ -1,6 +1,7 @@
 """A source's record of a run, made to fit here."""
 
-from mltrail_server.dataclass import dataclass
+from dataclasses import dataclass
+
 from mltrail_server.domain import gitlab_ci, limits
 from mltrail_server.domain.candidate import Stage, Status
 from mltrail_server.domain.origins import IMPORTED_TAG

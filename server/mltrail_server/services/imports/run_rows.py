@@ -1,9 +1,8 @@
 """Write runs with everything that was logged to them: all of a run, or nothing."""
 
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.paths import Owner
 from mltrail_server.domain.transfer import Entity, Loss, RunRecord

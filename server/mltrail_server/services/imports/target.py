@@ -1,9 +1,8 @@
 """Where an import writes to: a project, as whom, and what it remembers."""
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.identity import Access, Actor, Role, TokenKind
 from mltrail_server.domain.origins import Origin
 from mltrail_server.domain.transfer import Findings, Source

@@ -2,8 +2,8 @@
 
 import hashlib
 import re
+from dataclasses import dataclass
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import paths
 from mltrail_server.domain import source as rules
 from mltrail_server.domain.candidate import Stage, Status

@@ -1,8 +1,8 @@
 """What a candidate's page shows: what was logged to it, its jobs, its experiment, and its parent and children."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.errors import not_found
 from mltrail_server.domain.origins import Origin

@@ -1,8 +1,8 @@
 """The catalogue of all models that a person may see, by group."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import semver
 from mltrail_server.domain.direction import worth_showing
 from mltrail_server.domain.ids import ProjectId

@@ -8,9 +8,8 @@ NaN and infinities are gaps. MLflow stores an infinity as the largest number.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.errors import invalid
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.store.db.transaction import Transaction

@@ -1,9 +1,8 @@
 """Runs side by side, from any experiments of a project: what was logged to them, and what they were trained with."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import environment
 from mltrail_server.domain.direction import MetricDirection
 from mltrail_server.domain.errors import MltrailError

@@ -4,9 +4,9 @@ The rules are those of the services that carry out the edits; a page shows their
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from mltrail_contract import Contract
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import selection
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.errors import MltrailError, conflict, forbidden, invalid

@@ -1,6 +1,7 @@
 """What the pages of datasets show: what a dataset is, what used it, and what changed since the one before."""
 
-from mltrail_server.dataclass import dataclass
+from dataclasses import dataclass
+
 from mltrail_server.domain import dataset_schema
 from mltrail_server.domain.dataset_schema import SchemaChange, SchemaColumn
 from mltrail_server.domain.dataset_source import readable

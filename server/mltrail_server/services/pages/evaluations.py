@@ -1,9 +1,9 @@
 """What the page of an evaluation shows: one run's, or two runs' side by side."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import selection
 from mltrail_server.domain.assessments import Assessment
 from mltrail_server.domain.cases.evaluation import EvaluationResult

@@ -1,6 +1,7 @@
 """The list of experiments, with how many runs each holds and when something last changed."""
 
-from mltrail_server.dataclass import dataclass
+from dataclasses import dataclass
+
 from mltrail_server.domain.candidate import ViewType
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.store.pages import experiments as store

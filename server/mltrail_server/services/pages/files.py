@@ -1,8 +1,8 @@
 """A tree of files as a page shows it: the folders above one path are open, each listed up to a limit."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import paths
 from mltrail_server.domain.errors import not_found
 from mltrail_server.services.context.deps import Scope

@@ -10,9 +10,8 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import direction, filter_text, grouping, looks, selection
 from mltrail_server.domain.direction import Better, MetricDirection, worth_showing
 from mltrail_server.domain.errors import invalid

@@ -4,8 +4,8 @@ projects that they may see.
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.gitlab.access_tokens import ListedProject
 from mltrail_server.services.context.deps import Deps

@@ -1,8 +1,8 @@
 """What moves on a page while runs are running: their status, and the latest value of each of their metrics."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.candidate import Point
 from mltrail_server.domain.errors import invalid
 from mltrail_server.services.context.deps import Scope

@@ -1,8 +1,8 @@
 """Which runs of an experiment match the search box of a page, how many they are, and what was not looked at."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.candidate import ViewType
 from mltrail_server.domain.filters import Clause, Order
 from mltrail_server.store.db.transaction import Transaction

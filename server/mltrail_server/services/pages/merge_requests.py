@@ -2,8 +2,8 @@
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import former, gitlab_ci
 from mltrail_server.domain.errors import Code, MltrailError, not_found
 from mltrail_server.services.ci import report as report_service

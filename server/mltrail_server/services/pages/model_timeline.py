@@ -3,9 +3,8 @@ each alias that shows from when to when it pointed at a version.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.store.promotion.promotions import Promotion
 from mltrail_server.store.registry.aliases import AliasMove
 from mltrail_server.store.registry.versions import Version

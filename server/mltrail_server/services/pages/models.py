@@ -1,10 +1,10 @@
 """What the pages of models and of their versions show."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from mltrail_contract import Model as Rules
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import alias_history, direction
 from mltrail_server.domain.direction import MetricDirection, worth_showing
 from mltrail_server.domain.errors import not_found

@@ -4,9 +4,8 @@ different, and where it stands between a merge request and a model version.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.candidate import Point, Stage
 from mltrail_server.domain.direction import Better, MetricDirection, worth_showing
 from mltrail_server.domain.grouping import Run, RunState

@@ -5,9 +5,8 @@ https://mlflow.org/docs/latest/genai/prompt-registry/
 
 import json
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import json_text
 from mltrail_server.domain.errors import not_found
 from mltrail_server.domain.filters import Clause, Entity, Order

@@ -3,9 +3,9 @@ them.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.errors import not_found
 from mltrail_server.domain.paths import Owner
 from mltrail_server.domain.reasons import Reason

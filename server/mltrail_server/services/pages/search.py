@@ -1,11 +1,10 @@
 """Search over all that a person may see: experiments, runs, models, datasets and merge requests, by name or number."""
 
 from collections.abc import Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 
 import sqlalchemy as sa
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import jumps
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.domain.jumps import Jump

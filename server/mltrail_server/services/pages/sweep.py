@@ -7,10 +7,9 @@ that the same runs make the same page. The best runs are drawn even if the lot p
 
 import heapq
 from collections.abc import Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 
 from mltrail_contract import Model
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import importance, selection
 from mltrail_server.domain.candidate import Status, ViewType
 from mltrail_server.domain.direction import (

@@ -4,9 +4,8 @@ A page costs a fixed number of statements, whatever the number of candidates, co
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import filters, page_filters
 from mltrail_server.domain.candidate import ViewType
 from mltrail_server.domain.direction import Better, MetricDirection, worth_showing

@@ -2,9 +2,8 @@
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import page_filters
 from mltrail_server.domain.assessments import Assessment
 from mltrail_server.domain.errors import MltrailError, not_found

@@ -1,6 +1,7 @@
 """How much of its limits a project uses, and when GitLab's webhooks last came."""
 
-from mltrail_server.dataclass import dataclass
+from dataclasses import dataclass
+
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.store.admin import deleted
 from mltrail_server.store.db.transaction import Transaction

@@ -5,9 +5,8 @@ something only once all of them have ended.
 """
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import gitlab_ci
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.services.context.deps import Ci

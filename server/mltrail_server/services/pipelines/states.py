@@ -2,9 +2,8 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import gitlab_ci, job_outcome
 from mltrail_server.domain.candidate import Status
 from mltrail_server.domain.errors import Code, MltrailError

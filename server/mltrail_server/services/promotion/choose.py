@@ -5,10 +5,9 @@ a rebase and a fast-forward create different commits or none, and a merged resul
 that is gone later, so the files are compared and not the commits.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from mltrail_contract import Contract, Outcome
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import gitlab_ci, reviewed
 from mltrail_server.domain.errors import Code, MltrailError, forbidden, not_found
 from mltrail_server.domain.grouping import Run, RunState

@@ -1,6 +1,7 @@
 """The semver of a new version: as requested, as the Git tag says, or by what changed since the last promotion."""
 
-from mltrail_server.dataclass import dataclass
+from dataclasses import dataclass
+
 from mltrail_server.domain import bump, gitlab_ci, selection, semver
 from mltrail_server.domain.bump import Data, Facts, Step
 from mltrail_server.domain.errors import MltrailError, invalid

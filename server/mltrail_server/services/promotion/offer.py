@@ -4,7 +4,8 @@ GitLab is asked nothing but which branch is the default one, and the stored file
 somebody promotes.
 """
 
-from mltrail_server.dataclass import dataclass
+from dataclasses import dataclass
+
 from mltrail_server.domain import former
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.errors import MltrailError

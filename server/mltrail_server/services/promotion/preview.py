@@ -1,10 +1,9 @@
 """What merging a merge request would promote, for its note: from what is stored, and from the target branch's state."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from mltrail_contract import Contract, Outcome
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.errors import MltrailError
 from mltrail_server.domain.grouping import Run
 from mltrail_server.domain.markdown import Markdown, code

@@ -4,8 +4,8 @@ What a run has loaded is in its tag `mlflow.linkedPrompts`, as its own jobs have
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import prompts as domain
 from mltrail_server.domain.grouping import Run
 from mltrail_server.services.context.deps import Scope

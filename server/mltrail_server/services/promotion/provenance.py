@@ -6,13 +6,13 @@ It is signed with the operator's Ed25519 key, if there is one.
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import provenance
 from mltrail_server.domain.errors import MltrailError, invalid, not_found
 from mltrail_server.domain.prompts import TEXT_TAG

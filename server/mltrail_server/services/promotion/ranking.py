@@ -4,10 +4,9 @@ Runs are ranked by a metric whose direction is known, never by a guess.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from mltrail_contract import Contract
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import champion_check, comparison, datasets
 from mltrail_server.domain.champion_check import ChampionComparison, ChampionMetric
 from mltrail_server.domain.comparison import Comparison

@@ -1,9 +1,8 @@
 """Write a promotion: version, alias and statement in one transaction, or none of them."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import paths
 from mltrail_server.domain.bump import Step
 from mltrail_server.domain.candidate import Stage

@@ -1,8 +1,8 @@
 """Aliases: names such as `champion` that move from version to version."""
 
+from dataclasses import dataclass
 from enum import Enum
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import alias_history, semver
 from mltrail_server.domain import model as rules
 from mltrail_server.domain.errors import conflict, invalid, not_found

@@ -1,8 +1,8 @@
 """Create, find, rename and delete models."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import filters, limits, semver
 from mltrail_server.domain import model as rules
 from mltrail_server.domain.errors import MltrailError, already_exists, invalid, not_found

@@ -1,6 +1,7 @@
 """Where the files of a new model version are: in this project, or in a location that only clients read."""
 
-from mltrail_server.dataclass import dataclass
+from dataclasses import dataclass
+
 from mltrail_server.domain import paths
 from mltrail_server.domain import source as rules
 from mltrail_server.domain.errors import invalid, not_found

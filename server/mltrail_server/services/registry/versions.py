@@ -1,8 +1,8 @@
 """Create, find, change and delete versions of models."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import filters, limits, prompts, semver
 from mltrail_server.domain import model as rules
 from mltrail_server.domain.errors import Code, MltrailError, conflict, invalid, not_found

@@ -4,10 +4,9 @@ names. The target branch's earlier pipelines show how much results vary by chanc
 
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from mltrail_contract import Baseline, BaselineKind, Contract, Model
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import selection
 from mltrail_server.domain.comparison import contract_of
 from mltrail_server.domain.evaluations import with_their_evaluations

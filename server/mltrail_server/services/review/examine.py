@@ -1,8 +1,7 @@
 """Examine a pipeline: ask GitLab for all that its report rests on."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import gitlab_ci
 from mltrail_server.services.context.deps import Ci
 from mltrail_server.services.context.job_states import GRACE_MS

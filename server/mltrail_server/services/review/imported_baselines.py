@@ -5,10 +5,9 @@ same experiment and at the same commit, and differ only by chance; where no comm
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 
 from mltrail_contract import BaselineKind, Contract, Model
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import selection
 from mltrail_server.domain.evaluations import with_their_evaluations
 from mltrail_server.domain.grouping import Run, RunState, choice

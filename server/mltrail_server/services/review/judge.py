@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from mltrail_contract import Contract, Model, Outcome, QualityCriteria
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import conclusion, gate, globs, judgement, rules, selection, silence
 from mltrail_server.domain.cases.result import CaseResult
 from mltrail_server.domain.comparison import NO_CONTRACT, Comparison, compare, contract_of

@@ -1,10 +1,10 @@
 """What one version of the contract says about a pipeline, and about each of its models."""
 
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from mltrail_contract import Model, Outcome
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import rules
 from mltrail_server.domain.cases.evaluation import EvaluationResult
 from mltrail_server.domain.cases.result import CaseResult

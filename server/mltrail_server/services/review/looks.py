@@ -2,10 +2,9 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from mltrail_contract import Model
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import selection
 from mltrail_server.domain.evaluations import evaluates
 from mltrail_server.domain.grouping import Run

@@ -4,10 +4,9 @@ again by an evaluation.
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 
 from mltrail_contract import Contract, Model, Outcome
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import looks, selection
 from mltrail_server.domain.comparison import compare, contract_of
 from mltrail_server.domain.evaluations import evaluates, settle

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.candidate import Stage, Status
 from mltrail_server.domain.gitlab_ci import SUCCEEDED
 from mltrail_server.domain.grouping import Gone, Run, RunState

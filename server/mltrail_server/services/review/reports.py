@@ -1,10 +1,9 @@
 """What a pipeline does to the models: each compared with its baseline, and held to the contract's rules."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 
 from mltrail_contract import Outcome
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import conclusion, selection
 from mltrail_server.domain.conclusion import Conclusion
 from mltrail_server.domain.errors import not_found

@@ -2,10 +2,9 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from mltrail_contract import HigherOrLower, Outcome, Rule, Value
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import datasets, trace_metrics
 from mltrail_server.domain.cases import evaluate, words
 from mltrail_server.domain.cases.comparison import CaseMetric

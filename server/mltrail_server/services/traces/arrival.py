@@ -4,10 +4,9 @@ Only what is asked later is kept of each span, so memory does not grow beyond th
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import limits, span_facts
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.domain.evaluation_datasets import inputs_digest

@@ -7,10 +7,9 @@ it; others override it with one of their own. What a run's own jobs say is evide
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import limits
 from mltrail_server.domain.assessments import Assessment, Kind, new_id, shortened_stack
 from mltrail_server.domain.errors import Code, MltrailError, already_exists, forbidden, invalid, not_found

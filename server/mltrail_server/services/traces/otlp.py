@@ -10,10 +10,10 @@ import importlib
 import json
 import zlib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import limits, semantic_conventions
 from mltrail_server.domain.errors import Code, MltrailError, invalid
 

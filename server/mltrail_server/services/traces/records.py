@@ -3,10 +3,9 @@
 import json
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import limits
 from mltrail_server.domain.errors import Code, MltrailError, invalid
 from mltrail_server.domain.evaluation_datasets import Record, digest_of, inputs_digest, profile_of, schema_with

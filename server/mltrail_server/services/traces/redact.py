@@ -11,12 +11,11 @@ import json as json_text
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, cast
 
 from mltrail_contract import redaction
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import assessments, span_facts
 from mltrail_server.domain.assessments import Assessment
 from mltrail_server.domain.errors import Code, MltrailError, invalid

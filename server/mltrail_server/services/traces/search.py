@@ -6,9 +6,9 @@ asked for, even empty, and have a token by which the search goes on.
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import span_facts
 from mltrail_server.domain.association import SMOOTHING, npmi
 from mltrail_server.domain.errors import Code, MltrailError, invalid

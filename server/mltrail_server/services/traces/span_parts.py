@@ -4,11 +4,10 @@ import hashlib
 import io
 import zlib
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import partial
 
 from mltrail_server.artifacts.base import StoredBlob
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import limits
 from mltrail_server.domain.errors import Code, MltrailError, unavailable
 from mltrail_server.domain.traces import (

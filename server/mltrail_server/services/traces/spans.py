@@ -10,12 +10,11 @@ import json
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import field
+from dataclasses import dataclass, field
 from threading import BoundedSemaphore
 
 import msgspec
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import limits
 from mltrail_server.domain.errors import Code, MltrailError, invalid, unavailable
 from mltrail_server.domain.spans import Span

@@ -5,10 +5,9 @@ https://mlflow.org/docs/latest/genai/tracing/
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import limits
 from mltrail_server.domain.assessments import Assessment
 from mltrail_server.domain.errors import MltrailError, invalid, not_found

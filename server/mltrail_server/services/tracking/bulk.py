@@ -1,9 +1,8 @@
 """Delete, restore and tag many candidates: each as if it were the only one, and as many as can be in a transaction."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.services.context.deps import Scope

@@ -1,8 +1,8 @@
 """Create, find, change, delete and restore candidates."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import gitlab_ci, limits
 from mltrail_server.domain.candidate import Stage, Status
 from mltrail_server.domain.errors import invalid, not_found

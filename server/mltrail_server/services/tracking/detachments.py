@@ -1,6 +1,7 @@
 """Candidates that outlive their job, because it launches a training elsewhere and ends."""
 
-from mltrail_server.dataclass import dataclass
+from dataclasses import dataclass
+
 from mltrail_server.domain import detachment
 from mltrail_server.domain.errors import Code, MltrailError, forbidden, invalid
 from mltrail_server.domain.identity import Actor, TokenKind

@@ -3,9 +3,9 @@
 import json
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import filters, limits
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.errors import invalid, not_found

@@ -1,8 +1,8 @@
 """Search runs and experiments."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import filters
 from mltrail_server.domain.candidate import ViewType
 from mltrail_server.domain.errors import invalid

@@ -4,11 +4,11 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.errors import conflict, not_found
 from mltrail_server.domain.transfer import (
     Counts,

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.errors import invalid
 from mltrail_server.domain.transfer import Entity, Findings, GoneError
 from mltrail_server.sources.http import LostError, Rest

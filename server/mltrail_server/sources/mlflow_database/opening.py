@@ -4,6 +4,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import quote
@@ -11,7 +12,6 @@ from urllib.parse import quote
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.errors import MltrailError, invalid, not_found, unavailable
 from mltrail_server.domain.transfer import Entity, Findings, Loss
 from mltrail_server.sources.credentials import Credentials

@@ -3,12 +3,11 @@ stored.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import urlencode
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import limits
 from mltrail_server.domain.model import PROMPT_TAG
 from mltrail_server.domain.transfer import (

@@ -1,11 +1,11 @@
 """What was deleted and can still be restored: how much there is, and its removal for good."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema

@@ -1,8 +1,9 @@
 """What an operator may want to know about the database itself. Reads only."""
 
+from dataclasses import dataclass
+
 import sqlalchemy as sa
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.store.schema import metric
 
 

@@ -1,8 +1,9 @@
 """Candidates that lost against one that was promoted, and whose files nothing needs."""
 
+from dataclasses import dataclass
+
 import sqlalchemy as sa
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.candidate import Status
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema

@@ -1,10 +1,10 @@
 """What the operator wants to know about all projects together."""
 
+from dataclasses import dataclass
 from typing import TypeVarTuple
 
 import sqlalchemy as sa
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.store import schema
 from mltrail_server.store.db.statements import insert_into
 

@@ -6,11 +6,11 @@ They are in an SQLite file of their own, which is thrown away at the end.
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.errors import unavailable
 from mltrail_server.domain.ids import ProjectId
 

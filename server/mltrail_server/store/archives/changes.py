@@ -5,12 +5,12 @@ below; a test walks the schema and fails for any that is missing.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 import sqlalchemy as sa
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import former, gitlab_ci
 from mltrail_server.domain.candidate import Status
 from mltrail_server.domain.ids import ProjectId

@@ -1,10 +1,10 @@
 """Child pipelines: what their jobs make counts towards the root pipeline, with which GitLab shows them as one."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import gitlab_ci
 from mltrail_server.store import schema
 from mltrail_server.store.db.planner import as_range

@@ -1,11 +1,11 @@
 """GitLab's jobs, and which candidates they made."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import IntEnum
 
 import sqlalchemy as sa
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import gitlab_ci
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
@@ -80,7 +80,7 @@ def tie(  # noqa: PLR0913 - the columns of a row, each by its name
     part: JobPart,
     verified: bool,
     counts_to: int | None = None,
-    lateness: Lateness = Lateness(),  # noqa: B008 - it can't be changed
+    lateness: Lateness = Lateness(),
 ) -> None:
     """Tie a candidate to a known job. It `counts_to` another pipeline than the job's if that is a child pipeline."""
     tx.run(

@@ -2,11 +2,10 @@
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import gitlab_ci
 from mltrail_server.store import schema
 from mltrail_server.store.db.transaction import Transaction

@@ -1,10 +1,10 @@
 """GitLab's pipelines, the files that they ran on, and their siblings on a commit or merge request."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import gitlab_ci
 from mltrail_server.domain.identity import VerifiedClaims
 from mltrail_server.store import schema

@@ -2,9 +2,10 @@
 may publish for a merge request at the moment.
 """
 
+from dataclasses import dataclass
+
 import sqlalchemy as sa
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.store import schema
 from mltrail_server.store.db.transaction import Transaction
 

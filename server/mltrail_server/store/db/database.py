@@ -3,13 +3,12 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import field
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.errors import MltrailError
 from mltrail_server.telemetry.tracing import TRACING
 

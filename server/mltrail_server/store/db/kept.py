@@ -4,13 +4,11 @@ A transaction is begun and ended by the driver itself; a generator would be easi
 """
 
 from contextlib import AbstractContextManager
-from dataclasses import field
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Protocol
 
 import sqlalchemy as sa
-
-from mltrail_server.dataclass import dataclass
 
 from .statements import driver
 

@@ -9,12 +9,11 @@ import binascii
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.errors import MltrailError, invalid
 from mltrail_server.domain.reasons import Reason
 

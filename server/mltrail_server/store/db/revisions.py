@@ -6,6 +6,7 @@ follows for a database is stored there, so that an older version learns it from 
 """
 
 import re
+from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -13,7 +14,6 @@ from typing import Literal
 
 import sqlalchemy as sa
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.errors import MltrailError, conflict
 
 FOLDER = Path(__file__).parent / "migrations"

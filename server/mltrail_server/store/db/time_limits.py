@@ -8,10 +8,8 @@ import logging
 import os
 import threading
 import time
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
-
-from mltrail_server.dataclass import dataclass
 
 _log = logging.getLogger(__name__)
 _LOOK_SECONDS = 0.1

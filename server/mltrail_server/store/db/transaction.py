@@ -1,12 +1,12 @@
 """A transaction that belongs to one project. Store functions take it, so that none reads or writes without a tenant."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVarTuple, overload
 
 import sqlalchemy as sa
 from sqlalchemy.sql.selectable import TypedReturnsRows
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.ids import ProjectId
 
 from . import statements

@@ -1,10 +1,10 @@
 """Pages of everything in a project, by number or id, also of what is deleted. Each page is a statement of its own."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.store import schema
 from mltrail_server.store.db.transaction import Transaction

@@ -1,10 +1,10 @@
 """Bytes that are stored, whatever files or traces point at them: what garbage collection and checks look at."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
 from mltrail_server.store.db.statements import Statement

@@ -1,11 +1,11 @@
 """Names of files, which point at blobs, and listing one level of a folder."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from functools import cache
 
 import sqlalchemy as sa
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
 from mltrail_server.store.db.paging import mark_of, read_token, written_token

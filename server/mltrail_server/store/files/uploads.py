@@ -1,8 +1,9 @@
 """Uploads in parts that are under way."""
 
+from dataclasses import dataclass
+
 import sqlalchemy as sa
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
 from mltrail_server.store.db.transaction import Transaction

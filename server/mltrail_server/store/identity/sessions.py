@@ -1,8 +1,9 @@
 """Browser sessions, by the hash of their id."""
 
+from dataclasses import dataclass
+
 import sqlalchemy as sa
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.store import schema
 
 _T = schema.web_session

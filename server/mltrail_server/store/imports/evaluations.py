@@ -1,8 +1,9 @@
 """Scorers from elsewhere, with the numbers of their versions; and the mark of traces that were imported."""
 
+from dataclasses import dataclass
+
 import sqlalchemy as sa
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.store import schema
 from mltrail_server.store.db.transaction import Transaction
 

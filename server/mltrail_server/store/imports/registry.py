@@ -1,8 +1,9 @@
 """Models and versions from elsewhere, with the numbers and times that they have there."""
 
+from dataclasses import dataclass
+
 import sqlalchemy as sa
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.store import schema
 from mltrail_server.store.db.transaction import Transaction
 

@@ -1,10 +1,10 @@
 """Runs from elsewhere, several at a time."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.candidate import Stage, Status
 from mltrail_server.store import schema
 from mltrail_server.store.db.statements import Statement

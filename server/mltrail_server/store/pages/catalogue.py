@@ -4,10 +4,10 @@ The projects are named by the caller, who has checked that the person may see th
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.domain.model import PROMPT_TAG
 from mltrail_server.store import schema

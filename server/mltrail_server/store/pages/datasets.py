@@ -1,10 +1,10 @@
 """The datasets of a project, what used them, and what rests on that."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.candidate import Stage, Status
 from mltrail_server.store import schema
 from mltrail_server.store.db.planner import unindexed

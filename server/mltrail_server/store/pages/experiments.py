@@ -1,12 +1,12 @@
 """A page of a project's experiments, each with the time of its last change: its own, or that of its newest run."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import model
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.pairs import NONE, Pairs

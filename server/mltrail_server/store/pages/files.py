@@ -1,10 +1,10 @@
 """What kinds of files a run has, and finding some of them, without reading the names of all."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.store import schema
 from mltrail_server.store.db.transaction import Transaction
 

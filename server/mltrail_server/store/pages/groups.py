@@ -4,11 +4,11 @@ Lists of candidates are sent as one value, since thousands of parameters take lo
 """
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from functools import cache
 
 import sqlalchemy as sa
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.store import schema
 from mltrail_server.store.ci.jobs import JobPart
 from mltrail_server.store.db.planner import unindexed

@@ -5,11 +5,11 @@ The projects are named by the caller, who has checked that the person may see th
 
 import json
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.candidate import Stage, Status
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema

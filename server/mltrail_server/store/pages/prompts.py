@@ -1,10 +1,10 @@
 """Which runs and traces used the versions of a prompt."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.prompts import LINKED_TAG
 from mltrail_server.store import schema

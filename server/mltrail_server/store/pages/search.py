@@ -6,11 +6,11 @@ then by what is newest. Run names have no index, so only a project's newest runs
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.candidate import Stage, Status
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.domain.model import PROMPT_TAG

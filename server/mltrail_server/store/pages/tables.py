@@ -6,11 +6,11 @@ this one's.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 
 import sqlalchemy as sa
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.candidate import Stage, Status
 from mltrail_server.domain.direction import Better
 from mltrail_server.domain.filters import Clause

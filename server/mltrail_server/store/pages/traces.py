@@ -1,10 +1,10 @@
 """The runs of traces, and which runs and experiments have any."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.store import schema
 from mltrail_server.store.db.transaction import Transaction

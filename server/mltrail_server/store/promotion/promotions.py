@@ -4,10 +4,10 @@ A promotion outlives its model: a new model with the same name continues its num
 """
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema
 from mltrail_server.store.db.transaction import Transaction

@@ -1,10 +1,10 @@
 """Models, their tags, and what their pages list."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.errors import conflict
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.store import schema

@@ -1,8 +1,9 @@
 """What a model version's source is checked against: logged models and files."""
 
+from dataclasses import dataclass
+
 import sqlalchemy as sa
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.store import schema
 from mltrail_server.store.db.transaction import Transaction

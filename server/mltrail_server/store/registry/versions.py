@@ -1,10 +1,10 @@
 """Versions of models and their tags."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import semver
 from mltrail_server.domain.model import PROMPT_TAG
 from mltrail_server.domain.source import is_elsewhere

@@ -1,11 +1,11 @@
 """The contract file of a pipeline, as it was read from GitLab."""
 
 import json
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 
 from mltrail_contract import Problem
-from mltrail_server.dataclass import dataclass
 from mltrail_server.store import schema
 from mltrail_server.store.db.transaction import Transaction
 

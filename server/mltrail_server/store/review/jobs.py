@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import field
+from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.report_job import ReportJob
 from mltrail_server.store import schema
 from mltrail_server.store.ci import child_pipelines

@@ -3,11 +3,11 @@ for fifty.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.grouping import Extremes
 from mltrail_server.domain.ids import ProjectId

@@ -2,10 +2,10 @@
 
 import hashlib
 import json
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.store import schema
 from mltrail_server.store.db.transaction import Transaction
 

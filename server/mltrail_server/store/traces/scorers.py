@@ -1,11 +1,11 @@
 """Scorers that were registered, and their versions."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.store import schema
 from mltrail_server.store.db.statements import Row

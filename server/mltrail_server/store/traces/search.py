@@ -5,11 +5,11 @@ checked until the page is full; other orders sort all that match.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.trace_filters import TraceClause, TraceEntity, TraceOrder
 from mltrail_server.domain.traces import Trace
 from mltrail_server.store import schema

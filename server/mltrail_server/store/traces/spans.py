@@ -1,10 +1,10 @@
 """Where the spans of traces lie: blobs in the file store, of which a trace can have several."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.store import schema
 from mltrail_server.store.db.statements import Statement
 from mltrail_server.store.db.transaction import Transaction

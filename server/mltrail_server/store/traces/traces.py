@@ -1,12 +1,12 @@
 """Traces, their tags and metadata."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.traces import Trace, TraceState
 from mltrail_server.store import schema
 from mltrail_server.store.db.statements import Row, Statement, add_new

@@ -22,12 +22,12 @@ The order of locks is that of the general way, too: the counter or the candidate
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 
 import sqlalchemy as sa
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.candidate import Point, Stage, Status
 from mltrail_server.domain.identity import VerifiedClaims
 from mltrail_server.store.ci import due

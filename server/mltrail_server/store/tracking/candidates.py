@@ -1,11 +1,11 @@
 """Candidates, which MLflow calls runs."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 
 import sqlalchemy as sa
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.candidate import Stage, Status
 from mltrail_server.store import schema
 from mltrail_server.store.db.statements import Row, Statement, Tuple

@@ -8,13 +8,12 @@ import json
 import re
 import struct
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.latest import Latest, Row
 from mltrail_server.domain.pairs import NONE, Pairs
 from mltrail_server.later import later

@@ -6,10 +6,10 @@ So a search never finds it, and the code that reads and writes a candidate's dat
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import paths
 from mltrail_server.store import schema
 from mltrail_server.store.db.transaction import Transaction

@@ -1,11 +1,11 @@
 """Experiments, their tags, and searching them."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.errors import invalid
 from mltrail_server.domain.filters import Clause, Entity, Order

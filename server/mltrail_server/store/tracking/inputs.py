@@ -1,11 +1,11 @@
 """What a candidate used and produced: datasets, and MLflow 3's logged models."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import IntEnum
 
 import sqlalchemy as sa
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.dataset_source import readable
 from mltrail_server.store import schema
 from mltrail_server.store.db.transaction import Transaction

@@ -2,12 +2,12 @@
 
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
 import sqlalchemy as sa
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.candidate import Point, Stage
 from mltrail_server.domain.errors import invalid
 from mltrail_server.domain.filters import Clause, Entity

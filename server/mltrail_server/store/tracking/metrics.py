@@ -6,11 +6,11 @@ for the row itself, so rows are passed to the driver as tuples; PostgreSQL gets 
 """
 
 from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import sqlalchemy as sa
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.candidate import Point
 from mltrail_server.store import schema
 from mltrail_server.store.db.planner import unindexed

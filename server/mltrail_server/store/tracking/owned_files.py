@@ -4,12 +4,12 @@ Each condition that the general way checks in turn (`services.files.files`) is a
 does not hold nothing happens, and the general way finds out what to do, or what to say.
 """
 
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.paths import Owner
 from mltrail_server.store import schema

@@ -8,14 +8,13 @@ What was logged to the candidates comes with the page, in the same statement.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.filters import Clause, Entity, Order
 from mltrail_server.domain.ids import ProjectId

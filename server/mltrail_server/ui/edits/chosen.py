@@ -4,13 +4,13 @@ What a person confirms is a list of runs, not a search: runs that match later ar
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from urllib.parse import parse_qs, urlencode
 
 from flask import redirect
 from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import limits, ranges
 from mltrail_server.domain.candidate import Stage
 from mltrail_server.domain.errors import MltrailError, invalid

@@ -1,11 +1,11 @@
 """A form's way: which action it asks for, whether a person has to be asked first, and what is said afterwards."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from flask import redirect
 from flask.typing import ResponseReturnValue
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import limits
 from mltrail_server.domain.errors import Code, MltrailError, invalid
 from mltrail_server.http.call import Call

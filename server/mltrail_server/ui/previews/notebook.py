@@ -6,9 +6,9 @@ https://nbformat.readthedocs.io/en/latest/format_description.html
 import base64
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import json_text
 from mltrail_server.ui import prose
 

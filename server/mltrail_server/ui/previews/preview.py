@@ -1,12 +1,10 @@
 """What a preview is made of."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Self
 
 from markupsafe import Markup
-
-from mltrail_server.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +26,7 @@ class NotebookOutput:
 
     kind: str
     text: str = ""
-    markup: Markup = Markup("")
+    markup: Markup = Markup("")  # noqa: RUF009 - it can't be changed
     cell: int = 0
     output: int = 0
 
@@ -39,7 +37,7 @@ class NotebookCell:
 
     kind: str
     text: str = ""
-    markup: Markup = Markup("")
+    markup: Markup = Markup("")  # noqa: RUF009 - it can't be changed
     count: str = ""
     outputs: Sequence[NotebookOutput] = ()
 
@@ -56,7 +54,7 @@ class FilePreview:
     numbers: str = ""  # of the text's lines
     rows: Sequence[Sequence[Cell]] = ()
     cells: Sequence[NotebookCell] = ()
-    markup: Markup = Markup("")
+    markup: Markup = Markup("")  # noqa: RUF009 - it can't be changed
     scripts: bool = False  # an HTML file has some
     source: bool = False
     cut: bool = False

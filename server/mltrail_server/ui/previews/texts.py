@@ -1,8 +1,8 @@
 """Text with numbered lines, and Markdown."""
 
 import re
+from dataclasses import dataclass
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.services.context.deps import Scope
 from mltrail_server.store.files.files import File
 from mltrail_server.ui import prose

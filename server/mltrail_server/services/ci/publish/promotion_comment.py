@@ -1,8 +1,8 @@
 """The comment on a merged merge request that says what became of it: one for each version, written by the worker."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.bot import Task
 from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.domain.markdown import Markdown, code, link

@@ -12,10 +12,9 @@ import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import ClassVar
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import bot
 from mltrail_server.domain.errors import Code, MltrailError, unavailable
 from mltrail_server.services.context.deps import Ci

@@ -1,8 +1,8 @@
 """Which objects a report is published in: the note always, others where the contract that binds wants them."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.services.context.deps import Ci
 from mltrail_server.services.pipelines.states import PipelineState
 from mltrail_server.services.review.report_jobs import is_broken

@@ -5,9 +5,8 @@ What somebody writes to a run's traces later changes nothing, and what somebody 
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.assessments import Kind
 from mltrail_server.domain.cases import marks
 from mltrail_server.domain.cases.evaluate import RunAnswers

@@ -7,11 +7,10 @@ import json
 import math
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from mltrail_contract import Evaluation, HigherOrLower, Model, QualityCriteria, Rule
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import globs, trace_metrics
 from mltrail_server.domain.cases import evaluate
 from mltrail_server.domain.cases.evaluate import TESTS, RunAnswers

@@ -5,11 +5,10 @@ the database waits, and then the report is judged again with what was found.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from mltrail_contract import CaseTable, Model
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.cases import result, words
 from mltrail_server.domain.cases.result import CaseResult
 from mltrail_server.domain.cases.table import Case

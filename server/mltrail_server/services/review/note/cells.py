@@ -1,6 +1,7 @@
 """Pieces that many parts of a note use. Everything here is safe `Markdown`."""
 
-from mltrail_server.dataclass import dataclass
+from dataclasses import dataclass
+
 from mltrail_server.domain import former
 from mltrail_server.domain.cases.evaluation import EvaluatedCase, EvaluationResult
 from mltrail_server.domain.grouping import Run

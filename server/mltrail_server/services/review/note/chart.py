@@ -1,8 +1,8 @@
 """A chart of the metric that the heading names, on the target branch and here."""
 
 import math
+from dataclasses import dataclass
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import former
 from mltrail_server.domain.comparison import MetricChange
 from mltrail_server.domain.markdown import Markdown, name

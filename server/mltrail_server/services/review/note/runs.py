@@ -6,9 +6,9 @@ is in plain tables.
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.direction import Better
 from mltrail_server.domain.grouping import Run, RunState, usable
 from mltrail_server.domain.markdown import Markdown, cell, code, link, name, title

@@ -2,7 +2,8 @@
 brings, and what has changed. The note, the pages and the job's log say the same.
 """
 
-from mltrail_server.dataclass import dataclass
+from dataclasses import dataclass
+
 from mltrail_server.services.review.judged import ModelReport
 from mltrail_server.services.review.reports import Report
 

@@ -1,9 +1,9 @@
 """How sure a report is: what chance alone would do, on how many runs that rests, or why nothing can be said yet."""
 
 import math
+from dataclasses import dataclass
 
 from mltrail_contract import BaselineKind
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain import folds
 from mltrail_server.domain.cases import words
 from mltrail_server.domain.cases.comparison import CaseComparison

@@ -1,7 +1,8 @@
 """What is said about a whole report: the worst of all its models and whether it blocks, then the best."""
 
+from dataclasses import dataclass
+
 from mltrail_contract import FILE_NAME, Outcome
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.conclusion import Finding, Level
 from mltrail_server.domain.numbers import count
 from mltrail_server.domain.verdict import Verdict

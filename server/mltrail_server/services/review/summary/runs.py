@@ -1,7 +1,8 @@
 """Which run a merge promotes, what has changed since the baseline's, and which runs don't count."""
 
+from dataclasses import dataclass
+
 from mltrail_contract import FILE_NAME, Outcome
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.grouping import Run, RunState
 from mltrail_server.domain.numbers import count, number
 from mltrail_server.services.review import rows

@@ -1,8 +1,8 @@
 """How a summary is written: what users have named is made safe for where it is shown."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from mltrail_server.dataclass import dataclass
 from mltrail_server.domain.cases.evaluation import EvaluatedCase, EvaluationResult
 from mltrail_server.domain.conclusion import Level
 from mltrail_server.domain.grouping import Run
