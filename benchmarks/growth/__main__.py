@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -18,7 +19,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from benchmarks.peers import databases
-from benchmarks.peers.bases import Mltrail, processes_below, processor_seconds
+from benchmarks.peers.bases import MLTRAIL, Mltrail, processes_below, processor_seconds
 from benchmarks.peers.items import Bench
 from benchmarks.peers.load import load
 from benchmarks.peers.seed import Seeded
@@ -45,6 +46,13 @@ class Grown(Mltrail):
             self._known = True
 
     _known = False
+
+    def migrate(self) -> None:
+        """Bring a database that was kept to this version's schema."""
+        self.found_gitlab()
+        with (self.folder / "log").open("ab") as log:
+            command = [str(MLTRAIL), "migrate"]
+            subprocess.run(command, env=self.whole_environment(), check=True, stdout=log, stderr=log)
 
     def database_seconds(self) -> float:
         return sum(processor_seconds(pid) for pid in processes_below(self.postmaster)) if self.postmaster else 0.0
@@ -105,6 +113,8 @@ def _made(folder: Path, sizes: Sizes, url: str) -> Grown:
         fill(base, sizes)
         ready.touch()
         _say(f"{backend} {sizes.label}: filled in {time.monotonic() - begun:.0f} s")
+    else:
+        base.migrate()
     # What was added to the tables since, or is kept beside them.
     base.start()
     base.stop()

@@ -57,14 +57,16 @@ class Base(ABC):
     def environment(self) -> dict[str, str]:
         return {}
 
+    def whole_environment(self) -> dict[str, str]:
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "PYTHONPATH") if name in os.environ}
+        return kept | self.environment()
+
     def start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "PYTHONPATH") if name in os.environ}
+        environment = self.whole_environment()
         begun = time.perf_counter()
         with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(
-                self.command(), env=kept | self.environment(), cwd=self.folder, stdout=log, stderr=log
-            )
+            self.process = subprocess.Popen(self.command(), env=environment, cwd=self.folder, stdout=log, stderr=log)
         while not self._answers():
             if self.process.poll() is not None:
                 raise RuntimeError(f"{self.name} ended: {(self.folder / 'log').read_text()[-2000:]}")

@@ -1,5 +1,6 @@
 """The servers side by side: started, filled, measured item by item in turns, and stopped, whatever one of them does."""
 
+import os
 import statistics
 import sys
 import time
@@ -119,6 +120,7 @@ class Comparison:
                 bench.tracer.start()
             bench.begin_traces()
             traces.fill(bench.tracer or base, bench.traced, _TRACES)
+        os.sync()  # what the seed left to write would be in the way of the starts
         for _ in range(_STARTS if base.start_seconds < _SLOW_START_SECONDS else 1):
             base.restart()
             self.facts["first answer after start, s"][base.kind].append(base.start_seconds)
