@@ -1,5 +1,7 @@
 """Which job made a run: claimed by a tag, or written while it was unknown whether the job still runs."""
 
+import pytest
+import sqlalchemy as sa
 from flask.testing import FlaskClient
 
 from mltrail_server import worker
@@ -7,6 +9,7 @@ from mltrail_server.domain.grouping import RunState
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.services.review import pipeline_runs
+from mltrail_server.store import schema
 from mltrail_server.store.ci import jobs
 from tests.api.identity.admission import refused
 from tests.api.identity.jobs import tags_of_new_run
@@ -146,3 +149,20 @@ def test_a_job_whose_first_call_was_refused_is_tied_by_its_next(
     with gitlab_deps.project(ProjectId(42)).read() as tx:
         tied = {link.job_id for link in jobs.ties_of(tx, 1)}
     assert tied == {creator.id, evaluation.id}
+
+
+@pytest.mark.parametrize("backend", ["sqlite"])
+def test_a_run_that_could_not_be_stored_does_not_put_off_the_look_at_its_pipeline(
+    gitlab_client: FlaskClient, gitlab_deps: Deps, team: Team
+) -> None:
+    """PostgreSQL's usual way has its own test, see `test_at_once`."""
+    training = by(gitlab_client, team.gitlab.mint(team.job(), EXTERNAL_URL))
+    with gitlab_deps.db.write() as connection:
+        refuse = "CREATE TRIGGER refuse BEFORE INSERT ON candidate_tag BEGIN SELECT RAISE(ABORT, 'refused'); END"
+        connection.exec_driver_sql(refuse)
+    training.error("POST", "runs/create", experiment_id="0")
+    with gitlab_deps.db.write() as connection:
+        connection.exec_driver_sql("DROP TRIGGER refuse")
+    new_run(training)
+    with gitlab_deps.db.read() as connection:
+        assert connection.scalar(sa.select(sa.func.count()).select_from(schema.due)) == 1

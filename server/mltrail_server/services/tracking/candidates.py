@@ -84,7 +84,11 @@ def create(
             place=place,
         )
 
-    made = scope.project.write_together(begin)
+    try:
+        made = scope.project.write_together(begin)
+    except Exception:
+        stamp.not_created(scope)
+        raise
     stamp.created(scope, made.candidate)
     return made
 

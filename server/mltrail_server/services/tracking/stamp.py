@@ -101,6 +101,12 @@ def created(scope: Scope, candidate: Candidate) -> None:
         scope.deps.job_cache.remember(scope.project_id, candidate.iid, scope.actor.job.job_id)
 
 
+def not_created(scope: Scope) -> None:
+    """Forget that a look at the job's pipeline was scheduled: that was rolled back with the call."""
+    if scope.actor.job is not None:
+        scope.deps.job_cache.forget_activity(scope.project_id, scope.actor.job.pipeline_id)
+
+
 def vouching(scope: Scope) -> Vouching | None:
     """Return whose candidates the caller writes to as their own, if that can be seen in the candidate's rows; None if
     it takes more, which `on_write` does.
@@ -141,7 +147,7 @@ def tied_at_once(scope: Scope, tie: Tie, candidate: Candidate | None) -> None:
     if candidate is not None:
         created(scope, candidate)
     elif tie.look_at_ms is not None:
-        scope.deps.job_cache.forget_activity(scope.project_id, tie.job.pipeline_id)
+        not_created(scope)
 
 
 def tags_of_new(scope: Scope, tags: Mapping[str, str]) -> dict[str, str]:
