@@ -12,6 +12,7 @@ from mltrail_server.domain.errors import MltrailError, invalid
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.store.db.sqlite import GroupCommit
+from mltrail_server.store.db.statements import driver
 from mltrail_server.store.db.transaction import Transaction
 from mltrail_server.store.identity import projects
 
@@ -124,6 +125,33 @@ def test_what_comes_before_the_transaction_has_begun_is_part_of_it(deps: Deps) -
         free.set()
     assert [answer.result() for answer in answers] == stored(deps) == [1, 2, 4, 6]
     assert transactions == 1
+
+
+@pytest.mark.parametrize(("numbers", "savepoints"), [((1, 2, 4), 0), ((1, FAILING, 4), 3), ((FAILING,), 0)])
+def test_only_what_is_done_again_is_in_savepoints(deps: Deps, numbers: tuple[int, ...], savepoints: int) -> None:
+    """They would cost all others two statements each, and a copy of every page that is changed."""
+    free = threading.Event()
+    statements: list[str] = []
+
+    @contextmanager
+    def write() -> Iterator[sa.Connection]:
+        free.wait()
+        with deps.db.write() as connection:
+            driver(connection).set_trace_callback(statements.append)
+            try:
+                yield connection
+            finally:
+                driver(connection).set_trace_callback(None)
+
+    group = GroupCommit(write)
+    with ThreadPoolExecutor(len(numbers)) as pool:
+        answers = [pool.submit(group.run, make(number)) for number in numbers]
+        while len(group._waiting) < len(answers):
+            free.wait(0.01)
+        free.set()
+    assert [answer.result() for answer in answers if answer.exception() is None] == stored(deps)
+    assert stored(deps) == [number for number in numbers if number != FAILING]
+    assert statements.count("SAVEPOINT work") == savepoints
 
 
 def test_a_transaction_that_cannot_begin_fails_for_all(deps: Deps) -> None:

@@ -59,6 +59,6 @@ def delete(tx: Transaction, scope: Scope, model: str) -> None:
 def candidate_for_version(tx: Transaction, scope: Scope, model: str) -> Candidate:
     """Create the candidate of a version without a run: metrics, parameters, tags and files can be logged to it."""
     iid = make(tx, model)
-    candidate = candidate_service.make(tx, scope, experiment_iid=iid, name=random_name()).candidate
+    candidate = candidate_service.make(tx, scope, experiment_iid=iid, name=random_name())
     candidates.change(tx, candidate.iid, status=Status.FINISHED, ended_ms=tx.now)
     return candidate

@@ -70,27 +70,34 @@ def create(
         if made is not None:
             return made
 
-    def begin(tx: Transaction) -> CandidateData:
+    # While the database is locked, only what needs it is done.
+    eid = new_eid()
+    stored_tags = stamp.tags_of_new(scope, {**wanted, NAME_TAG: name}, claim)
+    looks = stamp.note_look(scope)
+
+    def begin(tx: Transaction) -> Candidate:
         place = experiments.check_accepts(tx, experiment_iid)
-        return make(
+        return _make(
             tx,
             scope,
+            eid=eid,
             experiment_iid=experiment_iid,
             name=name,
             user_name=user_name,
             started_ms=started_ms,
-            tags=wanted,
+            tags=stored_tags,
             claim=claim,
             place=place,
+            looks=looks,
         )
 
     try:
-        made = scope.project.write_together(begin)
+        candidate = scope.project.write_together(begin)
     except Exception:
         stamp.not_created(scope)
         raise
-    stamp.created(scope, made.candidate)
-    return made
+    stamp.created(scope, candidate)
+    return _new(candidate, stored_tags)
 
 
 def _create_at_once(
@@ -135,22 +142,37 @@ def _new(candidate: Candidate, tags: Mapping[str, str]) -> CandidateData:
     )
 
 
-def make(  # noqa: PLR0913 - all that a run begins with, each by its name
+def make(tx: Transaction, scope: Scope, *, experiment_iid: int, name: str) -> Candidate:
+    """Create a candidate in the caller's transaction. The caller has checked the experiment."""
+    return _make(
+        tx,
+        scope,
+        eid=new_eid(),
+        experiment_iid=experiment_iid,
+        name=name,
+        tags=stamp.tags_of_new(scope, {NAME_TAG: name}),
+        looks=stamp.note_look(scope),
+    )
+
+
+def _make(  # noqa: PLR0913 - all that a run begins with, each by its name
     tx: Transaction,
     scope: Scope,
     *,
+    eid: str,
     experiment_iid: int,
     name: str,
+    tags: Mapping[str, str],
+    looks: bool,
     user_name: str | None = None,
     started_ms: int | None = None,
-    tags: Mapping[str, str] | None = None,
     claim: gitlab_ci.Job | None = None,
     place: str | None = None,
-) -> CandidateData:
+) -> Candidate:
     """Create a candidate in the caller's transaction. The caller has checked experiment and tags, and looked up the job
-    that the tags claim. `place` is where the experiment's files go if they are not stored here.
+    that the tags claim. `tags` are those to store. `place` is where the experiment's files go if they are not stored
+    here. With `looks`, a look at the job's pipeline is scheduled.
     """
-    eid = new_eid()
     candidate = candidates.create(
         tx,
         eid=eid,
@@ -161,10 +183,10 @@ def make(  # noqa: PLR0913 - all that a run begins with, each by its name
         elsewhere=f"{place}/{eid}/artifacts" if place else None,
         protected=scope.actor.job.ref_protected if scope.actor.job is not None else None,
     )
-    stored_tags = stamp.on_create(tx, scope, candidate.iid, {**(tags or {}), NAME_TAG: name}, claim)
-    candidate_tags.put(tx, candidate.iid, stored_tags)
+    stamp.on_create(tx, scope, candidate.iid, claim, looks=looks)
+    candidate_tags.put(tx, candidate.iid, tags)
     quotas.take(tx, scope, usage.CANDIDATES, 1)
-    return _new(candidate, stored_tags)
+    return candidate
 
 
 def get(scope: Scope, eid: str) -> CandidateData:

@@ -75,24 +75,34 @@ def look_up_claim(scope: Scope, tags: Mapping[str, str]) -> gitlab_ci.Job | None
 
 
 def on_create(
-    tx: Transaction, scope: Scope, candidate_iid: int, tags: Mapping[str, str], claim: gitlab_ci.Job | None = None
-) -> dict[str, str]:
-    """Tie a new candidate to the job that makes it, or to the job that was claimed. Returns the tags to store."""
+    tx: Transaction, scope: Scope, candidate_iid: int, claim: gitlab_ci.Job | None = None, *, looks: bool
+) -> None:
+    """Tie a new candidate to the job that makes it, or to the job that was claimed. With `looks`, schedule a look at
+    the job's pipeline: see `note_look`.
+    """
     check_may_begin(scope)
     job = scope.actor.job
     if job is None:
-        own = tags_of_new(scope, tags)
-        return own | (_tie_claimed(tx, scope, candidate_iid, claim) if claim is not None else {})
+        if claim is not None:
+            tie_claimed(tx, candidate_iid, claim)
+        return
     if not scope.deps.job_cache.knows_job(scope.project_id, job.job_id):
         pipelines.ensure(tx, job)
     _tie(tx, scope, candidate_iid, job, JobPart.CREATOR)
     if scope.actor.unchecked:
         jobs.flag(tx, candidate_iid, job.job_id, at=tx.now)
-    if scope.deps.job_cache.note_activity(scope.project_id, job.pipeline_id, tx.now):
+    if looks:
         root = _root(tx, job)
         unknown = job.pipeline_source == gitlab_ci.CHILD and root == job.pipeline_id
         _schedule_look(tx, root, in_ms=_CHILD_LOOK_MS if unknown else _FIRST_LOOK_MS)
-    return tags_of_new(scope, tags)
+
+
+def note_look(scope: Scope) -> bool:
+    """Return whether a call that creates a candidate is to schedule a look at the pipeline of its job, and note that it
+    does; see `not_created`. Not within work that may be done twice.
+    """
+    job = scope.actor.job
+    return job is not None and scope.deps.job_cache.note_activity(scope.project_id, job.pipeline_id, scope.now)
 
 
 def created(scope: Scope, candidate: Candidate) -> None:
@@ -150,13 +160,14 @@ def tied_at_once(scope: Scope, tie: Tie, candidate: Candidate | None) -> None:
         not_created(scope)
 
 
-def tags_of_new(scope: Scope, tags: Mapping[str, str]) -> dict[str, str]:
+def tags_of_new(scope: Scope, tags: Mapping[str, str], claim: gitlab_ci.Job | None = None) -> dict[str, str]:
     """Return the tags that a candidate begins with: what the client sent under the stamp's keys (MLFLOW_RUN_CONTEXT
-    sends some) is replaced by what the token proves.
+    sends some) is replaced by what the token proves, or by what GitLab says of the job that is claimed.
     """
     job = scope.actor.job
     if job is None:
-        return {key: value for key, value in tags.items() if key not in reserved(scope)}
+        own = {key: value for key, value in tags.items() if key not in reserved(scope)}
+        return own | (_tags_of_claim(scope, claim) if claim is not None else {})
     return {key: value for key, value in tags.items() if key not in KEYS} | _tags_of_job(scope, job)
 
 
@@ -233,7 +244,8 @@ def on_tags(
         ties = jobs.ties_of(tx, candidate_iid)
         # A claim replaces neither a verified job nor an earlier claim: the first one counts.
         if all(not tie.verified and tie.job_id == claim.id for tie in ties):
-            stamped = _tie_claimed(tx, scope, candidate_iid, claim)
+            tie_claimed(tx, candidate_iid, claim)
+            stamped = _tags_of_claim(scope, claim)
     for key in reserved(scope).intersection(tags):
         if tags[key] != stamped.get(key):
             raise invalid(
@@ -357,11 +369,6 @@ def tie_claimed(tx: Transaction, candidate_iid: int, claim: gitlab_ci.Job) -> No
     """Tie a candidate to a job that is claimed, and was looked up in this project: it is never verified."""
     jobs.ensure(tx, claim.id, pipeline_id=claim.pipeline_id)
     jobs.tie(tx, candidate_iid, job_id=claim.id, pipeline_id=claim.pipeline_id, part=JobPart.CREATOR, verified=False)
-
-
-def _tie_claimed(tx: Transaction, scope: Scope, candidate_iid: int, claim: gitlab_ci.Job) -> dict[str, str]:
-    tie_claimed(tx, candidate_iid, claim)
-    return _tags_of_claim(scope, claim)
 
 
 def _flag(tx: Transaction, scope: Scope, candidate: Candidate, job: VerifiedClaims) -> None:

@@ -42,7 +42,9 @@ class Project:
         return _Opening(self, self.database.at_once())
 
     def write_together(self, work: Callable[[Transaction], T]) -> T:
-        """Do a small piece of work in a transaction that it may share with other threads' work."""
+        """Do a small piece of work in a transaction that it may share with other threads' work. It may be done twice,
+        see `GroupCommit`.
+        """
         return self.database.write_together(lambda connection: work(self.begun(connection)))
 
     def begun(self, connection: sa.Connection) -> Transaction:

@@ -4,8 +4,9 @@ A transaction is begun and ended by the driver itself, on a connection that stay
 transactions would take 80 us, a quarter of the time that logging a metric takes.
 
 SQLite allows one writer at a time, and beginning and committing cost as much as storing a metric. So while one thread
-writes, the others queue their work; the next one does all of it in one transaction, in which each piece of work
-succeeds or fails by itself.
+writes, the others queue their work; the next one does all of it in one transaction. If any piece of work fails, the
+transaction is rolled back, and all is done once more, each in a savepoint, so that each succeeds or fails by itself.
+Savepoints for all would cost each piece two more statements, and a copy of every page that it changes.
 """
 
 import fcntl
@@ -31,6 +32,7 @@ from .kept import Use
 from .statements import driver
 
 Work = Callable[[sa.Connection], Any]
+_BEGIN_WRITING = "BEGIN IMMEDIATE"
 _MOST = 64
 """Pieces of work per transaction: other processes may be waiting for the write lock, too."""
 
@@ -43,13 +45,16 @@ class _Job:
         self.result: Any = None
         self.error: Exception | None = None
 
+    def do(self, connection: sa.Connection) -> None:
+        calls.resume(self.call)
+        self.result = self.work(connection)
+
     def attempt(self, connection: sa.Connection) -> None:
         """Do the work; if it fails, the rest of the transaction is kept."""
-        calls.resume(self.call)
         sqlite = driver(connection)
         sqlite.execute("SAVEPOINT work")
         try:
-            self.result = self.work(connection)
+            self.do(connection)
         except Exception as error:  # noqa: BLE001 - its thread raises it, see `run`
             sqlite.execute("ROLLBACK TO work")
             self.error = error
@@ -64,7 +69,8 @@ class GroupCommit:
 
     def run(self, work: Work) -> Any:  # noqa: ANN401 - what the work returns
         """Do the work in a transaction, perhaps another thread's, and return its result once that is committed. The
-        work must not open a transaction itself. Raises what the work raises.
+        work must not open a transaction itself, and may be done twice, if other work has failed: what it changes
+        outside of the database must be right then, too. Raises what the work raises.
         """
         job = _Job(work)
         self._waiting.append(job)
@@ -85,12 +91,7 @@ class GroupCommit:
         try:
             with self._write() as connection:
                 jobs = self._next()
-                if len(jobs) == 1:
-                    calls.resume(jobs[0].call)
-                    jobs[0].result = jobs[0].work(connection)
-                else:
-                    for job in jobs:
-                        job.attempt(connection)
+                _do(jobs, connection)
         except Exception as error:  # noqa: BLE001 - each thread raises it, see `run`
             jobs = jobs or self._next()
             for job in jobs:
@@ -99,6 +100,25 @@ class GroupCommit:
             calls.resume(own)
             for job in jobs:
                 job.done = True
+
+
+def _do(jobs: list[_Job], connection: sa.Connection) -> None:
+    """Do all of it in a transaction that has begun; where one of several fails, only that fails."""
+    try:
+        for job in jobs:
+            job.do(connection)
+    except Exception:
+        if len(jobs) == 1:
+            raise
+        _roll_back(connection)
+        driver(connection).execute(_BEGIN_WRITING)
+        for job in jobs:
+            job.attempt(connection)
+
+
+def _roll_back(connection: sa.Connection) -> None:
+    connection.rollback()
+    driver(connection).rollback()
 
 
 if TYPE_CHECKING:
@@ -138,7 +158,7 @@ class SqliteTransactions:
         self.statement_seconds = 0.0  # only PostgreSQL needs it: on SQLite nothing but a search takes long
         self._kept = _Kept(engine)
         self._kept_for_small = _Kept(engine, "PRAGMA temp_store=MEMORY")
-        """Savepoints keep what they may have to restore, 29 pages of a new run. Beyond 64 KB SQLite creates a file for
+        """Savepoints keep what they may have to restore, 24 pages of a new run. Beyond 64 KB SQLite creates a file for
         that, and writes it; here it stays in memory. Not for all connections: sorting a lot would, too.
         """
         self._turn = _WriteTurn(engine.url.database) if engine.url.database else None
@@ -155,12 +175,12 @@ class SqliteTransactions:
         return self._in_turn(self._kept)
 
     def write_small(self) -> AbstractContextManager[sa.Connection]:
-        """Open a write transaction for small pieces of work, each in a savepoint."""
+        """Open a write transaction for small pieces of work, which may be in savepoints."""
         return self._in_turn(self._kept_for_small)
 
     @contextmanager
     def _in_turn(self, kept: "_Kept") -> Iterator[sa.Connection]:
-        with self._turn or nullcontext(), Use(kept, "BEGIN IMMEDIATE") as connection:
+        with self._turn or nullcontext(), Use(kept, _BEGIN_WRITING) as connection:
             yield connection
 
     def lost(self) -> None:
@@ -199,8 +219,7 @@ class _Kept:
 
     def undo(self, connection: sa.Connection, _error: BaseException) -> None:
         with suppress(sa.exc.DBAPIError, sqlite3.Error):
-            connection.rollback()
-            driver(connection).rollback()
+            _roll_back(connection)
 
     def close(self) -> None:
         while self._free:
