@@ -1,6 +1,7 @@
 """What one process remembers of the jobs that write through it, so that a training loop does not pay on each call.
 
-Only what was read back from the database is remembered: what a transaction has written may still be rolled back.
+What a transaction has written may still be rolled back: so a tie is remembered once it is committed or was read back,
+and whoever remembers more than that forgets it when the call fails.
 """
 
 from mltrail_server.domain.ids import ProjectId
