@@ -2,8 +2,10 @@
 
 import random
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
+from sqlalchemy import event
 
 from mltrail_server.domain.candidate import Point, Stage
 from mltrail_server.domain.errors import MltrailError
@@ -257,3 +259,59 @@ def test_the_newest_and_the_best_are_not_sorted(scope: Scope, plans: list[str]) 
     assert "USE TEMP B-TREE FOR ORDER BY" not in plans
     ask(scope, "", ["metrics.loss DESC"], sizes=WALK, limit=2)
     assert "USE TEMP B-TREE FOR ORDER BY" not in plans
+
+
+OTHER_PROJECTS = [
+    f"INSERT INTO {table} (project_id, candidate_iid, {columns}) SELECT 1000 + n, n, {values} "
+    "FROM generate_series(1, 3000) n"
+    for table, columns, values in (
+        ("latest_metric", "key_id, value, is_nan, step, timestamp_ms", "1000 + n, 0.5, false, 1, 1"),
+        ("param", "key, value", "'key ' || n, '1'"),
+        ("candidate_tag", "key, value", "'key ' || n, '1'"),
+    )
+]
+
+
+@pytest.mark.parametrize("backend", ["postgresql"])
+@pytest.mark.parametrize("generic", [True, False])
+@pytest.mark.parametrize(
+    ("filter_text", "order_by"),
+    [
+        ("metrics.loss > 0 AND params.lr = '1' AND tags.team != 'b'", []),
+        ("metrics.loss != 0.5 AND params.lr IS NOT NULL", ["metrics.acc", "params.lr"]),
+        ("params.lr IS NULL", ["metrics.loss DESC", "tags.team"]),
+    ],
+)
+@pytest.mark.parametrize("sizes", [WALK, FEW, SORT], ids=str)
+def test_whatever_other_projects_hold_each_candidate_is_looked_up_by_its_key(
+    scope: Scope, generic: bool, filter_text: str, order_by: list[str], sizes: Sizes
+) -> None:
+    """Here PostgreSQL believes that no project has more than a few rows of a metric."""
+    plans: list[str] = []
+
+    def explain(_connection: object, _cursor: object, sql: str, given: object, *_: object) -> None:
+        if "candidate.eid" in sql:
+            asked = tx.connection.connection.cursor()
+            asked.execute(f"EXPLAIN {sql}", given)
+            plans.extend(row[0].strip() for row in asked.fetchall())
+
+    with scope.project.write() as tx:
+        for statement in (
+            *OTHER_PROJECTS,
+            "ANALYZE latest_metric, param, candidate_tag",
+            "SET LOCAL enable_seqscan = off",
+            f"SET LOCAL plan_cache_mode = force_{'generic' if generic else 'custom'}_plan",
+        ):
+            tx.connection.exec_driver_sql(statement)
+        event.listen(scope.deps.db.engine, "before_cursor_execute", explain)
+        try:
+            asked = {"experiment_iids": [1], "stages": (Stage.ACTIVE,), "limit": 5, "token": None, "sizes": sizes}
+            clauses, orders = parse(filter_text), parse_orders(order_by)
+            search.search(tx, clauses=clauses, orders=orders, logged=scope.deps.metric_key_cache, **asked)
+        finally:
+            event.remove(scope.deps.db.engine, "before_cursor_execute", explain)
+    assert not any("Semi Join" in line or "Hash" in line or "hashed" in line for line in plans), plans
+    by_run = [scan for scan, how in pairwise(plans) if how.startswith("Index Cond") and "ROW(candidate.iid" in how]
+    assert len(by_run) >= len(clauses), plans
+    assert not [scan for scan in by_run if " using pk_" not in scan], plans
+    assert not any(line.startswith("Index Cond") and "= candidate.iid)" in line for line in plans), plans

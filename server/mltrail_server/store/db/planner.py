@@ -32,3 +32,20 @@ def looked_up(query: sa.Select[Any]) -> sa.ColumnElement[bool]:
     as long if there are few rows. Its planner does neither to a query with an OFFSET.
     """
     return query.offset(0).exists()
+
+
+def by_key(table: sa.Table, *key: Any) -> sa.Select[Any]:  # noqa: ANN401 - columns or values
+    """Select the row with a primary key, by that key's index, and look it up for each row of the query around it.
+
+    PostgreSQL takes another index that ends with the candidate to be as good, or even better if it holds all columns
+    that are asked for, when its statistics say that few rows have the columns before. These are the statistics of all
+    projects together, so in a project that has many, it would read all values of a metric for each candidate. Only the
+    primary key's index has the order that is asked for here, and doesn't need to be sorted, whatever the statistics. A
+    query in which only equality is asked for has no order, as PostgreSQL sees it. All columns are selected for the
+    other indexes to lack some. See `looked_up` for the OFFSET.
+    """
+    project, *others = table.primary_key
+    wanted, found = sa.tuple_(*key[1:]), sa.tuple_(*others)
+    query = sa.select(table).where(project == key[0], found >= wanted, found <= wanted).order_by(*others)
+    # Not parameters: planned for any LIMIT, the query might as well read and sort all rows.
+    return query.limit(sa.literal_column("1")).offset(sa.literal_column("0"))

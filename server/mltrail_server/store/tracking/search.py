@@ -8,7 +8,7 @@ What was logged to the candidates comes with the page, in the same statement.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from operator import itemgetter
 from typing import Any
@@ -270,7 +270,7 @@ class Walk:
     def _valued(
         self, orders: Sequence[Order], rank: int, number: int | None, *, limit: int, after: Values
     ) -> list[Row]:
-        rest = arrangement(orders[1:], self.tx.project_id)
+        rest = arrangement(orders[1:], self.tx.project_id, each=_looks_up_each(self.tx.dialect))
         same = (_T.c.project_id == _LATEST.c.project_id) & (_T.c.iid == _LATEST.c.candidate_iid)
         query = (
             sa.select(*COLUMNS, sa.literal(rank).label("sort_0"))
@@ -290,7 +290,7 @@ class Walk:
     def _lacking(
         self, orders: Sequence[Order], rank: int, number: int | None, *, limit: int, after: Values
     ) -> list[Row]:
-        rest = arrangement(orders[1:], self.tx.project_id)
+        rest = arrangement(orders[1:], self.tx.project_id, each=_looks_up_each(self.tx.dialect))
         constants = (sa.literal(rank).label("sort_0"), sa.literal(0.0).label("sort_1"))
         values = None if after is None else after[2:]
         has_it = sa.select(sa.literal(1)).where(
@@ -307,6 +307,14 @@ class Walk:
 
 
 _SIZES = Sizes()
+
+
+def _looks_up_each(dialect: str, *, filtered: bool = True) -> bool:
+    """Return whether the database must look up what was logged to each candidate, see `by_key`.
+
+    To sort a small experiment without a filter, a join is faster: it reads all of it, and so the planner expects.
+    """
+    return dialect == "postgresql" and filtered
 
 
 _KNOWN_MS = 60_000
@@ -351,7 +359,8 @@ class _Shape:
 
     @cached_property
     def by(self) -> Arrangement:
-        return arrangement(() if is_newest_first(self.orders) else self.orders, self.project_id)
+        orders = () if is_newest_first(self.orders) else self.orders
+        return arrangement(orders, self.project_id, each=_looks_up_each(self.dialect, filtered=bool(self.compared)))
 
     @cached_property
     def _counts(self) -> Statement | None:
@@ -380,7 +389,8 @@ class _Shape:
 
     @cached_property
     def _ways(self) -> Ways:
-        conditions = [matches(clause, self.project_id) for clause in self._clauses]
+        each = _looks_up_each(self.dialect)
+        conditions = [matches(clause, self.project_id, each=each) for clause in self._clauses]
         return Ways(self.dialect, self.project_id, [self.experiment_iid], [self.stage], conditions, logged=True)
 
 
@@ -482,9 +492,10 @@ def _built(tx: Transaction, wanted: _Wanted, *, is_large: bool) -> FoundCandidat
     """Find a page by statements that are built for this call; `is_large` if the experiment is known to be."""
     clauses, orders, limit, also = wanted.clauses, wanted.orders, wanted.limit, wanted.also
     newest_first = is_newest_first(orders)
-    by = arrangement(() if newest_first else orders, tx.project_id)
+    each = _looks_up_each(tx.dialect, filtered=bool(clauses) or also is not _NOTHING_ELSE)
+    by = arrangement(() if newest_first else orders, tx.project_id, each=each)
     after = read_sorted(wanted.token, wanted.mark, by.columns)
-    conditions = [*(matches(clause, tx.project_id) for clause in clauses), *also.conditions]
+    conditions = [*(matches(clause, tx.project_id, each=each) for clause in clauses), *also.conditions]
     if not wanted.experiment_iids:
         return FoundCandidates([], None)
     ways = Ways(tx.dialect, tx.project_id, wanted.experiment_iids, wanted.stages, conditions, wanted.logged is not None)
@@ -494,6 +505,8 @@ def _built(tx: Transaction, wanted: _Wanted, *, is_large: bool) -> FoundCandidat
     walk, bound = Walk(tx, ways), None
     if few is not None or plan.small:
         rows = walk.sorted(by, limit=limit, after=after, iids=few)
+    elif not newest_first and orders[0].entity is not Entity.METRIC:
+        rows = _sorted_whole(walk, wanted, after)
     else:
         bound = walk.bound(by, most=also.window, after=after) if newest_first else None
         rows = _walked(walk, by, orders, limit=limit, after=after, until=bound)
@@ -503,14 +516,20 @@ def _built(tx: Transaction, wanted: _Wanted, *, is_large: bool) -> FoundCandidat
     return _found(tx, rows[:limit], next_token, few, wanted.logged)
 
 
+def _sorted_whole(walk: Walk, wanted: _Wanted, after: Values) -> list[Row]:
+    """Sort a large experiment. All of it has to be read: joins are faster than so many lookups."""
+    project_id = walk.tx.project_id
+    joined = [*(matches(clause, project_id) for clause in wanted.clauses), *wanted.also.conditions]
+    whole = Walk(walk.tx, replace(walk.ways, conditions=joined))
+    return whole.sorted(arrangement(wanted.orders, project_id), limit=wanted.limit, after=after)
+
+
 def _walked(
     walk: Walk, by: Arrangement, orders: Sequence[Order], *, limit: int, after: Values, until: Values
 ) -> list[Row]:
     if is_newest_first(orders):
         return walk.run(walk.ways.walking(by, limit=limit, after=after, until=until))
-    if orders[0].entity is Entity.METRIC:
-        return walk.by_metric(orders, limit=limit, after=after)
-    return walk.sorted(by, limit=limit, after=after)
+    return walk.by_metric(orders, limit=limit, after=after)
 
 
 def _next(rows: Sequence[Row | Tuple], limit: int, by: Arrangement, mark: str) -> str | None:

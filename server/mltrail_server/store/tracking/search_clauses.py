@@ -2,7 +2,7 @@
 whatever the direction.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,7 +15,7 @@ from mltrail_server.domain.reasons import Reason
 from mltrail_server.store import schema
 from mltrail_server.store.db.filters import NUMBER_OPERATORS, begins_with, compare_number, compare_text
 from mltrail_server.store.db.paging import Arrangement, Sorted
-from mltrail_server.store.db.planner import as_range
+from mltrail_server.store.db.planner import as_range, by_key
 
 _T = schema.candidate
 _KEY = schema.metric_key
@@ -40,9 +40,18 @@ TEXTS: dict[str, sa.ColumnElement[Any]] = {
 }
 
 
-def matches(clause: Clause, project_id: ProjectId) -> sa.ColumnElement[bool]:
-    """Turn a clause into a condition on the candidate that one index lookup decides."""
-    return _metric(clause, project_id) if clause.entity is Entity.METRIC else _MATCHERS[clause.entity](clause)
+def matches(clause: Clause, project_id: ProjectId, *, each: bool = False) -> sa.ColumnElement[bool]:
+    """Turn a clause into a condition on the candidate that one index lookup decides. With `each`, PostgreSQL looks it
+    up for each candidate, see `by_key`; otherwise it may join all candidates with all rows.
+    """
+    if clause.entity is Entity.METRIC:
+        number = key_id(project_id, clause.key)
+        return _exists(_LATEST, number, newest_value(clause), each=each)
+    if clause.entity in _PAIRS:
+        table = _PAIRS[clause.entity]
+        there = _exists(table, clause.key, pair_value(table, clause), each=each)
+        return ~there if clause.operator == "IS NULL" else there
+    return _dataset(clause) if clause.entity is Entity.DATASET else _attribute(clause)
 
 
 def newest_value(clause: Clause) -> sa.ColumnElement[bool]:
@@ -92,22 +101,12 @@ def _attribute(clause: Clause) -> sa.ColumnElement[bool]:
     raise invalid(Reason.FILTER_KEY, entity="attribute", key=clause.key, choices=choices)
 
 
-def _metric(clause: Clause, project_id: ProjectId) -> sa.ColumnElement[bool]:
-    return _exists(_LATEST, _LATEST.c.key_id == key_id(project_id, clause.key), newest_value(clause))
-
-
-def _pair(table: sa.Table) -> Callable[[Clause], sa.ColumnElement[bool]]:
-    def matches(clause: Clause) -> sa.ColumnElement[bool]:
-        there = _exists(table, table.c.key == clause.key, pair_value(table, clause))
-        return ~there if clause.operator == "IS NULL" else there
-
-    return matches
-
-
 def _dataset(clause: Clause) -> sa.ColumnElement[bool]:
     link, dataset, tag = schema.candidate_dataset, schema.dataset, schema.candidate_dataset_tag
     if clause.key == "context":
-        return _exists(tag, tag.c.key == "mlflow.data.context", compare_text(tag.c.value, clause))
+        owned = (tag.c.project_id == _T.c.project_id, tag.c.candidate_iid == _T.c.iid)
+        of_context = (tag.c.key == "mlflow.data.context", compare_text(tag.c.value, clause))
+        return sa.select(sa.literal(1)).where(*owned, *of_context).correlate(_T).exists()
     if clause.key not in ("name", "digest"):
         raise invalid(f"Invalid dataset attribute '{clause.key}'; use dataset.name, dataset.digest or dataset.context.")
     join = (dataset.c.project_id == link.c.project_id) & (dataset.c.id == link.c.dataset_id)
@@ -119,18 +118,19 @@ def _dataset(clause: Clause) -> sa.ColumnElement[bool]:
     ).exists()
 
 
-_MATCHERS = {
-    Entity.ATTRIBUTE: _attribute,
-    Entity.PARAM: _pair(schema.param),
-    Entity.TAG: _pair(schema.candidate_tag),
-    Entity.DATASET: _dataset,
-}
+_FIRST_STEP = -(2**63)
+Key = str | sa.ScalarSelect[int]
+"""A parameter's or tag's key, or the query of a metric's number."""
+_PAIRS = {Entity.PARAM: schema.param, Entity.TAG: schema.candidate_tag}
 
 
-def _exists(table: sa.Table, *conditions: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
-    inner = sa.select(sa.literal(1)).select_from(table)
-    owned = (table.c.project_id == _T.c.project_id, table.c.candidate_iid == _T.c.iid)
-    return inner.where(*owned, *conditions).correlate(_T).exists()
+def _exists(table: sa.Table, key: Key, condition: sa.ColumnElement[bool], *, each: bool) -> sa.ColumnElement[bool]:
+    """Return whether a candidate has a row with this key that meets a condition."""
+    owner = (_T.c.project_id, _T.c.iid)
+    if each:
+        return by_key(table, *owner, key).where(condition).correlate(_T).exists()
+    same = [column == value for column, value in zip(table.primary_key, (*owner, key), strict=True)]
+    return sa.select(sa.literal(1)).select_from(table).where(*same, condition).correlate(_T).exists()
 
 
 def key_id(project_id: ProjectId, name: str) -> sa.ScalarSelect[int]:
@@ -154,10 +154,11 @@ NEWEST = (Sorted(_T.c.started_ms, descending=True), Sorted(_T.c.eid))
 """The newest first, which is also how ties are broken."""
 
 
-def arrangement(orders: Sequence[Order], project_id: ProjectId) -> Arrangement:
+def arrangement(orders: Sequence[Order], project_id: ProjectId, *, each: bool = False) -> Arrangement:
+    """Arrange by some orders. With `each`, PostgreSQL looks up what each candidate is sorted by, as in `matches`."""
     made = Arrangement()
     for order in orders:
-        _add(made, order, project_id)
+        _add(made, order, project_id, each=each)
     made.columns.extend(NEWEST)
     return made
 
@@ -170,31 +171,39 @@ def is_newest_first(orders: Sequence[Order]) -> bool:
     return first.entity is Entity.ATTRIBUTE and first.descending and _COLUMNS.get(first.key) is _T.c.started_ms
 
 
-def _add(made: Arrangement, order: Order, project_id: ProjectId) -> None:
+def _add(made: Arrangement, order: Order, project_id: ProjectId, *, each: bool) -> None:
     if order.entity is Entity.METRIC:
-        latest = schema.latest_metric.alias()
-        joined = sa.and_(
-            latest.c.project_id == _T.c.project_id,
-            latest.c.candidate_iid == _T.c.iid,
-            latest.c.key_id == key_id(project_id, order.key),
-        )
-        made.joins.append((latest, joined))
+        latest = _joined(made, _LATEST, key_id(project_id, order.key), each=each)
         rank = sa.case((latest.c.is_nan.is_(None), MISSING), (latest.c.is_nan, NAN), else_=NUMBER)
         made.columns.extend((Sorted(rank), Sorted(sa.func.coalesce(latest.c.value, 0.0), order.descending)))
-    elif order.entity in (Entity.PARAM, Entity.TAG):
-        table = (schema.param if order.entity is Entity.PARAM else schema.candidate_tag).alias()
-        joined = sa.and_(
-            table.c.project_id == _T.c.project_id, table.c.candidate_iid == _T.c.iid, table.c.key == order.key
-        )
-        made.joins.append((table, joined))
-        rank = sa.case((table.c.value.is_(None), 1), else_=0)
-        made.columns.extend((Sorted(rank), Sorted(sa.func.coalesce(table.c.value, ""), order.descending)))
+    elif order.entity in _PAIRS:
+        pair = _joined(made, _PAIRS[order.entity], order.key, each=each)
+        rank = sa.case((pair.c.value.is_(None), 1), else_=0)
+        made.columns.extend((Sorted(rank), Sorted(sa.func.coalesce(pair.c.value, ""), order.descending)))
     else:
         column = _column(order)
         if column is _T.c.ended_ms:
             made.columns.append(Sorted(sa.case((column.is_(None), 1), else_=0)))
             column = sa.func.coalesce(column, 0)
         made.columns.append(Sorted(column, order.descending))
+
+
+def _joined(made: Arrangement, table: sa.Table, key: Key, *, each: bool) -> sa.FromClause:
+    """Join each candidate's row with this key, if it has one."""
+    owner = (_T.c.project_id, _T.c.iid)
+    row: sa.FromClause
+    same: sa.ColumnElement[bool]
+    if each:
+        query = by_key(table, *owner, key)
+        if table is _LATEST:
+            # Always true: only so that the index of values lacks a column, since those that nobody uses don't count.
+            query = query.where(_LATEST.c.step >= _FIRST_STEP)
+        row, same = query.lateral(), sa.true()
+    else:
+        row = table.alias()
+        same = sa.and_(*(row.c[one.name] == value for one, value in zip(table.primary_key, (*owner, key), strict=True)))
+    made.joins.append((row, same))
+    return row
 
 
 def _column(order: Order) -> sa.ColumnElement[Any]:
