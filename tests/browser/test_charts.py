@@ -32,7 +32,7 @@ def open_four(page: Page, past: Site) -> None:
 
 
 def move_to_end(page: Page, words: str) -> None:
-    """Press End in the chart until it says these words: it is drawn in a frame after the answer with its points."""
+    """Press End in the chart until it says these words: it is drawn only in a frame after its points have arrived."""
     plot, spoken = page.locator("figure .plot"), page.locator("figure [aria-live]")
     plot.focus()
     for _ in range(int(LOCATOR_SECONDS)):

@@ -21,7 +21,7 @@ from tests.processes import wait_until
 BACKENDS = ("postgresql",)
 NEW = "new connection"  # the thread's name
 TOO_LARGE = 1 << 46
-"""A stack, in bytes, that no thread gets."""
+"""A stack size, in bytes, that no thread can get."""
 PID = sa.text("SELECT pg_backend_pid()")
 
 
@@ -77,7 +77,7 @@ def pid(db: Database) -> int:
 
 
 def others(db: Database) -> int:
-    """Count the connections to the database but one."""
+    """Count the connections to the database, except the one that counts."""
     with db.read() as connection:
         all_of_them = sa.text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
         return int(connection.scalar(all_of_them) or 0) - 1
@@ -164,7 +164,7 @@ def test_connections_are_opened_one_at_a_time(db: Database) -> None:
     db.dispose()
     with ThreadPoolExecutor(8) as many:
         asked = [many.submit(pid, db) for _ in range(8)]
-        wait_until(lambda: opening[0] > 0, "one is being opened")
+        wait_until(lambda: opening[0] > 0, "a connection is being opened")
         go_on.set()
         assert all(one.result(30) for one in asked)
     assert most[0] == 1
@@ -181,17 +181,17 @@ def test_a_call_does_not_wait_for_a_new_connection_if_another_becomes_free(db: D
                 assert go_on.wait(30)
 
             waiting = other.submit(pid, db)
-            wait_until(lambda: any(one.name == NEW for one in enumerate_threads()), "one is being opened")
+            wait_until(lambda: any(one.name == NEW for one in enumerate_threads()), "a connection is being opened")
         assert waiting.result(30) == first
     before = others(db)
     go_on.set()
     db.dispose()
-    wait_until(lambda: others(db) <= before, "what was opened is closed, too")
+    wait_until(lambda: others(db) <= before, "the new connection is closed, too")
 
 
-def test_a_call_opens_a_connection_by_itself_if_there_can_be_no_other_thread(db: Database) -> None:
+def test_a_call_opens_a_connection_itself_if_no_thread_can_be_started(db: Database) -> None:
     with ThreadPoolExecutor(1) as other, db.read() as connection:
-        other.submit(int).result(30)  # its thread is there
+        other.submit(int).result(30)  # starts its thread
         before = stack_size(TOO_LARGE)
         try:
             assert other.submit(pid, db).result(30) != connection.scalar(PID)

@@ -104,8 +104,8 @@ def test_a_transaction_that_sqlite_itself_takes_back_fails_for_all(
     assert stored(deps) == []
 
 
-def test_what_comes_before_the_transaction_has_begun_is_part_of_it(deps: Deps) -> None:
-    """Another process may have to end its own first."""
+def test_work_that_arrives_before_the_transaction_begins_is_part_of_it(deps: Deps) -> None:
+    """Another process may have to end its own transaction first."""
     free = threading.Event()
     transactions = 0
 
@@ -128,8 +128,8 @@ def test_what_comes_before_the_transaction_has_begun_is_part_of_it(deps: Deps) -
 
 
 @pytest.mark.parametrize(("numbers", "savepoints"), [((1, 2, 4), 0), ((1, FAILING, 4), 3), ((FAILING,), 0)])
-def test_only_what_is_done_again_is_in_savepoints(deps: Deps, numbers: tuple[int, ...], savepoints: int) -> None:
-    """They would cost all others two statements each, and a copy of every page that is changed."""
+def test_only_work_that_is_done_again_uses_savepoints(deps: Deps, numbers: tuple[int, ...], savepoints: int) -> None:
+    """They would cost all other work two more statements each, and a copy of every changed page."""
     free = threading.Event()
     statements: list[str] = []
 
@@ -168,7 +168,7 @@ def test_a_transaction_that_cannot_begin_fails_for_all(deps: Deps) -> None:
 
 
 def test_savepoints_of_small_work_are_kept_in_memory(deps: Deps) -> None:
-    """SQLite would write a file for each group of new runs."""
+    """Otherwise SQLite would write a file for each group of new runs."""
     memory = 2
     assert deps.db.write_together(lambda connection: connection.exec_driver_sql("PRAGMA temp_store").scalar()) == memory
     with deps.db.write() as connection:

@@ -1,4 +1,4 @@
-"""The range of an index that a pattern of LIKE begins with holds what the pattern matches, and no more than it must."""
+"""The index range for a LIKE pattern holds all that the pattern matches, and no more than it must."""
 
 import pytest
 import sqlalchemy as sa
@@ -25,7 +25,7 @@ def scope(scope: Scope) -> Scope:
 
 
 @pytest.mark.parametrize("wildcard", ["%", "_", "%a", "_%b", ""])
-def test_what_begins_with_it_is_found(scope: Scope, wildcard: str) -> None:
+def test_the_range_holds_what_begins_with_the_prefix(scope: Scope, wildcard: str) -> None:
     for prefix in [*PREFIXES, LONG + "a"]:
         within = begins_with(TAG.c.value_start, prefix + wildcard, most=schema.VALUE_START)
         assert within is not None

@@ -1,4 +1,4 @@
-"""Whoever looks for the value of a tag finds it by an index, which leaves out tags that say little."""
+"""Queries for the value of a tag use an index, which leaves out tags that say little."""
 
 from collections.abc import Callable
 
@@ -21,7 +21,7 @@ INDEX = "ix_candidate_tag_indexed_value"
 BRANCH = "gitlab.CI_COMMIT_REF_NAME"
 ACTIVE = (Stage.ACTIVE,)
 READS: dict[str, Callable[[Transaction], object]] = {
-    "a number": lambda one: tables.count_tagged(one, BRANCH, "main", most=10),
+    "a count": lambda one: tables.count_tagged(one, BRANCH, "main", most=10),
     "words": lambda one: words.hits(one, 1, ACTIVE, "main", most=10),
     "children": lambda one: tree.of(one, [1], ACTIVE, most=5),
     "laptops": lambda one: pipeline_runs.without_job(one, ["a" * 40], limit=20),
@@ -56,7 +56,7 @@ def test_values_of_tags_are_found_by_their_index(tagged: Scope, plans: list[str]
 @pytest.mark.parametrize("backend", ["postgresql"])
 @pytest.mark.parametrize("generic", [True, False])
 def test_a_prepared_statement_uses_the_index(tagged: Scope, generic: bool) -> None:
-    """Also if PostgreSQL plans it before it knows the tag."""
+    """Even if PostgreSQL plans it before it knows the tag."""
     plans: list[str] = []
 
     def explain(_connection: object, cursor: object, sql: str, given: object, *_: object) -> None:
@@ -65,7 +65,7 @@ def test_a_prepared_statement_uses_the_index(tagged: Scope, generic: bool) -> No
             asked.execute(f"EXPLAIN {sql}", given)
             plans.extend(row[0] for row in asked.fetchall())
 
-    with tagged.project.read() as tx:
+    with tagged.project.write() as tx:  # a transaction, for which settings hold: a read has none on PostgreSQL
         for setting in ("enable_seqscan = off", f"plan_cache_mode = force_{'generic' if generic else 'custom'}_plan"):
             tx.connection.exec_driver_sql(f"SET LOCAL {setting}")
         event.listen(tagged.deps.db.engine, "before_cursor_execute", explain)
@@ -78,13 +78,13 @@ def test_a_prepared_statement_uses_the_index(tagged: Scope, generic: bool) -> No
 
 
 @pytest.mark.parametrize("key", sorted(KEYS))
-def test_each_stamp_can_be_searched_by(tagged: Scope, key: str) -> None:
+def test_runs_can_be_searched_by_each_tag_of_the_stamp(tagged: Scope, key: str) -> None:
     with tagged.project.read() as tx:
         assert find(tx, f"tags.`{key}` = 'main'") == [4, 2]
         assert find(tx, f"tags.`{key}` != 'main'") == [3, 1]
         assert find(tx, f"tags.`{key}` LIKE 'ma%' AND tags.`{BRANCH}` = 'main'") == [4, 2]
 
 
-def test_only_stamps_are_left_out_and_no_words_are_looked_for_in_them() -> None:
+def test_unindexed_tags_belong_to_the_stamp_and_are_not_searched_for_words() -> None:
     assert set(schema.UNINDEXED_TAGS) < KEYS
     assert not set(schema.UNINDEXED_TAGS).intersection(words.TAGS)

@@ -12,7 +12,7 @@ from mltrail_server.store.db.database import Database
 from mltrail_server.store.db.time_limits import TIME_LIMITS
 
 TOO_LARGE = 1 << 46
-"""A stack, in bytes, that no thread gets."""
+"""A stack size, in bytes, that no thread can get."""
 ENDLESS = {
     "sqlite": "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c",
     "postgresql": "SELECT pg_sleep(600)",

@@ -15,6 +15,6 @@ def test_what_goes_in_comes_out() -> None:
 
 
 @pytest.mark.parametrize("text", ["", '"quoted" \\ {brace}', "\n\t\0\x1f", "größe 日本 \U0001f600 \u2028 \ud800"])
-def test_pairs_are_written_as_json_would(text: str) -> None:
+def test_pairs_are_written_as_json_dumps_would_write_them(text: str) -> None:
     for items in ([(text, "1")], [("a", text), (text, text)]):
         assert Pairs.of(items).json == json.dumps([{"key": key, "value": value} for key, value in items])

@@ -1,4 +1,4 @@
-"""A plain query is decoded without the general rules, and always to what these would make of it."""
+"""A plain query is decoded without the general rules, but always with the result that they would give."""
 
 import pytest
 from flask import Request

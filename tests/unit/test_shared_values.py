@@ -1,4 +1,4 @@
-"""The numbers of several processes, added up by prometheus_client, which reads its own files."""
+"""The values of several processes are added up by prometheus_client, which reads them from files of its own format."""
 
 import os
 import subprocess

@@ -52,7 +52,7 @@ def test_the_end_of_a_run_waits_once_for_postgresql(mlflow: Mlflow, run_id: str,
         end()
     with costs() as cost:
         end()
-    # One finds and locks it, one changes it and returns it; they are sent together.
+    # One statement finds and locks the run, one changes and returns it; they are sent together.
     assert (len(cost.statements), cost.round_trips) == (2, 1), cost.statements
 
 
@@ -62,5 +62,5 @@ def test_a_jobs_next_run_takes_five_statements(gitlab_client: FlaskClient, gitla
     new_run(mlflow)
     with cost_of(gitlab_deps) as cost:
         new_run(mlflow)
-    # Experiment, number, run, job, and all tags together.
+    # Experiment, number, run, job, and one for all tags.
     assert len(cost.statements) == 5, cost.statements

@@ -199,8 +199,8 @@ def test_a_training_is_the_same_both_ways(twins: Twins) -> None:
     the_same(twins, "GET", f"{API}/experiments/get-by-name?experiment_name=other", **RIGHT)
 
 
-def test_a_call_leaves_no_cycles_behind(twins: Twins) -> None:
-    """Its memory would be in use until Python looks for garbage."""
+def test_a_call_leaves_no_reference_cycles_behind(twins: Twins) -> None:
+    """They would keep its memory in use until the garbage collector runs."""
 
     def call() -> None:
         the_same(twins, "GET", f"{API}/experiments/get-by-name?experiment_name=Default", **RIGHT)

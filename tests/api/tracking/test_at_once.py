@@ -156,7 +156,7 @@ CHANGES: dict[str, tuple[dict[str, object] | None, str]] = {
 
 @pytest.mark.every_case
 @pytest.mark.parametrize("change", CHANGES)
-def test_what_has_changed_while_a_batch_waited_for_its_run_counts(
+def test_a_batch_heeds_changes_made_while_it_waited_for_its_run(
     mlflow: Mlflow, run_id: str, deps: Deps, change: str
 ) -> None:
     mlflow.post("runs/log-metric", run_id=run_id, **point())
@@ -176,7 +176,7 @@ def test_what_has_changed_while_a_batch_waited_for_its_run_counts(
 
 @pytest.mark.every_case
 @pytest.mark.parametrize("change", CHANGES)
-def test_what_has_changed_while_an_end_waited_for_its_run_counts(
+def test_an_end_heeds_changes_made_while_it_waited_for_its_run(
     mlflow: Mlflow, run_id: str, deps: Deps, change: str
 ) -> None:
     values, code = CHANGES[change]
@@ -256,11 +256,11 @@ class TestJobs:
             with cost_of(gitlab_deps) as cost:
                 call(8)
             writing = [one for one in cost.statements if "at_once" in one]
-            # The statement that locks a run which ends is sent together with the one that changes it.
+            # When a run ends, the statement that locks it is sent together with the one that changes it.
             together = 1 if name == "end" else 0
             assert (len(writing), len(cost.statements) - cost.round_trips) == (1, together), (name, cost)
 
-    def test_the_end_has_pipelines_looked_at_that_were_added_while_it_waited(
+    def test_an_end_schedules_looks_at_pipelines_added_while_it_waited(
         self, of_job: Mlflow, gitlab_deps: Deps, team: Team
     ) -> None:
         run_id = new_run(of_job)

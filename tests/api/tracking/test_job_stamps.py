@@ -155,7 +155,7 @@ def test_a_job_whose_first_call_was_refused_is_tied_by_its_next(
 def test_a_run_that_could_not_be_stored_does_not_put_off_the_look_at_its_pipeline(
     gitlab_client: FlaskClient, gitlab_deps: Deps, team: Team
 ) -> None:
-    """PostgreSQL's usual way has its own test, see `test_at_once`."""
+    """The usual way on PostgreSQL has its own test: see `test_at_once`."""
     training = by(gitlab_client, team.gitlab.mint(team.job(), EXTERNAL_URL))
     with gitlab_deps.db.write() as connection:
         refuse = "CREATE TRIGGER refuse BEFORE INSERT ON candidate_tag BEGIN SELECT RAISE(ABORT, 'refused'); END"

@@ -1,4 +1,4 @@
-"""On SQLite, small writes of several callers share a transaction; if one fails, the others are done once more."""
+"""On SQLite, small writes of several callers share a transaction; if one fails, the others are done again."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -17,7 +17,7 @@ BACKENDS = ("sqlite",)
 def test_a_jobs_first_run_shares_a_transaction_with_a_call_that_fails(
     gitlab_client: FlaskClient, gitlab_deps: Deps, team: Team
 ) -> None:
-    """That a look at its pipeline is scheduled is noted outside of the database, and must hold in the end."""
+    """The note that a look at its pipeline is scheduled is kept outside the database, and must be right in the end."""
     person = by(gitlab_client, team.tokens["developer"])
     other = new_run(person)
     person.post("runs/log-parameter", run_id=other, key="p", value="1")
