@@ -5,9 +5,9 @@
     .venv/bin/python -m benchmarks.functions --postgresql             on PostgreSQL
 
 The application is called in this process, without granian in front of it, with an ID token of a running job. A call's
-processor time is measured first, without the profiler, which makes functions of Python look slower than those of C. The
-profiler measures by the clock, since that of the processor takes longer than most functions: so use a quiet machine. On
-PostgreSQL, waiting for it is part of `prepared.py`'s `run`.
+processor time is first measured without the profiler, which makes Python functions look slower than C functions. The
+profiler measures wall-clock time, since reading the processor clock takes longer than most functions do: so use a quiet
+machine. The time spent waiting for PostgreSQL is part of `run` in `prepared.py`.
 """
 
 import argparse
@@ -44,14 +44,14 @@ CALLS = {
     "experiment search": "experiment search",
     "4 kB file up": "4 kB files up, 8 clients",
 }
-"""Our names of calls, and the items of `benchmarks.peers` that make them."""
+"""Our names for calls, and the items of `benchmarks.peers` that make them."""
 
 _WARM = 100
 _PARTS = 5
 _NAMED = 0.01
 
 Function = tuple[str, int, str]
-"""File, line and name; the file of a function in C is `~`."""
+"""File, line and name; for a C function, the file is `~`."""
 
 
 class InProcess(Mltrail):
@@ -69,7 +69,7 @@ class InProcess(Mltrail):
 
     def answer(self, environ: dict[str, Any]) -> bytes:
         statuses: list[str] = []
-        parts = self.app(environ, lambda status, _headers, *_: statuses.append(status))  # type: ignore[arg-type,func-returns-value] # the callable that a WSGI server gives returns nothing that we use
+        parts = self.app(environ, lambda status, _headers, *_: statuses.append(status))  # type: ignore[arg-type,func-returns-value] # a WSGI server's `start_response` returns a callable, which we don't use
         body = b"".join(parts)
         if (close := getattr(parts, "close", None)) is not None:
             close()
@@ -87,7 +87,7 @@ class DirectBench(Bench):
 
 
 def environ_of(sent: bytes) -> dict[str, Any]:
-    """Turn the bytes of a request into what a WSGI server would hand over."""
+    """Turn the bytes of a request into the environ that a WSGI server would pass."""
     head, _, body = sent.partition(b"\r\n\r\n")
     first, *lines = head.decode().split("\r\n")
     method, target, _version = first.split(" ")
@@ -120,9 +120,9 @@ def environ_of(sent: bytes) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     databases.add_option(parser)
-    parser.add_argument("--only", default="", help="only calls whose name holds this")
-    parser.add_argument("--calls", type=int, default=1000, help="how often each call is made and measured")
-    parser.add_argument("--functions", type=int, default=15, help="so many functions, those that take longest")
+    parser.add_argument("--only", default="", help="only calls whose name contains this")
+    parser.add_argument("--calls", type=int, default=1000, help="how many times each call is made and measured")
+    parser.add_argument("--functions", type=int, default=15, help="how many functions to list, the slowest first")
     options = parser.parse_args()
     by_name = {item.name: item for item in items([])}
     with _bench(options.postgresql) as bench:
@@ -174,7 +174,7 @@ def _print(name: str, bench: Bench, item: Item, count: int, most: int) -> None:
 
 
 def _seconds(base: InProcess, made: Call, numbers: Iterator[int], count: int) -> float:
-    """Measure the processor time of a call, without making its request."""
+    """Measure the processor time of a call, not counting the time to build its request."""
     environs = [environ_of(made(0, next(numbers))) for _ in range(count)]
     begun = time.thread_time()
     for environ in environs:
@@ -183,13 +183,13 @@ def _seconds(base: InProcess, made: Call, numbers: Iterator[int], count: int) ->
 
 
 def _named(function: Function) -> str:
-    """Name a function by its module, as far as that is ours or a library's."""
+    """Return a function's name, with its file and line unless it is written in C."""
     file, line, name = function
     return f"`{name.strip('<>')}`" if file == "~" else f"`{'/'.join(_parts(file))}`:{line} `{name}`"
 
 
 def _room(function: Function) -> str:
-    """Say which part of the program, or which library, a function belongs to."""
+    """Return the part of the program, or the library, that a function belongs to."""
     file, _line, name = function
     if file == "~":
         return "the database's driver" if "sqlite3." in name or "psycopg" in name else "functions in C"

@@ -48,7 +48,7 @@ class Grown(Mltrail):
     _known = False
 
     def migrate(self) -> None:
-        """Bring a database that was kept to this version's schema."""
+        """Migrate a database from an earlier run to this version's schema."""
         self.found_gitlab()
         with (self.folder / "log").open("ab") as log:
             command = [str(MLTRAIL), "migrate"]

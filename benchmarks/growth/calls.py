@@ -75,7 +75,7 @@ def calls(bench: Bench) -> dict[str, Call]:
 
 
 def _step() -> int:
-    """Return a step that is larger than any before it, by microseconds: as in a training, steps rise with time. A batch
-    has a hundred steps, and takes longer than as many microseconds.
+    """Return the time in microseconds as a step, since steps rise with time in a training. A batch has a hundred steps
+    and takes longer than a hundred microseconds, so each call's steps are larger than all earlier ones.
     """
     return time.time_ns() // 1000

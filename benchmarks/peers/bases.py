@@ -19,7 +19,7 @@ from tests.fakes.gitlab import FakeGitLab
 PROJECT = "team/churn"
 MLTRAIL = Path(sys.executable).parent / "mltrail-server"
 _PROCESSOR_CLOCK = 2
-"""What names, beside the number of a process, the clock of its processor time on Linux: see clock_getcpuclockid(3)."""
+"""Together with a process ID, this identifies the clock of its processor time on Linux: see clock_getcpuclockid(3)."""
 _LOCAL_TOKEN = "token-of-the-benchmarks"  # noqa: S105 - opens nothing else
 
 
@@ -274,7 +274,7 @@ def processes_below(pid: int) -> list[int]:
 
 
 def processor_seconds(pid: int) -> float:
-    """Measure the processor time of a process, with its threads that have ended; 0 if it has ended itself."""
+    """Measure the processor time of a process, including threads that have ended; 0 if the process itself has ended."""
     try:
         return time.clock_gettime(~pid << 3 | _PROCESSOR_CLOCK)
     except OSError:

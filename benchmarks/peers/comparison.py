@@ -120,7 +120,7 @@ class Comparison:
                 bench.tracer.start()
             bench.begin_traces()
             traces.fill(bench.tracer or base, bench.traced, _TRACES)
-        os.sync()  # what the seed left to write would be in the way of the starts
+        os.sync()  # otherwise, writes left over from the seed would slow the starts
         for _ in range(_STARTS if base.start_seconds < _SLOW_START_SECONDS else 1):
             base.restart()
             self.facts["first answer after start, s"][base.kind].append(base.start_seconds)

@@ -32,7 +32,7 @@ _COMMANDS = {
     "selftest": "selftest",
     "init": "init",
 }
-"""The modules of the commands, in the order of the help."""
+"""Each command's module, in the order in which the help lists the commands."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -102,7 +102,7 @@ class _Version(argparse.Action):
 
 
 def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
-    # A command's module imports what its parser needs: those of all commands would be 20 ms of a server's start.
+    # A command's module imports what its parser needs: importing all of them would add 20 ms to a server's start.
     named = [one for one in arguments[:1] if one in _COMMANDS]
     return _parser_of(named or _COMMANDS).parse_args(arguments)
 
@@ -112,7 +112,7 @@ def parser_of_all() -> argparse.ArgumentParser:
 
 
 def _parser_of(names: Iterable[str]) -> argparse.ArgumentParser:
-    """Create a parser that knows these commands only."""
+    """Create a parser that knows only these commands."""
     parser = Parser(
         prog="mltrail-server",
         description="Model tracking for GitLab pipelines. Settings are environment variables: see docs/reference.",

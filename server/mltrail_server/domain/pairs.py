@@ -19,7 +19,7 @@ class Pairs:
 
     @classmethod
     def of(cls, items: Iterable[tuple[str, str]]) -> Self:
-        # As `json.dumps` would, in a quarter of its time.
+        # Writes what `json.dumps` would, in a quarter of the time.
         each = [f'{{"key": {quoted(key)}, "value": {quoted(value)}}}' for key, value in items]
         return cls(f"[{', '.join(each)}]")
 

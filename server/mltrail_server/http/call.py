@@ -9,7 +9,7 @@ from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.context.deps import Deps, Scope
 
 
-@dataclass(slots=True)  # not frozen: each call makes one, which would take three times as long
+@dataclass(slots=True)  # not frozen: each call makes one, and a frozen one would take three times as long
 class Call:
     deps: Deps
     actor: Actor

@@ -44,7 +44,7 @@ def attachment(scope: Scope, file: File, request: Request) -> Response:
     """
     etag = _etag(file)
     headers = _HEADERS | {"ETag": quote_etag(etag)}
-    # Werkzeug reads a header through several functions, also when nobody has sent it.
+    # Werkzeug calls several functions to read a header, even if nobody has sent it.
     if "HTTP_IF_NONE_MATCH" in request.environ and request.if_none_match.contains_weak(etag):
         return Response(status=304, headers=headers)
     wanted = _wanted(file, request)

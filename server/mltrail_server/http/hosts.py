@@ -15,7 +15,7 @@ _USUAL = re.compile(r"(?:localhost|127\.0\.0\.1)(?::[0-9]{1,5})?")
 def check_loopback(request: Request) -> None:
     """Raises FORBIDDEN for a host that is not this machine."""
     if _USUAL.fullmatch(request.environ.get("HTTP_HOST", "")):
-        return  # without Werkzeug's request, which takes as long to make as all else before the handler
+        return  # avoids completing Werkzeug's request, which takes as long as all else before the handler
     host = request.host
     if not _is_loopback(host):
         name = _name_of(host)

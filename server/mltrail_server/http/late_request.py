@@ -1,5 +1,5 @@
-"""Werkzeug's request, which is made in full when somebody asks for it: most handlers of MLflow's API need only its
-method and environment, and Werkzeug would first take 5 us to decode the URL and wrap the headers.
+"""Werkzeug's request, completed only when somebody asks for more than its method and environment. Most handlers of
+MLflow's API do not, and Werkzeug would spend 5 us on decoding the URL and wrapping the headers.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 
 class LateRequest(Request):
-    """Unlike Werkzeug's own, it is not kept in the environment. That would be a cycle, so that the memory of every call
-    would stay in use until Python looks for garbage: some megabytes, and none of it in the processor's caches.
+    """Unlike Werkzeug's own, it is not kept in the environment. That would be a reference cycle, and each call's memory
+    would stay in use until the garbage collector runs: some megabytes, none of them in the processor's caches.
     """
 
     def __init__(self, environ: "WSGIEnvironment") -> None:
@@ -20,9 +20,9 @@ class LateRequest(Request):
         self.method = environ["REQUEST_METHOD"].upper()
         self.shallow = False
 
-    if not TYPE_CHECKING:  # it would hide from mypy what a request does not have
+    if not TYPE_CHECKING:  # otherwise mypy would accept any attribute of a request
 
-        def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any attribute's
+        def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - the value of any attribute
             if "headers" in self.__dict__:
                 raise AttributeError(name)
             super().__init__(self.environ, populate_request=False)

@@ -27,8 +27,9 @@ from .tokens import token_of
 Handler = Callable[..., ResponseReturnValue]
 
 ADMITTED = "mltrail.admitted"
-"""Where a request keeps its `Deps` and `Actor` once it is known who asks, and that they may see the project. Pages of
-errors show the project's navigation then. Not their `Call`: it holds the request, and that would be a cycle.
+"""Where a request keeps its `Deps` and `Actor` once it is known who asks, and that they may see the project. Error
+pages then show the project's navigation. It does not keep the `Call`, which holds the request: that would be a
+reference cycle.
 """
 
 

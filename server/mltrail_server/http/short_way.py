@@ -24,7 +24,7 @@ _NOWHERE = "\0"
 """No path begins so: every path begins with a slash."""
 
 _MOST_KNOWN, _LONGEST_KNOWN = 1000, 300
-"""How many paths are remembered with what serves them, and how long they may be: a client can make up any number."""
+"""How many paths are remembered with what serves them, and how long each may be: a client can make up any number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class ShortWay:
         self._fixed: dict[tuple[str, str], _Leaf] = {}
         self._trees: dict[str, _Node] = {}
         self._elsewhere: frozenset[str] = frozenset()
-        self._known: dict[tuple[str, str], Found] = {}  # without variables but the project
+        self._known: dict[tuple[str, str], Found] = {}  # only paths with no variable but the project
 
     def add(self, method: str, rule: str, serve: Serve) -> None:
         """Register a route. All rules begin alike, up to what stands between the project and the first slash after

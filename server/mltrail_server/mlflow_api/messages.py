@@ -51,7 +51,7 @@ def message_of(request: Request, kind: type[M]) -> M:
 
     Raises INVALID with the field's name, TOO_LARGE for a body that is larger than any may be.
     """
-    # First as nearly all clients send it, without what Werkzeug would prepare; the general rules follow.
+    # First, the form that nearly all clients send, without Werkzeug's preparations; the general rules follow.
     if request.method in _SENT_BY_PAGES:
         if request.environ.get("CONTENT_TYPE") == _JSON and (body := read_body(request)):
             return _of_json(body, kind)
@@ -69,7 +69,7 @@ def message_of(request: Request, kind: type[M]) -> M:
 
 
 def _of_plain_query(request: Request, kind: type[M]) -> M | None:
-    """Decode a query that names each field once and as it is, and encodes nothing; None leaves it to the rules."""
+    """Decode a query that names each field once, exactly, and encodes nothing; None leaves it to the general rules."""
     query = request.environ.get("QUERY_STRING", "")
     if not _PLAIN_QUERY.fullmatch(query):
         return None
@@ -85,7 +85,7 @@ def _of_plain_query(request: Request, kind: type[M]) -> M | None:
 
 @cache
 def _single_fields(kind: type[Message]) -> frozenset[str]:
-    """Name the fields that can't be lists."""
+    """Return the names of the fields that can't be lists."""
     return frozenset(name for name, shape in (_shape(kind).fields or {}).values() if shape.item is None)
 
 

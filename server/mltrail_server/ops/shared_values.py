@@ -1,8 +1,8 @@
-"""The numbers that the processes of one server share: in prometheus_client's own files, but written faster.
+"""The metric values that the processes of one server share: in prometheus_client's own files, but written faster.
 
-A call on PostgreSQL changes ten of them. For each, prometheus_client asks the system for the number of the process,
-looks up a key, and packs two floats: 20 us of the 125 that a short call takes. Here a number is changed where it is, in
-the memory that is the file's, and a process gets its own files when it is forked.
+A call on PostgreSQL changes ten of them. For each, prometheus_client asks the system for the process ID, looks up a key
+and packs two floats: 20 us of the 125 that a short call takes. Here a value is changed in place, in the memory to which
+its file is mapped, and a process opens files of its own when it is forked.
 """
 
 import os
@@ -19,7 +19,7 @@ _FLOAT = 8  # bytes
 
 
 class SharedValue:
-    """What prometheus_client expects of a value, see `MultiProcessValue` there."""
+    """A value as prometheus_client expects it: see `MultiProcessValue` there."""
 
     _multiprocess = True
     _lock: ClassVar = Lock()
@@ -62,41 +62,41 @@ class SharedValue:
         return self._numbers[self._place]
 
     def set_exemplar(self, exemplar: object) -> None:
-        """Ignore it, as prometheus_client does for several processes."""
+        """Ignore it, as prometheus_client does when several processes share values."""
 
     def get_exemplar(self) -> None:
-        """Return none, since none is kept."""
+        """Return None, since no exemplar is kept."""
 
     @classmethod
     def reopen(cls) -> None:
-        """Begin with files of its own, in a process that was just forked."""
+        """Open files of its own for a process that was just forked."""
         cls._lock = Lock()  # another thread may have held it
         cls._files.clear()
         for value in cls._made:
-            value._open()  # noqa: SLF001 - its own class's
+            value._open()  # noqa: SLF001 - the same class
 
 
 class _File:
     def __init__(self, name: str) -> None:
         path = Path(os.environ[FOLDER_VARIABLE], f"{name}_{os.getpid()}.db")
-        self._content = MmapedDict(str(path))  # type: ignore[no-untyped-call] # prometheus_client types half
+        self._content = MmapedDict(str(path))  # type: ignore[no-untyped-call] # prometheus_client is only partly typed
         self._map()
 
     def _map(self) -> None:
-        self._mapped = self._content._m  # noqa: SLF001 - prometheus_client has no other way to its memory
+        self._mapped = self._content._m  # noqa: SLF001 - prometheus_client offers no other way to its memory
         self._numbers = memoryview(self._mapped).cast("d")
 
     def place(self, key: str) -> "tuple[memoryview[float], int]":
-        """Find or make the place of a number, whose timestamp comes next."""
-        self._content.read_value(key)  # type: ignore[no-untyped-call] # the same
-        # A file that has grown is mapped anew. The earlier mapping leads to the same memory.
+        """Find or make the place of a value; its timestamp comes right after it."""
+        self._content.read_value(key)  # type: ignore[no-untyped-call] # as above
+        # A file that has grown is mapped again. The earlier mapping leads to the same memory.
         if self._mapped is not self._content._m:  # noqa: SLF001 - as above
             self._map()
         return self._numbers, self._content._positions[key] // _FLOAT  # noqa: SLF001 - as above
 
 
 def share_values() -> None:
-    """Have the metrics that this process creates from now on share their numbers, if there is a folder for it."""
+    """Let the metrics that this process creates from now on share their values, if there is a folder for them."""
     if os.environ.get(FOLDER_VARIABLE) and values.ValueClass is not SharedValue:
-        values.ValueClass = SharedValue  # as prometheus_client's users of uWSGI set another one
+        values.ValueClass = SharedValue  # users of prometheus_client under uWSGI replace it, too
         os.register_at_fork(after_in_child=SharedValue.reopen)

@@ -20,10 +20,10 @@ class Receiver:
         """The issuer was asked for its keys."""
 
     def connections(self, used: int) -> None:
-        """So many of this process's connections to PostgreSQL are in use."""
+        """`used` of this process's connections to PostgreSQL are in use."""
 
     def connections_limit(self, most: int) -> None:
-        """One has been opened, of so many that this process may have."""
+        """A connection is being opened; this process may have `most` of them."""
 
     def waited_for_connection(self) -> None:
         """All of them were in use when one more was needed."""

@@ -30,7 +30,7 @@ class SlowCallLimit:
     """Limits the slow calls of one process."""
 
     def __init__(self) -> None:
-        # Plain locks and dictionaries: a re-entrant lock, and a `Counter`, would take 5 us of each search.
+        # A plain lock and dictionaries: a re-entrant lock and `Counter`s would add 5 us to each search.
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._running: dict[_Key, int] = {}

@@ -104,7 +104,7 @@ class Ci:
         return self.deps.clock()
 
 
-@dataclass(slots=True)  # not frozen: each call makes one
+@dataclass(slots=True)  # not frozen: each call makes one, and a frozen one would take longer
 class Scope:
     """Who asks, in which project, and with which parts of the server."""
 

@@ -1,7 +1,7 @@
 """What one process remembers of the jobs that write through it, so that a training loop does not pay on each call.
 
-What a transaction has written may still be rolled back: so a tie is remembered once it is committed or was read back,
-and whoever remembers more than that forgets it when the call fails.
+What a transaction has written may still be rolled back. So a tie is remembered only once it is committed or has been
+read back, and whoever remembers anything earlier must forget it if the call fails.
 """
 
 from mltrail_server.domain.ids import ProjectId

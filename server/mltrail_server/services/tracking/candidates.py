@@ -70,7 +70,7 @@ def create(
         if made is not None:
             return made
 
-    # While the database is locked, only what needs it is done.
+    # Done before the database is locked, so that it is locked as briefly as possible.
     eid = new_eid()
     stored_tags = stamp.tags_of_new(scope, {**wanted, NAME_TAG: name}, claim)
     looks = stamp.note_look(scope)
@@ -170,7 +170,7 @@ def _make(  # noqa: PLR0913 - all that a run begins with, each by its name
     place: str | None = None,
 ) -> Candidate:
     """Create a candidate in the caller's transaction. The caller has checked experiment and tags, and looked up the job
-    that the tags claim. `tags` are those to store. `place` is where the experiment's files go if they are not stored
+    that the tags claim. `tags` are the ones to store. `place` is where the experiment's files go if they are not stored
     here. With `looks`, a look at the job's pipeline is scheduled.
     """
     candidate = candidates.create(
@@ -233,8 +233,8 @@ def update(
 
 
 def _end_at_once(scope: Scope, eid: str, status: Status | None, ended_ms: int | None) -> Candidate | None:
-    """Change status and end in one round trip to PostgreSQL; None if that has not worked: see `store.tracking.at_once`.
-    A new name takes the general way, because it is a tag, too.
+    """Change status and end time in one round trip to PostgreSQL; None if that did not work: see
+    `store.tracking.at_once`. A new name goes the general way, because it is also a tag.
     """
     vouching = None if scope.deps.db.is_sqlite else stamp.vouching(scope)
     if vouching is None or (status is None and ended_ms is None):

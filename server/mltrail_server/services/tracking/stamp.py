@@ -98,8 +98,8 @@ def on_create(
 
 
 def note_look(scope: Scope) -> bool:
-    """Return whether a call that creates a candidate is to schedule a look at the pipeline of its job, and note that it
-    does; see `not_created`. Not within work that may be done twice.
+    """Return whether a call that creates a candidate has to schedule a look at its job's pipeline, and if so, note that
+    it does: see `not_created`. Don't call this in work that may be done twice.
     """
     job = scope.actor.job
     return job is not None and scope.deps.job_cache.note_activity(scope.project_id, job.pipeline_id, scope.now)
@@ -112,7 +112,7 @@ def created(scope: Scope, candidate: Candidate) -> None:
 
 
 def not_created(scope: Scope) -> None:
-    """Forget that a look at the job's pipeline was scheduled: that was rolled back with the call."""
+    """Forget that a look at the job's pipeline was scheduled: it was rolled back with the call."""
     if scope.actor.job is not None:
         scope.deps.job_cache.forget_activity(scope.project_id, scope.actor.job.pipeline_id)
 
@@ -162,7 +162,7 @@ def tied_at_once(scope: Scope, tie: Tie, candidate: Candidate | None) -> None:
 
 def tags_of_new(scope: Scope, tags: Mapping[str, str], claim: gitlab_ci.Job | None = None) -> dict[str, str]:
     """Return the tags that a candidate begins with: what the client sent under the stamp's keys (MLFLOW_RUN_CONTEXT
-    sends some) is replaced by what the token proves, or by what GitLab says of the job that is claimed.
+    sends some) is replaced by what the token proves, or by what GitLab says about the claimed job.
     """
     job = scope.actor.job
     if job is None:

@@ -55,8 +55,8 @@ def compare_text(column: Column, clause: Clause) -> sa.ColumnElement[bool]:
 
 
 def begins_with(column: Column, pattern: str, *, most: int) -> sa.ColumnElement[bool] | None:
-    """Return a range of an index of the first `most` characters of texts, which holds all texts that match a pattern of
-    LIKE; None for a pattern that begins with a wildcard. Both databases compare our texts by their characters' numbers.
+    """Return a range of a column that holds the first `most` characters of texts; all texts that match a LIKE pattern
+    are in this range. None for a pattern that begins with a wildcard. Both databases compare our texts by code point.
     """
     found = _LITERAL.match(pattern[:most])
     start = found[0] if found else ""
@@ -67,12 +67,12 @@ def begins_with(column: Column, pattern: str, *, most: int) -> sa.ColumnElement[
 
 
 def _after(start: str) -> str | None:
-    """Return the first text after all that begin with `start`; None if there is none."""
+    """Return the first text after all those that begin with `start`; None if there is none."""
     start = start.rstrip(_LAST)
     if not start:
         return None
     number = ord(start[-1])
-    # No text holds a half of a surrogate pair, whose numbers come next.
+    # No text contains half of a surrogate pair, whose code points come next.
     return start[:-1] + chr(0xE000 if number == 0xD7FF else number + 1)
 
 

@@ -30,7 +30,7 @@ def add_index(name: str, table: str, columns: Sequence[str], *, where: str = "")
 
 
 def remove_index(name: str) -> None:
-    """Drop an index: on PostgreSQL concurrently. The table must not be partitioned.
+    """Drop an index, on PostgreSQL concurrently. The table must not be partitioned.
 
     Only for a migration with `concurrently = True`. It can be repeated after an interruption.
     """

@@ -1,6 +1,6 @@
-"""Using a connection that stays open: the same on both databases.
+"""How a connection that stays open is used, on both databases.
 
-A transaction is begun and ended by the driver itself; a generator would be easier to read, but takes longer.
+The driver itself begins and ends a transaction. A generator would be easier to read than a class, but slower.
 """
 
 from contextlib import AbstractContextManager
@@ -14,7 +14,7 @@ from .statements import driver
 
 
 class Owner(Protocol):
-    """Whose connections they are."""
+    """What the connections belong to."""
 
     def take(self) -> sa.Connection: ...
 

@@ -159,10 +159,11 @@ class PostgresTransactions:
     The driver begins no transaction by itself. So for reading there is none, and no BEGIN and COMMIT, which would be
     two wasted round trips: on PostgreSQL each statement sees what has been committed by then, in a transaction or not.
 
-    Connections are opened one at a time. One costs 25 ms, and its first statements 20 more, since a new process of
-    PostgreSQL knows no tables yet; most statements take one, so that meanwhile others become free. So a thread opens it
-    while the call that it is for waits for whichever comes first. Calls that wait take turns: otherwise those that are
-    running would come first again and again, and a call would wait a hundred times as long as most do.
+    Connections are opened one at a time. Opening one takes 25 ms, and its first statements 20 ms more, since a new
+    PostgreSQL process does not know any tables yet; most statements take 1 ms, so others become free meanwhile. So a
+    thread opens the new one, while the call that needs it waits for whichever is ready first. Calls that wait take
+    turns: otherwise those that are running would come first again and again, and a call would wait a hundred times as
+    long as most do.
     """
 
     def __init__(self, engine: sa.Engine) -> None:
@@ -271,15 +272,15 @@ class PostgresTransactions:
             self._opener = threading.Thread(target=self._open, name="new connection", daemon=True)
             try:
                 self._opener.start()
-            except RuntimeError:  # the system has no thread left: the call opens it
+            except RuntimeError:  # the system has no thread left: the call itself opens it
                 self._opener = None
                 self._waiting.popleft().ready.release()
 
     def _open(self) -> None:
-        """Open a connection, and give it to whoever is next."""
+        """Open a connection, and give it to the next call in line."""
         try:
             connection = self._opened()
-        except Exception:  # noqa: BLE001 - the calls that wait find out what is wrong
+        except Exception:  # noqa: BLE001 - the waiting calls find out what is wrong
             self._end_use(None)
         else:
             self.give_back(connection)
@@ -331,11 +332,11 @@ class PostgresTransactions:
 
     def undo(self, connection: sa.Connection, error: BaseException) -> None:
         if failures.is_stale_plan(error):
-            connection.invalidate()  # it is closed for good: what it has prepared is out of date
+            connection.invalidate()  # it is closed for good: its prepared statements are out of date
         # What can't be rolled back is not kept: see `give_back`.
         with suppress(Exception):
             if not connection.invalidated and not _is_idle(connection):
-                # Not by psycopg, which would make PostgreSQL forget all that is prepared.
+                # Not through psycopg, which would make PostgreSQL forget all prepared statements.
                 driver(connection).pgconn.exec_(b"ROLLBACK")
             connection.rollback()
 

@@ -47,7 +47,7 @@ class Answer:
 
 
 class _Prepared:
-    """A statement that one connection has prepared: its name there, and its parameters in their order."""
+    """A statement that one connection has prepared: its name there, and its parameters in order."""
 
     __slots__ = ("_connection", "_loading", "name", "parameters")
 
@@ -56,7 +56,7 @@ class _Prepared:
         self._loading: Any = None
 
     def rows(self, result: Any, count: int) -> list[Tuple]:  # noqa: ANN401 - psycopg's
-        """Convert the first rows of a result. How to convert each column is looked up once: a third of the time."""
+        """Convert the first rows of a result. How to convert each column is looked up only once, to save time."""
         loading = self._loading
         if loading is None:
             from psycopg.adapt import Transformer  # noqa: PLC0415 - an extra, for those who use PostgreSQL
@@ -71,7 +71,7 @@ class _Prepared:
 
 
 class _PreparedStatements:
-    """What one connection has prepared, by text and types of values."""
+    """The statements that one connection has prepared, by their text and the types of their values."""
 
     def __init__(self) -> None:
         self.known: dict[tuple[str, Tuple], _Prepared] = {}

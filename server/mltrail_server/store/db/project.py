@@ -42,8 +42,8 @@ class Project:
         return _Opening(self, self.database.at_once())
 
     def write_together(self, work: Callable[[Transaction], T]) -> T:
-        """Do a small piece of work in a transaction that it may share with other threads' work. It may be done twice,
-        see `GroupCommit`.
+        """Do a small piece of work in a transaction that it may share with other threads' work. The work may be
+        done twice: see `GroupCommit`.
         """
         return self.database.write_together(lambda connection: work(self.begun(connection)))
 

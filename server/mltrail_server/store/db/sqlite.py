@@ -5,8 +5,8 @@ transactions would take 80 us, a quarter of the time that logging a metric takes
 
 SQLite allows one writer at a time, and beginning and committing cost as much as storing a metric. So while one thread
 writes, the others queue their work; the next one does all of it in one transaction. If any piece of work fails, the
-transaction is rolled back, and all is done once more, each in a savepoint, so that each succeeds or fails by itself.
-Savepoints for all would cost each piece two more statements, and a copy of every page that it changes.
+transaction is rolled back, and all of it is done again, each piece in a savepoint, so that each succeeds or fails by
+itself. Using savepoints every time would cost each piece two more statements, and a copy of every page that it changes.
 """
 
 import fcntl
@@ -69,8 +69,8 @@ class GroupCommit:
 
     def run(self, work: Work) -> Any:  # noqa: ANN401 - what the work returns
         """Do the work in a transaction, perhaps another thread's, and return its result once that is committed. The
-        work must not open a transaction itself, and may be done twice, if other work has failed: what it changes
-        outside of the database must be right then, too. Raises what the work raises.
+        work must not open a transaction itself. It may be done twice, if other work in the transaction fails: what it
+        changes outside the database must be right even then. Raises what the work raises.
         """
         job = _Job(work)
         self._waiting.append(job)
@@ -85,7 +85,7 @@ class GroupCommit:
         return [self._waiting.popleft() for _ in range(min(len(self._waiting), _MOST))]
 
     def _lead(self) -> None:
-        """Do what is waiting once the transaction has begun: more comes while another process ends its own."""
+        """Begin a transaction, then do all waiting work: more arrives while another process ends its transaction."""
         own = calls.current()
         jobs: list[_Job] = []
         try:
@@ -103,7 +103,7 @@ class GroupCommit:
 
 
 def _do(jobs: list[_Job], connection: sa.Connection) -> None:
-    """Do all of it in a transaction that has begun; where one of several fails, only that fails."""
+    """Do all the work in a transaction that has begun; if one of several pieces fails, only that one fails."""
     try:
         for job in jobs:
             job.do(connection)
@@ -158,8 +158,8 @@ class SqliteTransactions:
         self.statement_seconds = 0.0  # only PostgreSQL needs it: on SQLite nothing but a search takes long
         self._kept = _Kept(engine)
         self._kept_for_small = _Kept(engine, "PRAGMA temp_store=MEMORY")
-        """Savepoints keep what they may have to restore, 24 pages of a new run. Beyond 64 KB SQLite creates a file for
-        that, and writes it; here it stays in memory. Not for all connections: sorting a lot would, too.
+        """Savepoints keep copies of what they may have to restore, 24 pages for a new run. Beyond 64 KB, SQLite would
+        write these to a file; here they stay in memory. Not on all connections, where large sorts would, too.
         """
         self._turn = _WriteTurn(engine.url.database) if engine.url.database else None
 
@@ -175,7 +175,7 @@ class SqliteTransactions:
         return self._in_turn(self._kept)
 
     def write_small(self) -> AbstractContextManager[sa.Connection]:
-        """Open a write transaction for small pieces of work, which may be in savepoints."""
+        """Open a write transaction for small pieces of work, which may use savepoints."""
         return self._in_turn(self._kept_for_small)
 
     @contextmanager

@@ -131,7 +131,7 @@ class Statement:
 
 
 def driver(connection: sa.Connection) -> Any:  # noqa: ANN401 - sqlite3's connection, or psycopg's
-    return connection.connection.dbapi_connection  # `driver_connection` is the same, by way of four more functions
+    return connection.connection.dbapi_connection  # `driver_connection` is the same, but calls four more functions
 
 
 def _announce(connection: sa.Connection, sql: str, values: object, *, many: bool = False) -> None:
@@ -163,7 +163,7 @@ def add_new(dialect: str, table: sa.Table) -> Insert:
 
 
 def add_or_change(dialect: str, table: sa.Table, rows: Sequence[Given], update: Sequence[str]) -> Insert:
-    """Build an INSERT of rows that overwrites the columns `update` where their key exists already."""
+    """Build an INSERT of rows that overwrites the columns `update` where the key exists already."""
     return _or(insert_into(dialect, table).values(rows), table, tuple(update))
 
 

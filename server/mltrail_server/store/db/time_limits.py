@@ -34,8 +34,8 @@ class _TimeLimits:
         self._watched_in: int | None = None
 
     def begin(self, driver: Any, seconds: float) -> Reading:  # noqa: ANN401 - sqlite3's or psycopg's
-        """Cancel what the driver's connection is doing if it takes longer, until `end`. Raises an error, and limits
-        nothing, if no thread can be started that watches it.
+        """Cancel what the driver's connection is doing if it takes longer, until `end`. Raises RuntimeError, and
+        limits nothing, if no thread can be started to watch it.
         """
         if self._watched_in != os.getpid():
             self._begin_to_watch()

@@ -227,7 +227,7 @@ def counts(tx: Transaction, experiment_iids: Sequence[int], stages: Sequence[Sta
 
 
 def count_tagged(tx: Transaction, key: str, value: str, *, most: int) -> int:
-    """Count the candidates that have a tag of a short value, up to `most`. The tag must be indexed."""
+    """Count the candidates that have a tag with a short value, up to `most`. The tag must be indexed."""
     tag = schema.candidate_tag
     query = sa.select(sa.literal(1)).where(
         # As a range, since SQLite would otherwise prefer to scan all rows of the project.

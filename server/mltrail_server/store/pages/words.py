@@ -142,7 +142,7 @@ def _by_name(tx: Transaction, experiment_iid: int, stages: Sequence[Stage], word
 
 
 def _keys(tx: Transaction, table: sa.Table) -> sa.CTE:
-    """Walk the different keys of a table that are indexed, as all that are searched are."""
+    """Walk the different keys of a table that are indexed, which include all keys that are searched."""
     one = table.alias()
     first = sa.select(sa.func.min(one.c.key).label("key")).where(one.c.project_id == tx.project_id, _is_indexed(one))
     keys = first.cte(recursive=True)
@@ -175,7 +175,7 @@ def _values(tx: Transaction, table: sa.Table) -> sa.CTE:
 
 
 def _is_indexed(rows: sa.FromClause) -> sa.ColumnElement[bool]:
-    """Check what the index of tags wants to be asked for; all parameters are indexed."""
+    """Return the condition without which no query uses the index of tags; all parameters are indexed."""
     table = rows.element if isinstance(rows, sa.Alias) else rows
     return schema.is_indexed(rows) if table is schema.candidate_tag else sa.true()
 

@@ -195,14 +195,14 @@ UNINDEXED_TAGS = (
     "gitlab.CI_PROJECT_PATH",
     "gitlab.verified",
 )
-"""Every run of a job has these tags, and they tell no more of it than those that are indexed, such as the job's number,
-or are the same for nearly all runs. In the index, each would change a page of its own whenever a run is created.
+"""Every run of a job has these tags. They say no more about it than indexed tags do, such as the job's ID, or are the
+same for nearly all runs. In the index, each would change a page of its own whenever a run is created.
 """
 
 
 def is_indexed(tags: FromClause) -> ColumnElement[bool]:
-    """Check whether the values of a tag are in the index `ix_candidate_tag_indexed_value`. Without this condition, in
-    these very words, no query uses it.
+    """Return the condition that a tag's value is in the index `ix_candidate_tag_indexed_value`. A query uses the index
+    only if it contains exactly this condition.
     """
     return tags.c.key.not_in([literal_column(f"'{key}'") for key in UNINDEXED_TAGS])
 

@@ -1,6 +1,5 @@
-"""A run that begins, a batch that is logged, and a run that ends, each in one round trip: PostgreSQL's answer is the
-only one that the call waits for, and its commit comes with it. The end of a run is two statements that are sent
-together; each of the others is one.
+"""Begins a run, logs a batch or ends a run, each in one round trip: the call waits for PostgreSQL only once, and the
+commit comes with the answer. Ending a run takes two statements, which are sent together; each of the others takes one.
 
 Each checks that this is the usual case, which needs nothing else, and writes nothing if it is not. Then the caller goes
 the general way, in a transaction, which says what is wrong.
@@ -14,7 +13,7 @@ right all the same:
   one, and ties go only with their candidate.
 - A row that another call has stored is met by ON CONFLICT in its newest state. A parameter that has another value fails
   the statement: it would become null, which its column refuses.
-- Which jobs a run has that ends is read by the second statement, when the first has locked the run's row.
+- When a run ends, the second statement reads its jobs, after the first has locked the run's row.
 - Runs may begin in an experiment while another transaction deletes it. So they may in the general way, which locks the
   experiment as little as this one does.
 
@@ -46,7 +45,7 @@ _TIES = (
 
 
 class Vouching(Enum):
-    """Whose candidates a caller writes to as their own, as a condition on the row `run`."""
+    """Whose candidates a caller writes to as their own: an SQL condition on the row `run`."""
 
     ANYBODY = "true"
     """Of a server without jobs."""
@@ -56,7 +55,7 @@ class Vouching(Enum):
     """The caller's, which is a job."""
 
     def of(self, run: str) -> str:
-        """Write the condition in SQL, for both databases; `run` is what the statement calls the candidate."""
+        """Return the condition in SQL, for both databases; `run` is the statement's name for the candidate."""
         return self.value.format(run=run)
 
 
@@ -283,10 +282,10 @@ def end(
     job_id: int | None = None,
     look_at_ms: int | None = None,
 ) -> Candidate | None:
-    """Change the status of a candidate, or when it ended, or both, and have its pipelines looked at if `look_at_ms`
-    says when. Returns what it is then; None if this was not the usual case, and nothing was written.
+    """Change a candidate's status, end time or both, and schedule a look at its pipelines at `look_at_ms`, if given.
+    Returns the changed candidate; None if this was not the usual case, and nothing was written.
 
-    A candidate that may outlive its job is not usual. Takes a transaction of one statement, see `Project.at_once`.
+    A candidate that may outlive its job is not the usual case. Takes the transaction of `Project.at_once`.
     """
     new = {name: value for name, value in (("status", status), ("ended_ms", ended_ms)) if value is not None}
     given: dict[str, object] = {"eid": eid, **{name: int(value) for name, value in new.items()}}

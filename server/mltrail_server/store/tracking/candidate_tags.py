@@ -16,11 +16,11 @@ _OWN = schema.own_tag
 
 
 _TOGETHER = 24
-"""Up to so many tags, as a new run has, are stored by one statement on SQLite, too. Python's driver lets other threads
-go on before each statement, and then has to wait for them while the database is locked.
+"""Up to this many tags, enough for a new run, are stored by one statement on SQLite, too. Python's driver lets other
+threads run before each statement, and then has to wait for them while the database is locked.
 """
 _NAMES = tuple((f"key_{number}", f"value_{number}") for number in range(_TOGETHER))
-"""Of the parameters of that statement."""
+"""The names of that statement's parameters."""
 
 
 def put(tx: Transaction, candidate_iid: int, tags: Mapping[str, str]) -> None:
@@ -37,7 +37,7 @@ def put(tx: Transaction, candidate_iid: int, tags: Mapping[str, str]) -> None:
 
 @cache
 def _putting(count: int) -> Statement:
-    """Build the statement that stores so many tags of a candidate."""
+    """Build the statement that stores `count` tags of a candidate."""
     owner: dict[str, object] = {name: sa.bindparam(name) for name in ("project_id", "candidate_iid")}
     rows = [owner | {"key": sa.bindparam(key), "value": sa.bindparam(value)} for key, value in _NAMES[:count]]
     return Statement(lambda dialect: add_or_change(dialect, _T, rows, ["value"]), name="tracking.candidate_tags.put")

@@ -76,8 +76,8 @@ def pair_value(table: sa.Table, clause: Clause) -> sa.ColumnElement[bool]:
 
 
 def start_of_value(table: sa.Table, clause: Clause) -> sa.ColumnElement[bool] | None:
-    """Turn a parameter's or tag's clause into a range of the index of values that holds all that it matches; None if
-    that would be all values.
+    """Turn a clause on a parameter or tag into a range of the index of values that holds every match; None if that
+    would be all values.
     """
     if clause.operator not in ("=", "LIKE") or not isinstance(clause.value, str):
         return None

@@ -1,6 +1,6 @@
-"""Leave tags that tell nothing further of a job's run out of the index of tags' values: a run changes six pages less.
+"""Leave tags that add nothing about a job's run out of the index of tag values: a new run changes six pages fewer.
 
-Until a server of the version before is replaced, it searches by tags without an index.
+Until a server of the previous version is replaced, it searches by tags without an index.
 """
 
 from mltrail_server.store.db.indexes import add_index, remove_index
