@@ -26,7 +26,7 @@ from benchmarks.peers.seed import Seeded
 
 from .calls import calls
 from .fill import EXPERIMENT, fill, large_eid
-from .results import Cost, Costs, drawn, growing, written
+from .results import Cost, Costs, drawn, growing, summary, written
 from .sizes import Axis, Sizes, axes, number
 
 _READY = "filled"
@@ -55,7 +55,12 @@ class Grown(Mltrail):
             subprocess.run(command, env=self.whole_environment(), check=True, stdout=log, stderr=log)
 
     def database_seconds(self) -> float:
-        return sum(processor_seconds(pid) for pid in processes_below(self.postmaster)) if self.postmaster else 0.0
+        """Measure the processor time of PostgreSQL, with that of connections which have ended."""
+        if not self.postmaster:
+            return 0.0
+        ended = Path(f"/proc/{self.postmaster}/stat").read_text().rpartition(")")[2].split()[13:15]
+        seconds = sum(map(int, ended)) / os.sysconf("SC_CLK_TCK")
+        return seconds + sum(processor_seconds(pid) for pid in processes_below(self.postmaster))
 
     postmaster = 0
 
@@ -169,7 +174,7 @@ def _remove(bases: Sequence[Grown], url: str) -> None:
 
 def _write(folder: Path, backend: str, measured: Sequence[tuple[Axis, Costs]], found: Sequence[str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    tables = "\n".join(written(axis, costs) for axis, costs in measured)
+    tables = "\n".join([summary(measured), *(written(axis, costs) for axis, costs in measured)])
     (folder / f"growth-{backend}.md").write_text(tables)
     (folder / f"performance-growth-{backend}.svg").write_text(drawn(measured))
     figures = {

@@ -68,6 +68,26 @@ def written(axis: Axis, costs: Costs) -> str:
     return "\n".join(lines) + "\n"
 
 
+def summary(measured: Sequence[tuple[Axis, Costs]]) -> str:
+    """Write what calls cost on the smallest database and at the largest of each size, in ms of processor time."""
+    axes = [axis for axis, _ in measured]
+    lines = [
+        f"| call | smallest | {' | '.join(f'{axis.sizes[-1]:,} {axis.title}' for axis in axes)} |",
+        "|---|" + "--:|" * (len(axes) + 1),
+    ]
+    for name in measured[0][1]:
+        found = [costs[name] for _, costs in measured]
+        smallest = statistics.median(of[axis.sizes[0]].processor for axis, of in zip(axes, found, strict=True))
+        cells = [
+            f"**{_figure(of[axis.sizes[-1]].processor)}**"
+            if exponent(of) > allowed(axis)
+            else _figure(of[axis.sizes[-1]].processor)
+            for axis, of in zip(axes, found, strict=True)
+        ]
+        lines.append(f"| {name} | {_figure(smallest)} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
 def growing(axis: Axis, costs: Costs) -> list[str]:
     """Say which calls grow faster than the logarithm, the fastest first."""
     found = {name: exponent(of) for name, of in costs.items() if exponent(of) > allowed(axis)}
