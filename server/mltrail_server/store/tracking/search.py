@@ -517,7 +517,7 @@ def _built(tx: Transaction, wanted: _Wanted, *, is_large: bool) -> FoundCandidat
 
 
 def _sorted_whole(walk: Walk, wanted: _Wanted, after: Values) -> list[Row]:
-    """Sort a large experiment. All of it has to be read: joins are faster than so many lookups."""
+    """Sort a large experiment. All of it is read, and joins are faster than that many lookups."""
     project_id = walk.tx.project_id
     joined = [*(matches(clause, project_id) for clause in wanted.clauses), *wanted.also.conditions]
     whole = Walk(walk.tx, replace(walk.ways, conditions=joined))
