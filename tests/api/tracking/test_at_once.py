@@ -154,21 +154,26 @@ CHANGES: dict[str, tuple[dict[str, object] | None, str]] = {
 }
 
 
+def error_after(change: str, mlflow: Mlflow, run_id: str, deps: Deps, path: str, **sent: Any) -> str:
+    """Change a run while a call waits for it, and return the error code that the call is answered with."""
+    values, _ = CHANGES[change]
+    with ThreadPoolExecutor(1) as other:
+        with deps.db.write() as connection:
+            changing = sa.delete(RUN) if values is None else sa.update(RUN).values(**values)
+            connection.execute(changing.where(RUN.c.project_id == 1, RUN.c.eid == run_id))
+            waiting = other.submit(mlflow.error, "POST", path, run_id=run_id, **sent)
+            wait_until(lambda: _waits(deps), f"{path} waits for the run")
+        return waiting.result(30)[1]
+
+
 @pytest.mark.every_case
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_batch_heeds_changes_made_while_it_waited_for_its_run(
     mlflow: Mlflow, run_id: str, deps: Deps, change: str
 ) -> None:
     mlflow.post("runs/log-metric", run_id=run_id, **point())
-    values, code = CHANGES[change]
-    mine = (RUN.c.project_id == 1, RUN.c.eid == run_id)
-    with ThreadPoolExecutor(1) as other:
-        with deps.db.write() as connection:
-            changing = sa.delete(RUN) if values is None else sa.update(RUN).values(**values)
-            connection.execute(changing.where(*mine))
-            waiting = other.submit(mlflow.error, "POST", "runs/log-batch", run_id=run_id, metrics=[point(step=1)])
-            wait_until(lambda: _waits(deps), "the batch waits for the run")
-        assert waiting.result(30)[1] == code
+    code = error_after(change, mlflow, run_id, deps, "runs/log-batch", metrics=[point(step=1)])
+    assert code == CHANGES[change][1]
     with deps.db.read() as connection:
         rows = connection.execute(sa.select(schema.metric.c.step).where(schema.metric.c.project_id == 1))
         assert rows.scalars().all() == [0]
@@ -179,17 +184,11 @@ def test_a_batch_heeds_changes_made_while_it_waited_for_its_run(
 def test_an_end_heeds_changes_made_while_it_waited_for_its_run(
     mlflow: Mlflow, run_id: str, deps: Deps, change: str
 ) -> None:
-    values, code = CHANGES[change]
-    mine = (RUN.c.project_id == 1, RUN.c.eid == run_id)
-    with ThreadPoolExecutor(1) as other:
-        with deps.db.write() as connection:
-            changing = sa.delete(RUN) if values is None else sa.update(RUN).values(**values)
-            connection.execute(changing.where(*mine))
-            waiting = other.submit(mlflow.error, "POST", "runs/update", run_id=run_id, status="FINISHED")
-            wait_until(lambda: _waits(deps), "the end waits for the run")
-        assert waiting.result(30)[1] == code
+    code = error_after(change, mlflow, run_id, deps, "runs/update", status="FINISHED")
+    assert code == CHANGES[change][1]
     with deps.db.read() as connection:
-        assert connection.execute(sa.select(RUN.c.status).where(*mine)).scalars().all() in ([], [Status.RUNNING])
+        status = sa.select(RUN.c.status).where(RUN.c.project_id == 1, RUN.c.eid == run_id)
+        assert connection.execute(status).scalars().all() in ([], [Status.RUNNING])
 
 
 def test_a_batch_that_waited_for_an_amendment_is_stored(mlflow: Mlflow, run_id: str, deps: Deps) -> None:
