@@ -13,11 +13,9 @@ machine. The time spent waiting for PostgreSQL is part of `run` in `prepared.py`
 import argparse
 import cProfile
 import gc
-import io
 import json
 import pstats
 import statistics
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -26,6 +24,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import unquote
+
+from tests.wsgi import Environ, body_of, environ
 
 from benchmarks.peers import databases
 from benchmarks.peers.bases import Base, Mltrail
@@ -67,15 +67,8 @@ class InProcess(Mltrail):
         self.deps.db.dispose()
         super().stop()
 
-    def answer(self, environ: dict[str, Any]) -> bytes:
-        statuses: list[str] = []
-        parts = self.app(environ, lambda status, _headers, *_: statuses.append(status))  # type: ignore[arg-type,func-returns-value] # a WSGI server's `start_response` returns a callable, which we don't use
-        body = b"".join(parts)
-        if (close := getattr(parts, "close", None)) is not None:
-            close()
-        if statuses != ["200 OK"]:
-            raise RuntimeError(f"{environ['PATH_INFO']}: {statuses}, {body[:300]!r}")
-        return body
+    def answer(self, sent: Environ) -> bytes:
+        return body_of(self.app, sent)
 
 
 class DirectBench(Bench):
@@ -86,7 +79,7 @@ class DirectBench(Bench):
         return json.loads(cast("InProcess", server or self.base).answer(environ_of(sent)))
 
 
-def environ_of(sent: bytes) -> dict[str, Any]:
+def environ_of(sent: bytes) -> Environ:
     """Turn the bytes of a request into the environ that a WSGI server would pass."""
     head, _, body = sent.partition(b"\r\n\r\n")
     first, *lines = head.decode().split("\r\n")
@@ -96,25 +89,7 @@ def environ_of(sent: bytes) -> dict[str, Any]:
     for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
         if (value := headers.pop(f"HTTP_{name}", None)) is not None:
             headers[name] = value
-    return headers | {
-        "REQUEST_METHOD": method,
-        "SCRIPT_NAME": "",
-        "PATH_INFO": unquote(path),
-        "RAW_URI": target,
-        "QUERY_STRING": query,
-        "SERVER_NAME": "127.0.0.1",
-        "SERVER_PORT": "5000",
-        "SERVER_PROTOCOL": "HTTP/1.1",
-        "REMOTE_ADDR": "127.0.0.1",
-        "wsgi.version": (1, 0),
-        "wsgi.url_scheme": "http",
-        "wsgi.input": io.BytesIO(body),
-        "wsgi.errors": sys.stderr,
-        "wsgi.multithread": True,
-        "wsgi.multiprocess": True,
-        "wsgi.run_once": False,
-        "wsgi.input_terminated": True,
-    }
+    return environ(method, unquote(path), query=query, body=body, RAW_URI=target, **headers)
 
 
 def main() -> None:
@@ -156,9 +131,9 @@ def _print(name: str, bench: Bench, item: Item, count: int, most: int) -> None:
     seconds = statistics.median(_seconds(base, made, numbers, count // _PARTS) for _ in range(_PARTS))
     profile = cProfile.Profile()
     for _ in range(count):
-        environ = environ_of(made(0, next(numbers)))
+        given = environ_of(made(0, next(numbers)))
         profile.enable()
-        base.answer(environ)
+        base.answer(given)
         profile.disable()
     found = pstats.Stats(profile).stats  # type: ignore[attr-defined] # typeshed leaves it out
     own = {function: (calls, took) for function, (_, calls, took, *_) in found.items()}
@@ -175,10 +150,10 @@ def _print(name: str, bench: Bench, item: Item, count: int, most: int) -> None:
 
 def _seconds(base: InProcess, made: Call, numbers: Iterator[int], count: int) -> float:
     """Measure the processor time of a call, not counting the time to build its request."""
-    environs = [environ_of(made(0, next(numbers))) for _ in range(count)]
+    prepared = [environ_of(made(0, next(numbers))) for _ in range(count)]
     begun = time.thread_time()
-    for environ in environs:
-        base.answer(environ)
+    for given in prepared:
+        base.answer(given)
     return (time.thread_time() - begun) / count
 
 

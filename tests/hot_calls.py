@@ -9,7 +9,6 @@ Counted, not timed, so that a slow-down breaks a test on any machine. `tests/cos
 
 import argparse
 import gc
-import io
 import itertools
 import json
 import os
@@ -23,6 +22,7 @@ from typing import Any
 
 from tests.mlflow_client import LOCAL_TOKEN
 from tests.places import ROOT
+from tests.wsgi import body_of, environ
 
 CEILINGS = Path(__file__).with_suffix(".json")
 """By call: how many functions it called, Python's and C's, and how many KB of memory it had at once."""
@@ -55,40 +55,19 @@ class _Server:
 
     def call(self, method: str, path: str, body: Body = b"", query: str = "") -> bytes:
         sent = body if isinstance(body, bytes) else json.dumps(body).encode()
-        environ = {
-            "REQUEST_METHOD": method,
-            "SCRIPT_NAME": "",
-            "PATH_INFO": _BASE + path,
-            "QUERY_STRING": query,
-            "SERVER_NAME": "127.0.0.1",
-            "SERVER_PORT": "5000",
-            "SERVER_PROTOCOL": "HTTP/1.1",
-            "REMOTE_ADDR": "127.0.0.1",
-            "HTTP_HOST": "127.0.0.1:5000",
-            "HTTP_AUTHORIZATION": f"Bearer {LOCAL_TOKEN}",
-            "HTTP_USER_AGENT": "mlflow-python-client/3.18.0",
-            "HTTP_ACCEPT": "*/*",
-            "CONTENT_TYPE": "application/json",
-            "CONTENT_LENGTH": str(len(sent)),
-            "wsgi.version": (1, 0),
-            "wsgi.url_scheme": "http",
-            "wsgi.input": io.BytesIO(sent),
-            "wsgi.errors": sys.stderr,
-            "wsgi.multithread": True,
-            "wsgi.multiprocess": True,
-            "wsgi.run_once": False,
-            "wsgi.input_terminated": True,
-        }
-        return self.measure(lambda: self._answer(environ))
-
-    def _answer(self, environ: dict[str, Any]) -> bytes:
-        statuses: list[str] = []
-        parts = self.app(environ, lambda status, _headers, *_: statuses.append(status))
-        answer = b"".join(parts)
-        if (close := getattr(parts, "close", None)) is not None:
-            close()
-        assert statuses == ["200 OK"], (environ["PATH_INFO"], statuses, answer[:300])
-        return answer
+        given = environ(
+            method,
+            _BASE + path,
+            query=query,
+            body=sent,
+            HTTP_HOST="127.0.0.1:5000",
+            HTTP_AUTHORIZATION=f"Bearer {LOCAL_TOKEN}",
+            HTTP_USER_AGENT="mlflow-python-client/3.18.0",
+            HTTP_ACCEPT="*/*",
+            CONTENT_TYPE="application/json",
+            CONTENT_LENGTH=str(len(sent)),
+        )
+        return self.measure(lambda: body_of(self.app, given))
 
     def post(self, path: str, **fields: Any) -> Any:
         return json.loads(self.call("POST", f"mlflow/{path}", fields))
