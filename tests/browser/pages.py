@@ -3,6 +3,7 @@
 from playwright.sync_api import Page
 
 from tests.browser.run_world import IID
+from tests.chromium import LOCATOR_SECONDS
 
 ML = "/team/churn/-/ml"
 PAGES = {
@@ -66,9 +67,18 @@ PAGES = {
 }
 
 
+IDLE = """most => new Promise((done, failed) => {
+  setTimeout(() => failed(new Error("The charts kept changing.")), most);
+  const look = () => (mltrail.charts.idle() ? done() : setTimeout(look, 20));
+  look();
+})"""
+"""Playwright's own `wait_for_function` evaluates text, which the pages' policy forbids."""
+
+
 def settled(page: Page) -> None:
-    """Wait until the first chart, which is drawn when it comes into view, is there."""
+    """Wait until the first chart, which is drawn when it comes into view, is there, and no chart in view changes."""
     charts = page.locator("figure[data-curves]")
     if charts.count():
         charts.first.scroll_into_view_if_needed()
         charts.first.locator("canvas").wait_for()
+        page.evaluate(IDLE, LOCATOR_SECONDS * 1000)

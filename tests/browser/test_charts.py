@@ -49,6 +49,7 @@ def test_four_smoothed_losses_on_a_log_axis_are_the_same_by_link(visit: Visit, p
         open_four(page, past)
         page.get_by_label("Log scale").check()
         page.get_by_label("Smoothing").fill("0.8")
+        settled(page)  # until then, each change replaces the chart
         over = page.locator("figure .u-over").first
         box = over.bounding_box()
         assert box
@@ -94,8 +95,7 @@ def test_four_smoothed_losses_on_a_log_axis_are_the_same_by_link(visit: Visit, p
 def test_a_chart_is_read_and_zoomed_by_keyboard(visit: Visit, past: Site) -> None:
     with visit() as page:
         open_four(page, past)
-        plot = page.locator("figure .plot").first
-        plot.focus()
+        page.locator("figure .plot").first.focus()
         page.keyboard.press("End")
         spoken = page.locator("figure [aria-live]").first
         expect(spoken).to_contain_text("curve 3")
@@ -119,3 +119,28 @@ def test_a_running_run_moves_until_it_ends(visit: Visit, past: Site) -> None:
         move_to_end(page, "step 3")
         trainings.finish(run)
         expect(page.locator(".title")).to_contain_text("Finished")
+
+
+def test_a_part_chosen_by_dragging_survives_new_points(visit: Visit, past: Site) -> None:
+    trainings = Trainings(past)
+    run = trainings.begin("grows under the hand")
+    trainings.log(run, "val_loss", [1.0, 0.9, 0.8, 0.7])
+    with visit() as page:
+        page.goto(f"{find(page, past, run)}/metric?key=val_loss")
+        settled(page)
+        over = page.locator("figure .u-over").first
+        box = over.bounding_box()
+        assert box
+        over.hover(position={"x": box["width"] * 0.3, "y": 40})
+        page.mouse.down()
+        with page.expect_response(re.compile("curves.*from=3")):
+            trainings.log(run, "val_loss", [0.6, 0.5], start=4)
+        expect(page.locator("[data-live-metric]")).to_have_text("0.5")
+        page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + 40, steps=3)
+        page.mouse.up()
+        page.wait_for_url(re.compile("zoom="))
+        settled(page)
+        page.get_by_role("link", name="Reset zoom").click()
+        move_to_end(page, "step 5")
+    trainings.finish(run)

@@ -238,6 +238,7 @@
       this.visible = false;
       this.stale = false;
       this.dirty = false;
+      this.held = false;
       this.width = 0;
       this.menu();
       this.keyboard();
@@ -321,17 +322,24 @@
       again.addEventListener("click", () => this.load());
     }
 
+    // A new drawing would drop what is being dragged, so it waits until the button is released.
     redraw() {
-      if (!this.visible) {
-        this.dirty = true;
-        return;
-      }
-      this.dirty = false;
-      if (this.frame) return;
+      this.dirty = !this.visible || this.held;
+      if (this.dirty || this.frame) return;
       this.frame = requestAnimationFrame(() => {
         this.frame = 0;
-        this.draw();
+        if (this.held) this.dirty = true;
+        else this.draw();
       });
+    }
+
+    hold() {
+      this.held = true;
+      const release = () => {
+        this.held = false;
+        if (this.dirty) this.redraw();
+      };
+      addEventListener("mouseup", release, { once: true });
     }
 
     drop() {
@@ -440,6 +448,7 @@
       this.plot = new uPlot(this.options(series, bands, log), uPlot.join(tables), this.holder);
       this.tip = this.plot.over.appendChild(element("div", "tip"));
       this.tip.hidden = true;
+      this.plot.over.addEventListener("mousedown", () => this.hold());
       this.touch();
     }
 
@@ -722,11 +731,15 @@
     writing = setTimeout(write, 150);
     if (changes.zoom) {
       clearTimeout(refining);
-      refining = setTimeout(() => charts.filter((chart) => chart.visible).forEach((chart) => chart.refine()), 150);
+      refining = setTimeout(() => {
+        refining = 0;
+        charts.filter((chart) => chart.visible).forEach((chart) => chart.refine());
+      }, 150);
     }
   }
 
   function write() {
+    writing = 0;
     const url = new URL(location.href);
     const values = { axis: state.axis === (groups[0].dataset.default || "step") ? "" : state.axis, log: state.log ? "1" : "", smooth: state.smooth ? String(state.smooth) : "", zoom: state.zoom ? state.zoom.join(",") : "" };
     for (const [name, value] of Object.entries(values)) {
@@ -838,6 +851,11 @@
   window.mltrail.charts = {
     state,
     set,
+    // Whether the charts in view are loaded and drawn as the state says, and the address says the same.
+    idle() {
+      const drawn = (chart) => !chart.visible || (chart.curves && !chart.frame && !chart.dirty);
+      return !writing && !refining && !waiting.length && !running && charts.every(drawn);
+    },
     // Fetch what is new of the curves of these runs: a Map of metrics with their latest step, by run.
     grow(latest) {
       for (const chart of charts) {
