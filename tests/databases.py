@@ -102,6 +102,19 @@ class PostgresqlDatabases:
         self._empty(name)
         self._free.append(name)
 
+    @contextmanager
+    def unused(self, folder: Path) -> Iterator[str]:
+        """Make a database for this test alone, which never gets statistics by itself.
+
+        PostgreSQL plans by the size that tables have had, and by statistics, which it may or may not collect meanwhile.
+        """
+        folder.mkdir(parents=True)
+        name = self._new()
+        tables = ";".join(f'ALTER TABLE "{table}" SET (autovacuum_enabled = off)' for table in schema.METADATA.tables)
+        self._cluster.run(tables, name)
+        yield self._cluster.url(name)
+        self._cluster.run(f"DROP DATABASE {name} WITH (FORCE)")
+
     def _new(self) -> str:
         if not self._made:
             self._cluster.run("CREATE DATABASE template_of_tests")

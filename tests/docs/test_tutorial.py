@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.chromium import ALL, findings
 from tests.places import ROOT, TRAIN_PYTHON
-from tests.processes import PATIENCE_SECONDS, free_port
+from tests.processes import PATIENCE_SECONDS, free_port, wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.train, pytest.mark.e2e]
 
@@ -89,20 +89,29 @@ def test_the_tutorial(reader: Reader, chromium: Browser, axe: str) -> None:
     page.set_default_timeout(PATIENCE_SECONDS * 1000)
     page.goto(address(reader, worse))
     expect(page.get_by_text("Merge blocked: the pipeline must succeed.")).to_be_visible()
-    expect(page.get_by_text("Blocks the merge: val_auc of churn is worse")).to_be_visible()
+    look_until(page, "Blocks the merge: val_auc of churn is worse")
     assert page.get_by_role("button", name="Merge").count() == 0
     assert findings(page, axe, ALL) == []
     do(reader, fix)
-    page.reload()
-    expect(page.get_by_text("Does not block: nothing is clearly worse")).to_be_visible()
+    look_until(page, "Does not block: nothing is clearly worse")
     assert page.locator("article").count() == 1
     page.get_by_role("button", name="Merge").click()
     expect(page.locator("h1 .success")).to_be_visible(timeout=PATIENCE_SECONDS * 1000)
-    expect(page.get_by_text("is now champion, was 1.0.0")).to_be_visible()
+    look_until(page, "is now champion, was 1.0.0")
     do(reader, use)
     assert re.search(r"^\[(True|False)( +(True|False)){4}\]$", reader.printed, re.MULTILINE), reader.printed
     see_the_version(reader, page, address(reader, use))
     page.close()
+
+
+def look_until(page: Page, comment: str) -> None:
+    """Load the page until it has a comment, which is written some time after the pipeline has ended."""
+
+    def is_there() -> bool:
+        page.reload()
+        return page.get_by_text(comment).is_visible()
+
+    wait_until(is_there, f"a comment says {comment!r}")
 
 
 def do(reader: Reader, *sections: str) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from mltrail_server.domain.identity import Access, Actor, TokenKind
 from mltrail_server.domain.ids import ProjectId
 from mltrail_server.services.context.deps import Deps, Scope
 from mltrail_server.services.identity import projects
+from tests.databases import PostgresqlDatabases
 from tests.postgresql import Cluster
 
 _COMMENT = re.compile(r"^/\*.*?\*/ ")  # the statement's name
@@ -22,6 +24,19 @@ def scope(deps: Deps) -> Scope:
     actor = Actor(TokenKind.LOCAL, ProjectId(1), "1", "local", Access.WRITE)
     projects.ensure(deps, actor)
     return Scope(deps, actor)
+
+
+@pytest.fixture
+def new_database(
+    backend: str, request: pytest.FixtureRequest, new_database: Callable[[Path], str]
+) -> Iterator[Callable[[Path], str]]:
+    """Answer the URL of an empty database. For tests of plans it is one that has never been used."""
+    if backend == "sqlite" or "plans" not in request.fixturenames:
+        yield new_database
+        return
+    lender: PostgresqlDatabases = request.getfixturevalue("postgresql_databases")
+    with ExitStack() as made:
+        yield lambda folder: made.enter_context(lender.unused(folder))
 
 
 @pytest.fixture
