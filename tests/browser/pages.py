@@ -77,6 +77,7 @@ IDLE = """most => new Promise((done, failed) => {
 
 def settled(page: Page) -> None:
     """Wait until the first chart, which is drawn when it comes into view, is there, and no chart in view changes."""
+    page.wait_for_load_state()  # after a click on a link, its charts may not be there yet, and no script has run
     charts = page.locator("figure[data-curves]")
     if charts.count():
         charts.first.scroll_into_view_if_needed()

@@ -26,6 +26,7 @@ def test_what_changed_between_two_runs(visit: Visit, past: Site) -> None:
         open_comparison(page, past)
         settled(page)
         page.get_by_role("columnheader", name="before").get_by_role("link", name="Make baseline").click()
+        settled(page)
         for name, changed in (
             ("telco (training)", "+ charges (double)"),
             ("numpy", "2.3.1"),

@@ -3,20 +3,21 @@
 import re
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.conftest import NARROW, Visit
 from tests.browser.pages import ML
 from tests.browser.run_world import IID
 from tests.browser.server import Site
+from tests.chromium import LOCATOR_SECONDS
 
 pytestmark = [pytest.mark.browser]
 
 RUN = f"{ML}/candidates/{IID}"
 
 
-def shown_step(page: Page, key: str) -> str:
-    return page.locator(f"section[aria-label='{key}'] .step").inner_text()
+def step(page: Page, key: str) -> Locator:
+    return page.locator(f"section[aria-label='{key}'] .step")
 
 
 def decoded_width(page: Page, key: str) -> int:
@@ -30,29 +31,33 @@ def test_the_picture_3000_steps_in(visit: Visit, past: Site) -> None:
     with visit() as page:
         page.goto(past.url + RUN)
         page.get_by_role("link", name="Media").click()
-        assert shown_step(page, "samples") == "5,900"
+        page.wait_for_url("**/media")  # with the script that shows a step without a new page
+        expect(step(page, "samples")).to_have_text("5,900")
         page.get_by_label("Step", exact=True).fill("3000")
         page.get_by_label("Step", exact=True).press("Enter")
-        expect(page.locator("section[aria-label='samples'] .step")).to_have_text("3,000")
+        expect(step(page, "samples")).to_have_text("3,000")
         assert decoded_width(page, "samples") == 96
-        assert "step=3000" in page.url
+        page.wait_for_url("**/media?step=3000")
         page.keyboard.press("Tab")
         page.get_by_label("Steps, in order").focus()
         page.keyboard.press("ArrowRight")
-        expect(page.locator("section[aria-label='samples'] .step")).to_have_text("3,100")
-        assert shown_step(page, "val/masks") == "3,000"
+        expect(step(page, "samples")).to_have_text("3,100")
+        expect(step(page, "val/masks")).to_have_text("3,000")
         expect(page.locator("section[aria-label='val/masks'] .other")).to_have_text("(none at 3,100)")
         page.locator("section[aria-label='samples'] .thumbs a").first.click()
-        assert int(shown_step(page, "samples").replace(",", "")) < 3000
+        expect(step(page, "samples")).not_to_have_text("3,100")
+        chosen = step(page, "samples").inner_text()
+        assert int(chosen.replace(",", "")) < 3000
+        page.wait_for_url(f"**/media?step={chosen.replace(',', '')}")
         with visit(javascript=False, width=NARROW) as other:
             other.goto(page.url)
-            assert shown_step(other, "samples") == shown_step(page, "samples")
+            expect(step(other, "samples")).to_have_text(chosen)
             other.get_by_label("Step", exact=True).fill("3000")
             other.get_by_role("button", name="Go").click()
-            assert shown_step(other, "samples") == "3,000"
+            expect(step(other, "samples")).to_have_text("3,000")
             assert decoded_width(other, "samples") == 96
             other.get_by_role("link", name="Next step").click()
-            assert shown_step(other, "samples") == "3,100"
+            expect(step(other, "samples")).to_have_text("3,100")
 
 
 def test_run_job_and_merge_request_behind_a_version(visit: Visit, past: Site) -> None:
@@ -108,6 +113,7 @@ def test_a_file_is_shown_beside_the_tree(visit: Visit, past: Site) -> None:
 
 def test_a_hostile_file_stays_in_its_frame(chromium: Browser, past: Site) -> None:
     context = chromium.new_context()
+    context.set_default_timeout(LOCATOR_SECONDS * 1000)
     page = context.new_page()
     answered: list[str] = []
     page.goto(f"{past.url}/-/sign-in?next={RUN}")

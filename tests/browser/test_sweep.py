@@ -19,6 +19,7 @@ def open_sweep(page: Page, past: Site) -> None:
     page.goto(f"{past.url}{ML}/experiments")
     page.get_by_role("link", name="sweep", exact=True).click()
     page.get_by_role("navigation", name="Experiment").get_by_role("link", name="Sweep").click()
+    page.wait_for_url("**/sweep")  # with its styles and scripts
 
 
 def test_which_parameter_mattered(visit: Visit, past: Site) -> None:
@@ -83,6 +84,7 @@ def test_runs_are_chosen_without_scripts(visit: Visit, past: Site) -> None:
         page.locator("[name='high:metrics.val_loss']").fill("0.5")
         page.get_by_label("adam").check()
         page.get_by_role("button", name="Select", exact=True).click()
+        page.wait_for_url(re.compile("high%3Ametrics.val_loss=0.5"))
         expect(page.locator("#chosen")).to_contain_text("Selected runs")
         assert page.locator(".lines polyline.off").count() > 0
         texts = page.locator("#chosen-runs tbody tr").all_inner_texts()

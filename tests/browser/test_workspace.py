@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -36,6 +37,13 @@ def sort_by_auc(page: Page) -> None:
     expect(page.locator("th[aria-sort=descending]")).to_contain_text("val_auc")
 
 
+def search(page: Page, written: str) -> None:
+    """Search, and wait for the page of what was written: the one before may look the same."""
+    page.get_by_role("combobox", name="Search runs").fill(written)
+    page.keyboard.press("Enter")
+    page.wait_for_url(lambda url: parse_qs(urlsplit(url).query).get("filter") == [written])
+
+
 def test_find_last_weeks_best_run(visit: Visit, past: Site) -> None:
     log_nightly_runs(past)
     with visit("reporter") as page:
@@ -45,13 +53,11 @@ def test_find_last_weeks_best_run(visit: Visit, past: Site) -> None:
         expect(names.first).to_have_text("20 days ago")
         week_ago = datetime.fromtimestamp((past.clock() - 7 * DAY) / 1000, UTC)
         for written in ("last 7 days", f"start_time > '{week_ago:%Y-%m-%d}'"):
-            page.get_by_role("combobox", name="Search runs").fill(written)
-            page.keyboard.press("Enter")
+            search(page, written)
             expect(page.locator("#count")).to_have_text("4 of 6 runs")
             expect(names.first).to_have_text("4 days ago")
             expect(page.locator("tr[data-run]").first.locator(".best")).to_contain_text("0.93")
-        page.get_by_role("combobox", name="Search runs").fill("last 7 days AND metrics.val_auc < 0.93")
-        page.keyboard.press("Enter")
+        search(page, "last 7 days AND metrics.val_auc < 0.93")
         expect(names.first).to_have_text("2 days ago")
         page.get_by_role("link", name="2 days ago").first.click()
         expect(page.get_by_role("heading", level=1)).to_contain_text("2 days ago")
@@ -75,6 +81,7 @@ def test_find_the_best_run_and_share_what_is_seen(visit: Visit, past: Site) -> N
         expect(page.locator("#count")).to_contain_text(re.compile(r"^\d+ of 16 runs$"))
         page.get_by_role("columnheader", name="val_accuracy").get_by_role("link").click()
         expect(page.locator("th[aria-sort=descending]")).to_contain_text("val_accuracy")
+        page.wait_for_load_state()  # with the scripts that hide and colour runs
         rows = page.locator("tr[data-run]")
         best = rows.first.get_by_role("link").first.inner_text()
         expect(rows.first.locator(".best").first).to_be_visible()
@@ -83,6 +90,7 @@ def test_find_the_best_run_and_share_what_is_seen(visit: Visit, past: Site) -> N
         rows.first.get_by_role("button", name="Colour of").click()
         page.get_by_role("button", name="Colour 5", exact=True).click()
         page.get_by_role("link", name="Wide charts").click()
+        page.wait_for_url(re.compile("side=wide"))
         shared = page.url
         assert all(part in shared for part in ("hide=", "colour=", "side=wide"))
     with visit("reporter") as other:
@@ -113,6 +121,7 @@ def test_choose_groups_and_tag_their_runs(visit: Visit, past: Site) -> None:
         page.goto(f"{past.url}{HERE}?group=params.lr&order=key+ASC")
         groups = page.locator("tr[data-name^=group]")
         groups.first.locator("a.fold").click()
+        page.wait_for_url(re.compile("open="))  # with the scripts that count what is selected
         first = groups.first.get_by_role("checkbox")
         first.check()
         runs = int(first.get_attribute("data-count") or "")
@@ -175,6 +184,7 @@ def test_few_tabs_lead_to_the_runs(visit: Visit, past: Site) -> None:
         page.goto(past.url + HERE)
         page.keyboard.press("Tab")
         page.keyboard.press("Enter")
+        expect(page.locator("#main")).to_be_focused()
         page.keyboard.press("Tab")
         expect(page.get_by_role("link", name="Skip to the runs")).to_be_focused()
         page.keyboard.press("Enter")
