@@ -1,6 +1,7 @@
 """A server that has trouble: real HTTP in front of any application, with faults that a test asks for."""
 
 import re
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -35,17 +36,25 @@ class Stubborn:
     faults: list[Fault] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
+    _choosing: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         request = Request(environ)
         call = f"{request.method} {request.full_path.rstrip('?')}"
         self.asked.append(call)
         self.tokens.append(request.headers.get("Authorization", ""))
-        for fault in self.faults:
-            if fault.times and re.search(fault.pattern, call):
-                fault.times -= 1
-                return fault.how(self.application, environ, start_response)
+        if (fault := self._next_fault(call)) is not None:
+            return fault.how(self.application, environ, start_response)
         return self.application(environ, start_response)
+
+    def _next_fault(self, call: str) -> Fault | None:
+        """Use up one time of a fault. Of calls that come at once, only as many get it as it has times."""
+        with self._choosing:
+            for fault in self.faults:
+                if fault.times and re.search(fault.pattern, call):
+                    fault.times -= 1
+                    return fault
+        return None
 
     def serving(self) -> Serving:
         return Serving(self)
