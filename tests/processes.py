@@ -21,6 +21,7 @@ PATIENCE_SECONDS = 300.0
 
 _PORTS = range(15_000, 32_000)
 _CHOICE = random.SystemRandom()
+_GIVEN: set[int] = set()
 _WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 _WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 
@@ -30,12 +31,15 @@ def free_port() -> int:
 
     It is below those that systems hand out by themselves. One of these would be taken by anybody's connection while
     the server is away, and a client that tries such a port again and again may even be connected to itself. Tests that
-    run beside these choose among other ports.
+    run beside these choose among other ports. None is given twice, since the first may not be listened on yet.
     """
     while True:
         number = _CHOICE.choice(_PORTS[_WORKER::_WORKERS])
+        if number in _GIVEN:
+            continue
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", number))
+            _GIVEN.add(number)
             return number
 
 
