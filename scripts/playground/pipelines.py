@@ -95,7 +95,8 @@ class Pipelines:
 
     def pipelines(self, request: MergeRequest | None = None) -> list[Pipeline]:
         """The pipelines of a merge request, or all of them, newest first."""
-        found = self.churn.gitlab.pipelines.values()
+        with self.churn.gitlab.lock:
+            found = list(self.churn.gitlab.pipelines.values())
         return [one for one in reversed(found) if request is None or one.merge_request is request]
 
     def _commands(self, pipeline: Pipeline) -> dict[str, list[str]]:

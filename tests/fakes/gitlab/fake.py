@@ -323,7 +323,8 @@ class FakeGitLab:
             self.faults.append(Fault(method, path, status, after, headers or {}, how, act))
 
     def jobs_of(self, pipeline: Pipeline) -> list[Job]:
-        return [job for job in self.jobs.values() if job.pipeline is pipeline]
+        with self.lock:
+            return [job for job in self.jobs.values() if job.pipeline is pipeline]
 
     def head_of(self, request: MergeRequest) -> str | None:
         return self.projects[request.source_project_id].branches.get(request.source_branch)
