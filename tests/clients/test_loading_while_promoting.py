@@ -99,6 +99,7 @@ def readers(server: TeamServer, tmp_path_factory: pytest.TempPathFactory) -> Ite
         "MLFLOW_TRACKING_URI": server.tracking_uri,
         "MLFLOW_TRACKING_TOKEN": server.bot_token,
         "GIT_PYTHON_REFRESH": "quiet",
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",  # nobody reads it, and a full pipe would stop the reader
     }
     started = [
         Reader(

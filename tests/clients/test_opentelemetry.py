@@ -20,6 +20,7 @@ from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, Status, Sta
 from tests.clients.environments import ENVIRONMENTS, HERE, TOKEN
 from tests.differential.servers import mlflow_server
 from tests.e2e.processes import Server
+from tests.processes import PATIENCE_SECONDS
 
 SECOND = 1_000_000_000
 STARTED = 1_795_890_258 * SECOND
@@ -44,6 +45,7 @@ def send(url: str, experiment_id: str, processor: str, compression: Compression)
         endpoint=f"{url}/v1/traces",
         headers={"Authorization": f"Bearer {TOKEN}", "x-mlflow-experiment-id": experiment_id},
         compression=compression,
+        timeout=PATIENCE_SECONDS,
     )
     kinds: dict[str, type[SpanProcessor]] = {"batch": BatchSpanProcessor, "simple": SimpleSpanProcessor}
     provider = TracerProvider(id_generator=Numbered(), resource=Resource({"service.name": "answers", "replicas": 3}))

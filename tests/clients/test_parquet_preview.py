@@ -7,6 +7,7 @@ import pytest
 
 from mltrail_server.ui.previews import FilePreview, parquet
 from tests.clients.environments import ENVIRONMENTS, HERE
+from tests.processes import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.clients]
 
@@ -18,6 +19,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("parquet")
     subprocess.run([PYTHON, HERE / "parquet_files.py", made], check=True)
     return made
+
+
+@pytest.fixture(autouse=True)
+def on_a_busy_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give the reader time. How much of the processor and of the memory it may use is limited all the same."""
+    monkeypatch.setattr(parquet, "_MOST_SECONDS", PATIENCE_SECONDS)
 
 
 def shown(folder: Path, name: str) -> FilePreview:
