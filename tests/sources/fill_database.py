@@ -192,7 +192,7 @@ def evaluate(client: MlflowClient, experiment_id: str, run_id: str) -> dict[str,
 def traces(client: MlflowClient) -> list[Any]:
     """Return what the store says of all traces, once those that a thread writes are there."""
     where = [one.experiment_id for one in client.search_experiments(view_type=ViewType.ALL)]
-    for _ in range(600):
+    for _ in range(3000):
         found, _ = client._tracking_client.store.search_traces(
             **{"locations" if VERSION >= (3, 4) else "experiment_ids": where}
         )

@@ -105,7 +105,7 @@ def _trace(experiment_id: str) -> None:
     ask("why?")
     mlflow.flush_trace_async_logging()
     found: Any = []
-    for _ in range(50):  # written by a thread of the client
+    for _ in range(3000):  # written by a thread of the client
         found = (
             mlflow.search_traces(locations=[experiment_id], return_type="list")
             if VERSION >= (3, 4)
