@@ -13,12 +13,21 @@ def in_the_background() -> None:
     mlflow.tracing.reset()  # the exporter reads the environment when it is made
 
 
-def arrived(traces: Callable[[], list[mlflow.entities.Trace]], count: int) -> list[mlflow.entities.Trace]:
-    """Look until that many are there: the client's flush does not wait for what its threads have begun."""
+def arrived(
+    traces: Callable[[], list[mlflow.entities.Trace]], count: int, *, spans: int = 1
+) -> list[mlflow.entities.Trace]:
+    """Look until that many are there as a whole: the client's flush does not wait for what its threads have begun."""
     until = time.monotonic() + 300
-    while len(found := traces()) < count and time.monotonic() < until:
+    while True:
+        found = traces()
+        if sum(whole(one, spans) for one in found) >= count or time.monotonic() > until:
+            return found
         time.sleep(0.05)  # there is no other way to see what threads of the client have sent
-    return found
+
+
+def whole(trace: mlflow.entities.Trace, spans: int) -> bool:
+    """Whether all has come: each span is sent by itself, and what the trace says of itself, such as its source, too."""
+    return len(trace.data.spans) == spans and "mlflow.source.name" in trace.info.trace_metadata
 
 
 @check()
@@ -29,7 +38,7 @@ def one_with_its_spans(desk: Desk) -> object:
         with mlflow.start_span("child"):
             pass
     mlflow.flush_trace_async_logging()
-    return arrived(desk.traces, 1)
+    return arrived(desk.traces, 1, spans=2)
 
 
 @check()
