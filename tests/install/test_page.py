@@ -185,8 +185,9 @@ def test_the_service_restarts_and_ends_in_order(machine: Machine, outputs: list[
     this_time = machine.good("systemctl show --property=InvocationID --value mltrail").strip()
     machine.good("systemctl stop mltrail")
     assert machine.good("systemctl show --property=Result --value mltrail").strip() == "success"
-    said = machine.good(f"journalctl --no-pager _SYSTEMD_INVOCATION_ID={this_time} + INVOCATION_ID={this_time}")
-    assert "Stopped mltrail.service" in said
+    journal = f"journalctl --no-pager _SYSTEMD_INVOCATION_ID={this_time} + INVOCATION_ID={this_time}"
+    machine.wait_for(f"{journal} | grep 'Stopped mltrail.service'")  # the journal is written by another process
+    said = machine.good(journal)
     assert "Killing" not in said
     machine.good("systemctl start mltrail")
     assert machine.good("systemctl is-enabled mltrail").strip() == "enabled"

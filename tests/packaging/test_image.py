@@ -121,7 +121,9 @@ def test_the_server_drains_and_finishes_a_call(images: Images, server_root: Path
         with begin(server.tracking_uri, path, server.token(), size=len(SEARCH), sent=SEARCH[:5]) as call:
             first = first_process(server.process)
             os.kill(first, signal.SIGTERM)
-            wait_until(lambda: status(ready) == 503, "the balancer is told")
+            # The server has begun to read the call once it has answered a later one on each of its processes.
+            for _ in range(20):
+                wait_until(lambda: status(ready) == 503, "the balancer is told")
             os.kill(first, signal.SIGTERM)  # as if the time were over
             wait_until(lambda: not status(ready), "nothing listens any more")
             call.sendall(SEARCH[5:])
