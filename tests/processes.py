@@ -31,7 +31,7 @@ def free_port() -> int:
 
     It is below those that systems hand out by themselves. One of these would be taken by anybody's connection while
     the server is away, and a client that tries such a port again and again may even be connected to itself. Tests that
-    run beside these choose among other ports. None is given twice, since the first may not be listened on yet.
+    run beside these choose among other ports. None is given twice: its server may not listen yet, or be away.
     """
     while True:
         number = _CHOICE.choice(_PORTS[_WORKER::_WORKERS])
@@ -57,11 +57,14 @@ def wait_until(
     It fails, and shows the log, if that takes too long, or if the process on which it depends ends before.
     """
     until, tick = time.monotonic() + seconds, threading.Event()
-    while not (found := condition()):
-        assert process is None or process.poll() is None, f"the process has ended, so never: {what}{_said(log)}"
-        assert time.monotonic() < until, f"{seconds} s were not enough: {what}{_said(log)}"
+    while True:
+        # Asked before: what a process does last, it may do after a look and before this one.
+        has_ended, is_late = process is not None and process.poll() is not None, time.monotonic() >= until
+        if found := condition():
+            return found
+        assert not has_ended, f"the process has ended, so never: {what}{_said(log)}"
+        assert not is_late, f"{seconds} s were not enough: {what}{_said(log)}"
         tick.wait(every)
-    return found
 
 
 def _said(log: Path | None) -> str:
