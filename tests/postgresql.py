@@ -118,9 +118,21 @@ class Cluster:
         wait_until(lambda: not any(map(lives, children)), "all sessions have ended", every=0.01)
         self.process = None
 
-    def processes(self) -> list[int]:
+    @contextmanager
+    def hanging(self) -> Iterator[None]:
+        """Stop all its processes while the block runs."""
         assert self.process
-        return [self.process.pid, *_children(self.process.pid)]
+        self.process.send_signal(signal.SIGSTOP)  # it starts no session, nor forgets one, while we look who is there
+        stopped = [self.process.pid]
+        try:
+            while new := set(_children(self.process.pid)).difference(stopped):  # a list is complete if nobody has ended
+                for pid in new:
+                    os.kill(pid, signal.SIGSTOP)
+                stopped += new
+            yield
+        finally:
+            for pid in stopped:
+                os.kill(pid, signal.SIGCONT)
 
     def run(self, statement: str, database: str = "postgres") -> None:
         with psycopg.connect(self.url(database), autocommit=True) as connection:

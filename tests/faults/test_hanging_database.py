@@ -1,9 +1,5 @@
 """A database that hangs: its connections stay open, and nothing comes back. No network timeout notices it."""
 
-import os
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,26 +8,13 @@ from tests.postgresql import Cluster
 from tests.team_server import TeamServer
 
 
-@contextmanager
-def hanging(cluster: Cluster) -> Iterator[None]:
-    """Stop all processes of a cluster while the block runs."""
-    pids = cluster.processes()
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
-
-
 @pytest.mark.e2e
 def test_a_server_says_soon_that_its_database_hangs_and_recovers(tmp_path: Path) -> None:
     with Cluster.started() as cluster:
         cluster.run("CREATE DATABASE mltrail")
         with TeamServer(tmp_path, database_url=cluster.url("mltrail")) as server:
             assert server.get("/readyz").status == 200
-            with hanging(cluster):
+            with cluster.hanging():
                 for _ in range(3):
                     answer = server.get("/readyz", retries=False, timeout=30)
                     assert answer.status == 503
