@@ -61,6 +61,10 @@ class Training:
     unsure: list[int] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
 
+    def copy(self) -> "Training":
+        """Return it as it is now, although its client goes on meanwhile."""
+        return Training(self.run_id, self.sure.copy(), self.unsure.copy(), self.files.copy())
+
     def log(self, connection: Connection, step: int) -> None:
         """Log a step's batch. Every second one that is not acknowledged is not sent again."""
         body = {
