@@ -28,13 +28,23 @@ def many(world: World) -> World:
     return world
 
 
-def kill_when(arguments: list[str], folder: Path, reached: Callable[[], bool]) -> None:
-    """Start a command for the data folder, and kill it as soon as it has come so far."""
+def kill_when(arguments: list[str], folder: Path, reached: Callable[[], bool], *, held_by: Path) -> None:
+    """Start a command for the data folder, and kill it as soon as it has come so far. It does not end before, however
+    late we look: it has to read a file that gives nothing.
+    """
     environment = os.environ | {"MLTRAIL_DATA_DIR": str(folder)}
+    content = held_by.read_bytes()
+    held_by.unlink()
+    os.mkfifo(held_by)
     process = subprocess.Popen([COMMAND, *arguments], env=environment)
-    wait_until(reached, "it has come so far", process=process, every=0.001)
-    process.kill()
-    assert process.wait(timeout=PATIENCE_SECONDS) == -signal.SIGKILL
+    try:
+        wait_until(reached, "it has come so far", process=process, every=0.001)
+    finally:
+        process.kill()
+        code = process.wait(timeout=PATIENCE_SECONDS)
+    assert code == -signal.SIGKILL
+    held_by.unlink()
+    held_by.write_bytes(content)
 
 
 def count(folder: Path) -> int:
@@ -45,7 +55,9 @@ def count(folder: Path) -> int:
 def test_a_killed_backup_is_continued_and_a_killed_restore_goes_on(many: World, tmp_path: Path) -> None:
     backups, data = tmp_path / "backups", tmp_path / "new"
     command = ["backup", "--to", str(backups), "--work-dir", str(many.work_place), "--quiet"]
-    kill_when(command, tmp_path / "data", lambda: count(backups / "blobs") >= FILES // 10)
+    first = many.deps.files.local_path(ONE, many.blob_ids["f0"])
+    assert first
+    kill_when(command, tmp_path / "data", lambda: count(backups / "blobs") >= FILES // 10, held_by=Path(first))
     assert shelf.complete(many.destination) == []
     assert len(list(many.work_place.iterdir())) == 1  # the killed one's copy of the database
     made = many.backup()
@@ -55,7 +67,8 @@ def test_a_killed_backup_is_continued_and_a_killed_restore_goes_on(many: World, 
     assert not list(backups.rglob("*.part"))
 
     restoring = ["restore", "--from", str(backups), "--quiet"]
-    kill_when(restoring, data, lambda: count(data / "artifacts") >= FILES // 10)
+    saved = next(path for path in (backups / "blobs").rglob("*") if path.is_file())
+    kill_when(restoring, data, lambda: count(data / "artifacts") >= FILES // 10, held_by=saved)
     place = place_at(f"sqlite:///{data / 'mltrail.db'}", data / "artifacts")
     with closing(_Disposing(place)):
         with pytest.raises(MltrailError, match="is incomplete"):
