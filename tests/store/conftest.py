@@ -30,8 +30,8 @@ def scope(deps: Deps) -> Scope:
 def new_database(
     backend: str, request: pytest.FixtureRequest, new_database: Callable[[Path], str]
 ) -> Iterator[Callable[[Path], str]]:
-    """Answer the URL of an empty database. For tests of plans it is one that has never been used."""
-    if backend == "sqlite" or "plans" not in request.fixturenames:
+    """Answer the URL of an empty database; of one that has never been used, for tests with that fixture."""
+    if backend == "sqlite" or never_used.__name__ not in request.fixturenames:
         yield new_database
         return
     lender: PostgresqlDatabases = request.getfixturevalue("postgresql_databases")
@@ -40,7 +40,12 @@ def new_database(
 
 
 @pytest.fixture
-def plans(scope: Scope) -> Iterator[list[str]]:
+def never_used() -> None:
+    """Have a database for this test alone: the plans of PostgreSQL depend on what other tests have left in one."""
+
+
+@pytest.fixture
+def plans(never_used: None, scope: Scope) -> Iterator[list[str]]:
     """Collect the database's plan for each SELECT: which index it walks."""
     explaining, column = ("EXPLAIN QUERY PLAN", 3) if scope.deps.db.is_sqlite else ("EXPLAIN", 0)
     seen: list[str] = []

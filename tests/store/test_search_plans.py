@@ -272,6 +272,7 @@ OTHER_PROJECTS = [
 ]
 
 
+@pytest.mark.usefixtures("never_used")
 @pytest.mark.parametrize("backend", ["postgresql"])
 @pytest.mark.parametrize("generic", [True, False])
 @pytest.mark.parametrize(

@@ -53,6 +53,7 @@ def test_values_of_tags_are_found_by_their_index(tagged: Scope, plans: list[str]
     assert any(f"INDEX {INDEX} (project_id=? AND key=?" in line for line in plans), plans
 
 
+@pytest.mark.usefixtures("never_used")
 @pytest.mark.parametrize("backend", ["postgresql"])
 @pytest.mark.parametrize("generic", [True, False])
 def test_a_prepared_statement_uses_the_index(tagged: Scope, generic: bool) -> None:
