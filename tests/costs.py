@@ -3,6 +3,7 @@
 Counted, not timed, so that a slow-down breaks a test on any machine.
 """
 
+import math
 import os
 import re
 import tempfile
@@ -14,11 +15,13 @@ from typing import Any
 from weakref import WeakSet
 
 import psycopg
+import pytest
 import sqlalchemy as sa
 from psycopg.pq import Trace
 from sqlalchemy import event
 
 from mltrail_server.services.context.deps import Deps
+from mltrail_server.store.db import postgresql
 from tests.statements import statements_of
 
 _WAITS = re.compile(r"^F\t\d+\t(?:Query|Sync)\b", re.MULTILINE)
@@ -54,7 +57,9 @@ def cost_of(deps: Deps) -> Iterator[Cost]:
 
     Make the same call a few times before: the first ones open connections, fill caches and prepare statements.
     """
-    with statements_of(deps) as seen, tempfile.TemporaryDirectory() as folder:
+    with statements_of(deps) as seen, tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        # A connection that has waited for longer is asked whether it lives, which is no cost of this call.
+        patch.setattr(postgresql, "_IDLE_SECONDS", math.inf)
         cost = Cost(seen)
         with ExitStack() as traced:
             for number, connection in enumerate(_OPEN):

@@ -10,6 +10,7 @@ from mltrail_server.domain.errors import Code, MltrailError
 from mltrail_server.services.context.deps import Deps
 from mltrail_server.store.db.database import Database
 from mltrail_server.store.db.time_limits import TIME_LIMITS
+from tests.processes import PATIENCE_SECONDS
 
 TOO_LARGE = 1 << 46
 """A stack size, in bytes, that no thread can get."""
@@ -41,6 +42,7 @@ def test_a_search_without_an_end_is_ended_in_words(quick: Deps, backend: str) ->
 
 
 def test_a_mistake_in_a_search_stays_a_mistake(quick: Deps) -> None:
+    quick.db.limit(PATIENCE_SECONDS)
     with pytest.raises(ZeroDivisionError), quick.db.slow_read():
         raise ZeroDivisionError
 
@@ -63,8 +65,8 @@ def test_what_is_no_search_has_thrice_the_time_on_postgresql(quick: Deps, backen
 
 def test_one_thread_watches_all_databases(quick: Deps) -> None:
     other = Database(quick.settings.database)
-    other.limit(0.2)
     for database in (quick.db, other):
+        database.limit(PATIENCE_SECONDS)
         with database.slow_read() as connection:
             connection.exec_driver_sql("SELECT 1")
     other.dispose()
