@@ -1,6 +1,7 @@
 """A stand-in for our own server: answers over real HTTP what a test lays down, and keeps what was asked."""
 
 import json
+import ssl
 import threading
 import time
 from collections.abc import Mapping
@@ -42,7 +43,7 @@ class Server:
         left = self.answers.get(f"{asked.method} {asked.path}", [(404, {"message": "No such thing."})])
         return left.pop(0) if len(left) > 1 else left[0]
 
-    def start(self) -> ThreadingHTTPServer:
+    def start(self, tls: ssl.SSLContext | None = None) -> ThreadingHTTPServer:
         server = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -68,7 +69,9 @@ class Server:
                 """Keep quiet."""
 
         http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{http.server_address[1]}"
+        if tls is not None:
+            http.socket = tls.wrap_socket(http.socket, server_side=True)
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{http.server_address[1]}"
         threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         return http
 

@@ -446,13 +446,12 @@ def test_an_authority_of_ones_own(job: Job, tmp_path: Path, variables: dict[str,
     file = a_certificate(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(file)
-    http = job.server.start()
-    http.socket = context.wrap_socket(http.socket, server_side=True)
+    http = job.server.start(context)
     try:
         for name, value in variables.items():
             job.environment.setenv(name, value.format(file=file))
         job.server.lay(f"GET {job.base}/pipelines/1001/candidates", {"candidates": []})
-        code, _, error = job.run("runs", "--server", job.server.url.replace("http:", "https:"))
+        code, _, error = job.run("runs", "--server", job.server.url)
         assert (code == 0) is trusted, error
         if not trusted:
             assert code == 3
