@@ -8,7 +8,6 @@ import os
 import re
 import shlex
 import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -27,6 +26,7 @@ from tests.fakes.gitlab import FakeGitLab
 from tests.packaging.image_registry import image_registry, push
 from tests.packaging.release_tools import TOOLS
 from tests.places import ROOT
+from tests.processes import free_port
 
 JOBS = ("version", "build", "bare-install", "selftest", "sbom", "sign", "publish", "release")
 # `python` of a job's image: `-m venv` makes an environment whose pip is uv, `-m pip install` is uv, the rest is Python.
@@ -159,9 +159,7 @@ def checkout(folder: Path, gitlab_ci_local: Path) -> Runner:
     changelog = runner.checkout / "CHANGELOG.md"
     changelog.write_text(changelog.read_text().replace("(unreleased)", "(2026-12-01)"))
     config = runner.checkout / ".gitlab-ci.yml"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        config.write_text(re.sub(r"\b5000\b", str(probe.getsockname()[1]), config.read_text()))
+    config.write_text(re.sub(r"\b5000\b", str(free_port()), config.read_text()))
     commit(runner.checkout, runner.environment, "mlops/mltrail")
     return runner
 
