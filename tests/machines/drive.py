@@ -28,6 +28,9 @@ from tests.processes import PATIENCE_SECONDS, wait_until
 
 _LOAD_CLIENTS = 2
 _SLOW_MS, _LOSS = 150, 0.01  # each way
+_BATCHES = 55
+"""So many are acknowledged for each fault, or possibly stored: `test_failover.py` wants to find more than 50."""
+
 _AWAY_SECONDS = 15.0
 """How long a machine is down if no other one takes over from it."""
 
@@ -198,7 +201,8 @@ def main(folder: Path, faults: list[str], clients: list[str]) -> None:
             measured.append(drive.run(fault))
             sys.stdout.write(json.dumps(asdict(measured[-1])) + "\n")
             sys.stdout.flush()
-        load.wait_for(50)
+        # However slow the machine is.
+        load.wait_for(max(_BATCHES, _BATCHES * len(faults) - load.acknowledged))
         trainings.wait_for_a_run_more()
         trainings.end()
     with host.entered():
