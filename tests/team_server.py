@@ -109,8 +109,8 @@ class TeamServer:
         """The web processes (`web`), or the one that reconciles (`worker`)."""
         assert self.process
         tasks = Path(f"/proc/{self.process.pid}/task").glob("*/children")  # a thread starts the worker again
-        children = [int(pid) for task in tasks for pid in task.read_text().split()]
-        return [pid for pid in children if Path(f"/proc/{pid}/comm").read_text().strip() == f"mltrail-{kind}"]
+        children = [int(pid) for task in tasks for pid in _read(task).split()]
+        return [pid for pid in children if _read(Path(f"/proc/{pid}/comm")).strip() == f"mltrail-{kind}"]
 
     def all_processes(self) -> list[int]:
         assert self.process
@@ -131,6 +131,14 @@ class TeamServer:
 
     def get(self, path: str, **options: Any) -> urllib3.BaseHTTPResponse:
         return urllib3.request("GET", self.url + path, **options)
+
+
+def _read(path: Path) -> str:
+    """Read a file below /proc; nothing if its process or thread has ended meanwhile."""
+    try:
+        return path.read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def _may_be_killed(kind: str, pid: int) -> bool:

@@ -455,20 +455,20 @@ def test_it_asks_at_a_terminal_and_does_not_echo_the_token(here: Installation) -
 
 
 def _reader(terminal: int) -> Callable[[str], str]:
-    seen = ""
+    seen = b""
 
     def read(until: str) -> str:
         """Read until a text has come; "" until the end."""
         nonlocal seen
-        while not until or until not in seen:
+        while not until or until.encode() not in seen:
             try:
-                piece = os.read(terminal, 4096).decode()
+                piece = os.read(terminal, 4096)  # which may end within a character
             except OSError:  # Linux says so when the other end is closed
                 break
             if not piece:
                 break
             seen += piece
-        return seen
+        return seen.decode()
 
     return read
 
