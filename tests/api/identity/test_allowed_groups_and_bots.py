@@ -19,6 +19,7 @@ from tests.api.identity.admission import READ, WRITE, admitted, refused
 from tests.clock import FrozenClock
 from tests.fakes.gitlab import FakeGitLab
 from tests.mlflow_client import Mlflow
+from tests.processes import wait_until
 from tests.team import EXTERNAL_URL, Team
 
 Making = Callable[..., Deps]
@@ -174,7 +175,12 @@ def test_a_gitlab_that_hangs_holds_up_one_write_and_no_more(gitlab_deps: Deps, t
     for token, name in ((first, "a"), (first, "b"), (second, "c")):
         assert admitted(gitlab_client, token, call=("POST", "experiments/create", {"name": name}))
     assert patient < time.monotonic() - began
-    assert len([path for _, path in team.gitlab.requests[before:] if "/jobs/" in path]) == 1
+
+    def asked() -> list[str]:
+        return [path for _, path in team.gitlab.requests[before:] if "/jobs/" in path]
+
+    wait_until(asked, "the call has come to GitLab, perhaps after its caller has given it up")
+    assert len(asked()) == 1
     team.gitlab.released.set()
 
 
