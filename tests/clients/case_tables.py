@@ -38,7 +38,8 @@ def main(how: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         # MLflow 3 wants a database, which skinny clients have none for.
         full = mlflow.__version__.startswith("3")
-        mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db" if full else Path(folder).as_uri())
+        # A folder of artifacts among a file store's experiments would be taken for one of them.
+        mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db" if full else (Path(folder) / "store").as_uri())
         mlflow.create_experiment("cases", artifact_location=f"{folder}/artifacts")
         mlflow.set_experiment("cases")
         with mlflow.start_run():
