@@ -146,3 +146,19 @@ def test_a_part_chosen_by_dragging_survives_new_points(visit: Visit, past: Site)
         page.get_by_role("link", name="Reset zoom").click()
         move_to_end(page, "step 5")
     trainings.finish(run)
+
+
+def test_a_context_menu_does_not_stop_a_chart(visit: Visit, past: Site) -> None:
+    """A browser that opens it when the button goes down does not say when it comes up again."""
+    trainings = Trainings(past)
+    run = trainings.begin("goes on beside a menu")
+    trainings.log(run, "val_loss", [1.0, 0.9])
+    with visit() as page:
+        page.goto(f"{find(page, past, run)}/metric?key=val_loss")
+        settled(page)
+        page.locator("figure .u-over").first.hover()
+        page.mouse.down(button="right")
+        trainings.log(run, "val_loss", [0.8], start=2)
+        expect(page.locator("[data-live-metric]")).to_have_text("0.8")
+        move_to_end(page, "step 2")
+    trainings.finish(run)

@@ -6,7 +6,6 @@
 import os
 import re
 import subprocess
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -16,7 +15,6 @@ import urllib3
 from tests.component.render import render
 from tests.e2e.processes import Server
 from tests.places import ROOT, TRAIN_PYTHON
-from tests.processes import PATIENCE_SECONDS
 
 TOKEN = "token-of-the-job"
 JOB = {"CI_JOB_ID": "4711", "CI_PROJECT_ID": "1", "CI_PIPELINE_ID": "1001", "CI_COMMIT_SHA": "a1" * 20}
@@ -69,14 +67,14 @@ def test_track_makes_no_call_and_takes_no_time(tmp_path: Path) -> None:
         bearer = {"Authorization": f"Bearer {TOKEN}"}
         urllib3.request("POST", experiments, json={"name": "churn"}, headers=bearer)  # it is there for both
         start = calls(server.url)
-        plain_seconds = train(server.url, {})
+        plain_seconds = [train(server.url, {})]
         plain = calls(server.url)
-        tracked_seconds = train(server.url, added)
+        tracked_seconds = [train(server.url, added)]
         tracked = calls(server.url)
-        assert plain - start == tracked - plain
-        assert sum((plain - start).values()) > 10
-        until = time.monotonic() + PATIENCE_SECONDS
-        while tracked_seconds - plain_seconds >= 0.05:
-            # A busy machine's processor is slower for a while; what the component takes, it would take always.
-            assert time.monotonic() < until, (tracked_seconds, plain_seconds)
-            plain_seconds, tracked_seconds = train(server.url, {}), train(server.url, added)
+        # In turns, since a busy machine's processor is slower for a while: the least of each is what it takes.
+        for _ in range(2):
+            plain_seconds.append(train(server.url, {}))
+            tracked_seconds.append(train(server.url, added))
+    assert plain - start == tracked - plain
+    assert sum((plain - start).values()) > 10
+    assert min(tracked_seconds) - min(plain_seconds) < 0.05

@@ -448,7 +448,7 @@
       this.plot = new uPlot(this.options(series, bands, log), uPlot.join(tables), this.holder);
       this.tip = this.plot.over.appendChild(element("div", "tip"));
       this.tip.hidden = true;
-      this.plot.over.addEventListener("mousedown", () => this.hold());
+      this.plot.over.addEventListener("mousedown", ({ button }) => button === 0 && this.hold());
       this.touch();
     }
 
