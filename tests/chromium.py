@@ -4,6 +4,7 @@ import importlib.util
 import os
 import shutil
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
@@ -28,6 +29,13 @@ def chromium() -> Iterator[Browser]:
         expect.set_options(timeout=LOCATOR_SECONDS * 1000)
         yield browser
         browser.close()
+
+
+def open_page(chromium: Browser, **options: Any) -> Page:
+    """Open an empty page that gives a busy machine time."""
+    page = chromium.new_page(**options)
+    page.set_default_timeout(PATIENCE_SECONDS * 1000)
+    return page
 
 
 @pytest.fixture(scope="session")

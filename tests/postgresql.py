@@ -125,7 +125,8 @@ class Cluster:
         self.process.send_signal(signal.SIGSTOP)  # it starts no session, nor forgets one, while we look who is there
         stopped = [self.process.pid]
         try:
-            while new := set(_children(self.process.pid)).difference(stopped):  # a list is complete if nobody has ended
+            # If a process ends while the list is read, others may be missing from it: look until there are no new ones.
+            while new := set(_children(self.process.pid)).difference(stopped):
                 for pid in new:
                     os.kill(pid, signal.SIGSTOP)
                 stopped += new

@@ -8,11 +8,10 @@ import pytest
 from playwright.sync_api import Browser, expect
 from scripts.docs_site.stage import Stage
 
-from tests.chromium import ALL, findings
+from tests.chromium import ALL, findings, open_page
 from tests.docs.conftest import REPOSITORY
 from tests.docs.html_pages import Read, read
 from tests.places import ROOT
-from tests.processes import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.browser]
 
@@ -75,12 +74,7 @@ def test_nothing_is_fetched_from_elsewhere(built: Path, pages: dict[Path, Read])
 def test_everybody_can_read_it(
     chromium: Browser, served: str, axe: str, scheme: str, width: int, sample: list[str]
 ) -> None:
-    context = chromium.new_context(
-        viewport={"width": width, "height": 900},
-        color_scheme=scheme,  # type: ignore[arg-type] # light or dark
-    )
-    context.set_default_timeout(PATIENCE_SECONDS * 1000)
-    page = context.new_page()
+    page = open_page(chromium, viewport={"width": width, "height": 900}, color_scheme=scheme)
     found: list[str] = []
     page.on("request", lambda asked: found.append(asked.url) if not asked.url.startswith((served, "data:")) else None)
     page.on("pageerror", lambda error: found.append(str(error)))
@@ -94,7 +88,7 @@ def test_everybody_can_read_it(
         assert page.evaluate("[...document.images].every((image) => image.loading === 'lazy' || image.naturalWidth)"), (
             name
         )
-    context.close()
+    page.close()
     assert found == []
 
 
@@ -102,8 +96,7 @@ def test_everybody_can_read_it(
 def test_a_table_with_sentences_is_read_on_a_phone_without_pushing_it_about(
     chromium: Browser, served: str, name: str
 ) -> None:
-    page = chromium.new_page(viewport={"width": NARROW, "height": 900})
-    page.set_default_timeout(PATIENCE_SECONDS * 1000)
+    page = open_page(chromium, viewport={"width": NARROW, "height": 900})
     page.goto(f"{served}/latest/{name}.html")
     cells = page.locator("table.stackable td")
     assert cells.count() > 1
@@ -116,8 +109,7 @@ def test_a_table_with_sentences_is_read_on_a_phone_without_pushing_it_about(
 
 def test_the_search_works_from_a_folder(chromium: Browser, built: Path) -> None:
     """Without a server and without a network."""
-    page = chromium.new_page()
-    page.set_default_timeout(PATIENCE_SECONDS * 1000)
+    page = open_page(chromium)
     page.goto(f"{(built / 'search.html').as_uri()}?q=champion")
     found = page.locator("#search-results li")
     expect(found.nth(1)).to_be_visible()  # they come one after the other
@@ -125,8 +117,7 @@ def test_the_search_works_from_a_folder(chromium: Browser, built: Path) -> None:
 
 
 def test_a_picture_has_a_dark_form_where_there_is_one(chromium: Browser, served: str) -> None:
-    page = chromium.new_page(color_scheme="dark")
-    page.set_default_timeout(PATIENCE_SECONDS * 1000)
+    page = open_page(chromium, color_scheme="dark")
     page.goto(f"{served}/latest/explanation/reading-the-note.html")
     shown = [one for one in page.locator("article img").all() if one.is_visible()]
     assert any("note-dark" in (one.get_attribute("src") or "") for one in shown)

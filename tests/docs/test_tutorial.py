@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.chromium import ALL, findings
+from tests.chromium import ALL, findings, open_page
 from tests.places import ROOT, TRAIN_PYTHON
 from tests.processes import PATIENCE_SECONDS, free_port, wait_until
 
@@ -85,8 +85,7 @@ def test_the_tutorial(reader: Reader, chromium: Browser, axe: str) -> None:
     sections = re.split(r"^## ", PAGE, flags=re.MULTILINE)[1:]
     start, train, worse, fix, use, _ = sections
     do(reader, start, train, worse)
-    page = chromium.new_page()
-    page.set_default_timeout(PATIENCE_SECONDS * 1000)
+    page = open_page(chromium)
     page.goto(address(reader, worse))
     expect(page.get_by_text("Merge blocked: the pipeline must succeed.")).to_be_visible()
     look_until(page, "Blocks the merge: val_auc of churn is worse")

@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import Browser, expect
 from scripts.docs_site import versions
 
+from tests.chromium import open_page
 from tests.docs.conftest import REPOSITORY
-from tests.processes import PATIENCE_SECONDS
 from tests.static_files import serving
 
 INDEX = "# The documentation\n\n- [One](one.md)\n\n## Pages\n\n- [One](one.md)\n"
@@ -40,8 +40,7 @@ def test_a_reader_changes_the_version(chromium: Browser, tmp_path: Path) -> None
         "newest": "0.2.0",
     }
     with serving(public) as url:
-        page = chromium.new_page()
-        page.set_default_timeout(PATIENCE_SECONDS * 1000)
+        page = open_page(chromium)
         page.goto(f"{url}/")
         page.wait_for_url("**/0.2.0/index.html")
         page.goto(f"{url}/0.1.0/one.html")

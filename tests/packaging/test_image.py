@@ -123,7 +123,7 @@ def test_the_server_drains_and_finishes_a_call(images: Images, server_root: Path
             os.kill(first, signal.SIGTERM)
             # The server has begun to read the call once it has answered a later one on each of its processes.
             for _ in range(20):
-                wait_until(lambda: status(ready) == 503, "the balancer is told")
+                wait_until(lambda: status(ready) == 503, "/readyz says that the server is draining")
             os.kill(first, signal.SIGTERM)  # as if the time were over
             wait_until(lambda: not status(ready), "nothing listens any more")
             call.sendall(SEARCH[5:])
